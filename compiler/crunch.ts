@@ -1,0 +1,120 @@
+/**
+ * The heavy loops, done in Rust: the same crates as a native addon and as wasm, same bytes from both.
+ * Every matrix here is the logical weight W[out, reduce]; groups run along `reduce`.
+ */
+import type { DType } from './graph/types.ts';
+
+/** Bytes in memory, or a range of a file that native code maps. */
+export type Bytes = Uint8Array | { readonly path: string; readonly at: number; readonly len: number };
+
+export type FloatType = 'float32' | 'float16' | 'bfloat16' | 'float64';
+
+/** A float matrix W[out, reduce]. `order` says how it lies: 'or' row-major [out, reduce] (Gemm transB, Conv), 'ro' row-major [reduce, out] (MatMul). */
+export interface Matrix {
+  readonly data: Bytes;
+  readonly dtype: FloatType;
+  readonly out: number;
+  readonly reduce: number;
+  readonly order: 'or' | 'ro';
+}
+
+/** A number format of codes. Integers: lo..hi inclusive. Floats: by name, saturating, round to nearest even. */
+export type CodeFormat =
+  | { readonly kind: 'int'; readonly bits: number; readonly signed: boolean; readonly lo: number; readonly hi: number }
+  | { readonly kind: 'float'; readonly name: 'e4m3' | 'e5m2' | 'e2m1' };
+
+/** One scale for: the tensor, each out row, each `group` of reduce in a row, each block of [rows, cols]. */
+export type CodeGrain =
+  | { readonly per: 'tensor' }
+  | { readonly per: 'channel' }
+  | { readonly per: 'group'; readonly group: number }
+  | { readonly per: 'block'; readonly rows: number; readonly cols: number };
+
+/**
+ * How scales are chosen.
+ * minmax: symmetric s = absmax/hi (or /max for floats), asymmetric s = (max−min)/(hi−lo) with 0 in range.
+ * signed_absmax: onnxruntime's MatMulNBits law, s = w_at_absmax / lo, so that the extreme value (with its sign) falls on lo.
+ * percentile: minmax over the p-quantiles. mse: grid of `steps` shrinks down to `shrink`, error power p, optionally also the signed law for symmetric formats.
+ * hqq: half-quadratic (l_p<1 with shrinkage, zero-point refit), asymmetric. entropy: KL of the histogram (as onnxruntime's).
+ */
+export type ScaleLaw =
+  | { readonly name: 'minmax' }
+  | { readonly name: 'signed_absmax' }
+  | { readonly name: 'percentile'; readonly p: number }
+  | { readonly name: 'mse'; readonly steps: number; readonly shrink: number; readonly p: number; readonly signed: boolean }
+  | { readonly name: 'entropy'; readonly bins: number }
+  | { readonly name: 'hqq'; readonly p: number; readonly beta: number; readonly kappa: number; readonly iterations: number };
+
+/**
+ * plain: codes [out, reduce], one byte each; scales [out, groups] (channel: [out]; tensor: []; block: [⌈out/r⌉, ⌈reduce/c⌉]); zeros as scales, one byte each.
+ * source: as plain, but in the order of the source matrix (codes [reduce, out], scales [groups, out]), and 2- and 4-bit codes and zeros packed as ONNX does (low bits first, flat).
+ * nbits: com.microsoft MatMulNBits: codes [out, groups, ⌈group·bits/8⌉] unsigned with offset 2^(bits−1) for signed formats, scales [out·groups], zeros packed per row [out, ⌈groups·bits/8⌉].
+ */
+export type Layout = 'plain' | 'source' | 'nbits';
+
+export interface QuantizeRequest {
+  readonly weight: Matrix;
+  readonly format: CodeFormat;
+  readonly symmetric: boolean;
+  readonly grain: CodeGrain;
+  readonly law: ScaleLaw;
+  /** Scales are rounded to this type before codes are computed. e8m0: powers of two (MX). nv: e4m3 scales under one float32 scale of the tensor. */
+  readonly scaleType: 'float32' | 'float16' | 'bfloat16' | 'float64' | 'e8m0' | 'nv';
+  readonly layout: Layout;
+  /** Importance of each reduce column in the mse law (diagonal of the Hessian). */
+  readonly importance?: Float32Array;
+  /** Scales (and zeros) given from outside, in plain order: only round. */
+  readonly scales?: Float32Array;
+  readonly zeros?: Float32Array;
+}
+export interface QuantizeResult {
+  readonly codes: Uint8Array;
+  readonly scales: Uint8Array;
+  readonly zeros?: Uint8Array;
+  /** nv: the tensor's float32 scale. */
+  readonly globalScale?: number;
+  /** Σ(w−ŵ)² and Σw². NaN or infinite weights: QcError `nan-weight`. */
+  readonly error: number;
+  readonly energy: number;
+}
+/** The weight that codes stand for, as float32 [out, reduce] row-major. */
+export interface DequantizeRequest {
+  readonly codes: Uint8Array;
+  readonly scales: Uint8Array;
+  readonly zeros?: Uint8Array;
+  readonly globalScale?: number;
+  readonly out: number;
+  readonly reduce: number;
+  readonly order: 'or' | 'ro';
+  readonly format: CodeFormat;
+  readonly grain: CodeGrain;
+  readonly scaleType: QuantizeRequest['scaleType'];
+  readonly layout: Layout;
+}
+
+export interface Crunch {
+  /** 'native' or 'wasm', and the instruction set in use. */
+  readonly kind: 'native' | 'wasm';
+  readonly isa: string;
+  quantize(r: QuantizeRequest): Promise<QuantizeResult>;
+  dequantize(r: DequantizeRequest): Promise<Float32Array>;
+  /** Converts element types; saturating for fp8/fp4, round to nearest even. */
+  cast(data: Bytes, from: DType, to: DType): Promise<Uint8Array>;
+  /** H += XᵀX for X float32 [rows, n], H float64 [n, n] (upper and lower filled). */
+  gram(h: Float64Array, x: Float32Array, n: number): Promise<void>;
+  /** Per column of X [rows, n]: min, max, Σ, Σx², Σ|x| folded into acc [5, n] (float64). */
+  moments(acc: Float64Array, x: Float32Array, n: number): Promise<void>;
+  /** Counts into `bins` equal bins over [lo, hi], outside values clamped into the end bins. */
+  histogram(counts: Float64Array, x: Float32Array, lo: number, hi: number): Promise<void>;
+  /** Best (lo, hi) clip of a histogram for an integer format under a law (percentile, entropy, mse). */
+  clip(
+    counts: Float64Array,
+    lo: number,
+    hi: number,
+    format: CodeFormat,
+    symmetric: boolean,
+    law: ScaleLaw,
+  ): Promise<{ lo: number; hi: number }>;
+  /** Frees worker memory. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,86 @@
+/**
+ * The contract behind "one name = one file". A definition is data and pure functions; every effect comes in through
+ * EvalContext/Host. Names live in `compiler/<kind>s/<name>.ts`, default-exported; `npm run generate` writes the indexes.
+ */
+import type { Crunch, ScaleLaw } from './crunch.ts';
+import type { Model, Tensor } from './graph/types.ts';
+import type { Session, Value } from './host.ts';
+import type { QType } from './plan/types.ts';
+import type { ParamsOf, Schema } from './schema.ts';
+import type { Simulated } from './simulated.ts';
+import type { Miss, Site } from './sites.ts';
+
+/** What every name has. `since` is the version of qc that brought it; `cite` the paper or the source of the formula. */
+export interface Named<S extends Schema = Schema> {
+  readonly name: string;
+  readonly since: string;
+  readonly doc: string;
+  readonly cite?: string;
+  readonly formula?: string;
+  readonly params: S;
+  /** Parameters that may be given by position, in order. */
+  readonly positional?: readonly (keyof S & string)[];
+}
+
+/** A scale law: how the step of a quantizer is chosen. `crunch` gives its form for the Rust side. */
+export interface Law<S extends Schema = Schema> extends Named<S> {
+  crunch(p: ParamsOf<S>): ScaleLaw;
+}
+
+/** A number format. `resolve` gives what codes it has; formats without codes are casts. */
+export interface Format<S extends Schema = Schema> extends Named<S> {
+  resolve(
+    p: ParamsOf<S>,
+  ): Pick<QType, 'bits' | 'symmetric' | 'scaleType'> & {
+    codes?: QType['codes'];
+    cast?: 'float16' | 'bfloat16';
+    grain?: QType['grain'];
+    defaultLaw?: string;
+  };
+}
+
+/** A statistic that is folded batch by batch; memory does not grow with the number of samples. State is plain data, so it can be saved. */
+export interface Observer<S extends Schema = Schema, State = unknown> extends Named<S> {
+  start(p: ParamsOf<S>): State;
+  fold(s: State, batch: Value, crunch: Crunch, p: ParamsOf<S>): Promise<State>;
+  /** Named arrays, saved in the statistics record. */
+  finish(s: State): Record<string, Float64Array | Float32Array>;
+}
+
+/** A role: found by structure. */
+export interface Role extends Named {
+  readonly ports: readonly string[];
+  match(g: import('./match/view.ts').View): { sites: Site[]; misses: Miss[] };
+}
+
+/** A number that says how good a compiled model is; smaller or larger is better as `better` says. */
+export interface Metric<S extends Schema = Schema> extends Named<S> {
+  readonly better: 'smaller' | 'larger';
+  readonly unit?: string;
+  /** Folded over batches of (float output, quantized output). */
+  start(): Float64Array;
+  fold(acc: Float64Array, reference: Float32Array, actual: Float32Array, lastDim: number): void;
+  finish(acc: Float64Array): number;
+}
+
+/** A search method over a finite space. `score` is called with whole assignments; lower is better. */
+export interface SearchMethod<S extends Schema = Schema> extends Named<S> {
+  run(
+    space: readonly { name: string; domain: readonly (number | string | boolean)[] }[],
+    score: (a: Record<string, number | string | boolean>) => Promise<{ objective: number; feasible: boolean }>,
+    p: ParamsOf<S>,
+  ): Promise<Record<string, number | string | boolean>>;
+}
+
+/** Where a model is to run. `lower` turns the simulated level into operators of that target; a type that it cannot express is refused, never replaced. */
+export interface Target<S extends Schema = Schema> extends Named<S> {
+  /** undefined: expressible. Else the reason. */
+  covers(site: Site, port: string, type: QType, peers: Readonly<Record<string, QType>>): string | undefined;
+  lower(s: Simulated, p: ParamsOf<S>): Promise<Lowered>;
+}
+export interface Lowered {
+  readonly model: Model;
+  /** What each site became: operators emitted, and the initializers that hold its numbers. */
+  readonly emitted: readonly { site: string; ops: readonly string[]; initializers: readonly string[] }[];
+}
+export type { Session, Tensor };

@@ -1,0 +1,60 @@
+/**
+ * The effects that the compiler may have, handed in from outside (node, browser, tests).
+ * Nothing below the CLI imports `node:*`.
+ */
+import type { Crunch } from './crunch.ts';
+import type { FileRange, Model } from './graph/types.ts';
+
+/** Values that go in and out of a session: little-endian bytes with type and shape, as ONNX raw_data. */
+export interface Value {
+  readonly dtype: import('./graph/types.ts').DType;
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+}
+
+export interface Session {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  run(feeds: Record<string, Value>, fetch?: readonly string[]): Promise<Record<string, Value>>;
+  close(): Promise<void>;
+}
+
+/** A read-only file that was opened for random access. */
+export interface ReadFile {
+  readonly path: string;
+  readonly size: number;
+  read(at: number, len: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** A file that appears under its name only when it is committed; until then it is a temporary beside it. */
+export interface WriteFile {
+  readonly path: string;
+  write(bytes: Uint8Array): Promise<void>;
+  readonly at: number;
+  commit(): Promise<void>;
+  abort(): Promise<void>;
+}
+
+export interface Host {
+  /** Opens below a folder that the user named; a path that leaves `folder` (.., absolute, symlink) is refused with QcError `path-escape`. */
+  open(folder: string, relative: string): Promise<ReadFile>;
+  /** Refuses an existing path unless `force`. */
+  create(path: string, force: boolean): Promise<WriteFile>;
+  /** An ONNX Runtime session. `dir` is the folder that the model's relative file ranges refer to. */
+  session(model: Model, dir: string, options?: { threads?: number; customOps?: string }): Promise<Session>;
+  readonly crunch: Crunch;
+  /** Milliseconds, for progress only. */
+  now(): number;
+  /** A scratch folder of this run, removed at its end. */
+  scratch(): Promise<string>;
+}
+
+/** What evaluating a lazy tensor may use. */
+export interface EvalContext {
+  readonly crunch: Crunch;
+  /** The tensor's bytes, from memory or from its file. */
+  bytes(t: import('./graph/types.ts').Tensor): Promise<Uint8Array>;
+  /** The absolute path of a file range, for native code that maps the file; undefined where files cannot be mapped (wasm). */
+  mapped(r: FileRange): { path: string; at: number; len: number } | undefined;
+}

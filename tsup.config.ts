@@ -1,0 +1,12 @@
+import { defineConfig } from 'tsup';
+
+export default defineConfig({
+  entry: { index: 'compiler/index.ts', cli: 'compiler/cli/main.ts' },
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  splitting: true,
+  dts: { entry: { index: 'compiler/index.ts' } },
+  clean: true,
+  sourcemap: false,
+});
