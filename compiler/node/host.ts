@@ -1,0 +1,49 @@
+import { performance } from 'node:perf_hooks';
+import type { Crunch } from '../crunch.ts';
+import type { Host } from '../host.ts';
+import { startCleanup } from './cleanup.ts';
+import { createFile, openBelow } from './files.ts';
+import { lazyCrunch } from './lazy.ts';
+
+export { locate } from './files.ts';
+
+export interface NodeHostOptions {
+  /** The heavy loops; default: `runtime/crunch.ts`, loaded at the first call. */
+  readonly crunch?: Crunch;
+  /** Threads of every session that does not say; default ONNX Runtime's own choice. */
+  readonly threads?: number;
+  /** `session.qdq_matmulnbits_accuracy_level`; default 1 (float32). */
+  readonly accuracyLevel?: 0 | 1 | 4;
+}
+
+/** The effects of a run on this machine: files, ONNX Runtime sessions, crunch. `close` removes temporaries and scratch; exit and signals do so too. */
+export interface NodeHost extends Host {
+  close(): Promise<void>;
+}
+
+/** Makes the host of one run. Loads neither ONNX Runtime nor native code until they are used. */
+export async function nodeHost(options: NodeHostOptions = {}): Promise<NodeHost> {
+  const cleanup = startCleanup();
+  const crunch = options.crunch ?? lazyCrunch();
+  const host: NodeHost = {
+    crunch,
+    open: openBelow,
+    create: (path, force) => createFile(path, force, cleanup),
+    async session(model, dir, wanted = {}) {
+      const [{ openSession }, { sessionModel }] = await Promise.all([import('./session.ts'), import('./encode.ts')]);
+      const { bytes, folder } = await sessionModel(model, dir, host);
+      const threads = wanted.threads ?? options.threads;
+      return openSession(bytes, folder, {
+        ...(threads === undefined ? {} : { threads }),
+        ...(options.accuracyLevel === undefined ? {} : { accuracyLevel: options.accuracyLevel }),
+      });
+    },
+    now: () => performance.now(),
+    scratch: async () => cleanup.scratch(),
+    async close() {
+      cleanup.close();
+      if (options.crunch === undefined) await crunch.close();
+    },
+  };
+  return host;
+}

@@ -1,0 +1,50 @@
+import { InferenceSession } from 'onnxruntime-node';
+import { fail } from '../../grammar/diagnostics.ts';
+import type { Session } from '../host.ts';
+import { fromTensor, toTensor } from './tensors.ts';
+
+export interface SessionOptions {
+  /** Threads inside an operator; default 0: ONNX Runtime's own choice. */
+  readonly threads?: number;
+  /**
+   * ONNX Runtime fuses DequantizeLinear + MatMul to MatMulNBits and then computes at this level; 1 is float32, which scores weights as they are
+   * (its own default, 4, rounds activations to int8).
+   */
+  readonly accuracyLevel?: 0 | 1 | 4;
+  /** off: the graph as it is, no fusion. */
+  readonly optimize?: 'off' | 'all';
+}
+
+/**
+ * An ONNX Runtime session on the CPU over an encoded model whose external data lies in `folder`.
+ * Errors: session-load (ONNX Runtime refuses the model), session-run, io-type.
+ */
+export async function openSession(model: Uint8Array, folder: string, options: SessionOptions = {}): Promise<Session> {
+  const entries: Record<string, string> = {
+    model_external_initializers_file_folder_path: folder,
+    qdq_matmulnbits_accuracy_level: String(options.accuracyLevel ?? 1),
+  };
+  const session = await InferenceSession.create(model, {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: options.threads ?? 0,
+    graphOptimizationLevel: options.optimize === 'off' ? 'disabled' : 'all',
+    logSeverityLevel: 3,
+    extra: { session: entries },
+  }).catch((e: unknown) => fail('session-load', `ONNX Runtime cannot load the model: ${reason(e)}`));
+  return {
+    inputs: session.inputNames,
+    outputs: session.outputNames,
+    async run(feeds, fetch) {
+      const tensors = Object.fromEntries(Object.entries(feeds).map(([name, value]) => [name, toTensor(name, value)]));
+      const results = await session
+        .run(tensors, fetch ? [...fetch] : session.outputNames)
+        .catch((e: unknown) => fail('session-run', `ONNX Runtime stopped: ${reason(e)}`));
+      return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, fromTensor(name, tensor)]));
+    },
+    close: () => session.release(),
+  };
+}
+
+/** ONNX Runtime's message without its status prefix. */
+const reason = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(/^Error Code \d+ - /, '').trim();
