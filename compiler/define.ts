@@ -29,9 +29,9 @@ export interface Law<S extends Schema = Schema> extends Named<S> {
 
 /** A number format. `resolve` gives what codes it has; formats without codes are casts. */
 export interface Format<S extends Schema = Schema> extends Named<S> {
-  resolve(
-    p: ParamsOf<S>,
-  ): Pick<QType, 'bits' | 'symmetric' | 'scaleType'> & {
+  /** Other names that recipes type, each with the arguments that it fixes: int4 is int(4). */
+  readonly spellings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  resolve(p: ParamsOf<S>): Pick<QType, 'bits' | 'symmetric' | 'scaleType'> & {
     codes?: QType['codes'];
     cast?: 'float16' | 'bfloat16';
     grain?: QType['grain'];

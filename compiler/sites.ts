@@ -10,7 +10,7 @@ export interface Port {
   readonly shape?: readonly Dim[];
   /**
    * Meaning of axes. Weight of linear/conv: `out`, `reduce` (conv: reduce is 1 and kernel axes follow, grouped by `groups`);
-   * embedding: `out` = hidden, `reduce` = the row that is looked up. Activation: `token` axes are all but the last, `channel`; attention tensors: `head`.
+   * embedding: `out` = the rows (vocabulary), `reduce` = hidden: groups run along hidden. Activation: `token` axes are all but the last, `channel`; attention tensors: `head`.
    */
   readonly axes: Readonly<Record<string, number>>;
 }
