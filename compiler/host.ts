@@ -39,6 +39,8 @@ export interface WriteFile {
 export interface Host {
   /** Opens below a folder that the user named; a path that leaves `folder` (.., absolute, symlink) is refused with QcError `path-escape`. */
   open(folder: string, relative: string): Promise<ReadFile>;
+  /** Names of the regular files that lie directly in a folder, sorted by code units. */
+  list(folder: string): Promise<readonly string[]>;
   /** Refuses an existing path unless `force`. */
   create(path: string, force: boolean): Promise<WriteFile>;
   /** An ONNX Runtime session. `dir` is the folder that the model's relative file ranges refer to. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { access, type FileHandle, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { fail } from '../../grammar/diagnostics.ts';
 import type { ReadFile, WriteFile } from '../host.ts';
@@ -15,18 +15,18 @@ export async function locate(path: string): Promise<{ folder: string; file: stri
 
 /** The real path of `name` below `folder`; `path-escape` if it lies elsewhere. */
 export async function confine(folder: string, name: string): Promise<string> {
-  const escape = () =>
+  const refuse = () =>
     fail(
       'path-escape',
       `the path "${name}" leaves the folder ${folder}`,
       'files that a model or recipe refers to must lie in its own folder',
     );
-  if (isAbsolute(name) || name.includes('\0')) escape();
+  if (isAbsolute(name) || name.includes('\0')) refuse();
   const root = await guarded(folder, () => realpath(folder));
   const lexical = relative(root, resolve(root, name));
-  if (lexical === '..' || lexical.startsWith(`..${sep}`)) escape();
+  if (lexical === '..' || lexical.startsWith(`..${sep}`)) refuse();
   const path = await guarded(join(folder, name), () => realpath(resolve(root, name)));
-  if (path !== root && !path.startsWith(root.endsWith(sep) ? root : root + sep)) escape();
+  if (path !== root && !path.startsWith(root.endsWith(sep) ? root : root + sep)) refuse();
   return path;
 }
 
@@ -57,6 +57,13 @@ export async function openBelow(folder: string, name: string): Promise<ReadFile>
   };
 }
 
+/** Names of the regular files directly in a folder, sorted by code units; links count as what they point to. */
+export async function listFiles(folder: string): Promise<string[]> {
+  const names = await guarded(folder, () => readdir(folder));
+  const infos = await Promise.all(names.map((name) => stat(join(folder, name)).catch(() => undefined)));
+  return names.filter((_, i) => infos[i]?.isFile()).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
 const most = 1 << 30;
 async function fill(handle: FileHandle, bytes: Uint8Array, at: number, path: string): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
@@ -78,10 +85,10 @@ export async function createFile(path: string, force: boolean, cleanup: Cleanup)
   const handle = await guarded(path, () => open(temporary, 'wx'));
   cleanup.add(temporary);
   let at = 0;
-  let open_ = true;
+  let opened = true;
   const abort = async () => {
-    if (open_) await handle.close().catch(() => undefined);
-    open_ = false;
+    if (opened) await handle.close().catch(() => undefined);
+    opened = false;
     await rm(temporary, { force: true });
     cleanup.forget(temporary);
   };
@@ -102,7 +109,7 @@ export async function createFile(path: string, force: boolean, cleanup: Cleanup)
     async commit() {
       await guarded(path, async () => {
         await handle.close();
-        open_ = false;
+        opened = false;
         await rename(temporary, target);
       });
       cleanup.forget(temporary);

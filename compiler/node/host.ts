@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Crunch } from '../crunch.ts';
 import type { Host } from '../host.ts';
 import { startCleanup } from './cleanup.ts';
-import { createFile, openBelow } from './files.ts';
+import { createFile, listFiles, openBelow } from './files.ts';
 import { lazyCrunch } from './lazy.ts';
 
 export { locate } from './files.ts';
@@ -28,6 +28,7 @@ export async function nodeHost(options: NodeHostOptions = {}): Promise<NodeHost>
   const host: NodeHost = {
     crunch,
     open: openBelow,
+    list: listFiles,
     create: (path, force) => createFile(path, force, cleanup),
     async session(model, dir, wanted = {}) {
       const [{ openSession }, { sessionModel }] = await Promise.all([import('./session.ts'), import('./encode.ts')]);
