@@ -1,0 +1,176 @@
+/** The plots of the report: vega-lite specifications rendered to SVG without a browser. Colours are CSS variables, so one picture serves light and dark. */
+import { logger as makeLogger, parse, View, Warn } from 'vega';
+import { compile, type TopLevelSpec } from 'vega-lite';
+import type { HistogramData, PortReport } from './data.ts';
+
+const config: NonNullable<TopLevelSpec['config']> = {
+  font: 'system-ui, sans-serif',
+  padding: 4,
+  axis: {
+    labelColor: 'var(--muted)',
+    titleColor: 'var(--muted)',
+    titleFontWeight: 'normal',
+    gridColor: 'var(--line)',
+    domainColor: 'var(--line)',
+    tickColor: 'var(--line)',
+    labelFontSize: 11,
+    titleFontSize: 11,
+  },
+  legend: {
+    labelColor: 'var(--ink)',
+    titleColor: 'var(--muted)',
+    titleFontWeight: 'normal',
+    labelFontSize: 11,
+    orient: 'top',
+    title: null,
+  },
+  view: { stroke: null },
+};
+
+async function svg(spec: TopLevelSpec): Promise<string> {
+  const view = new View(parse(compile({ background: 'transparent', ...spec, config }).spec), {
+    renderer: 'none',
+    logger: makeLogger(Warn),
+  });
+  try {
+    const text = await view.toSVG();
+    // The page scales pictures: only the view box says their size.
+    return text.replace(/ width="([\d.]+)" height="([\d.]+)"/, ' style="max-width:$1px" width="100%"');
+  } finally {
+    view.finalize();
+  }
+}
+
+/** Colour variable of each role, the same in every plot. */
+export function palette(ports: readonly PortReport[]): (role: string) => string {
+  const roles = [...new Set(ports.map((p) => p.role))];
+  return (role) => `var(--c${roles.indexOf(role) % 8})`;
+}
+
+/** Bytes of weights before and after, stacked by type. */
+export function sizeChart(rows: readonly { stage: string; kind: string; bytes: number }[], width: number): Promise<string> {
+  const kinds = [...new Set(rows.map((r) => r.kind))];
+  return svg({
+    width,
+    height: { step: 34 },
+    data: { values: rows.map((r) => ({ ...r, mb: r.bytes / 1e6, order: kinds.indexOf(r.kind) })) },
+    mark: { type: 'bar', cornerRadius: 2, height: 22 },
+    encoding: {
+      y: {
+        field: 'stage',
+        type: 'nominal',
+        sort: ['before', 'after'],
+        title: null,
+        axis: { ticks: false, domain: false, labelColor: 'var(--ink)' },
+      },
+      x: { field: 'mb', type: 'quantitative', title: 'MB', axis: { tickCount: 6 } },
+      order: { field: 'order' },
+      color: {
+        field: 'kind',
+        type: 'nominal',
+        scale: { domain: kinds, range: kinds.map((_, i) => `var(--c${i % 8})`) },
+        legend: { columns: Math.max(1, Math.floor(width / 190)), labelLimit: 180 },
+      },
+    },
+  });
+}
+
+export interface SqnrPoint {
+  readonly path: string;
+  readonly role: string;
+  readonly what: 'weight' | 'output';
+  readonly db: number;
+}
+
+/** dB of every layer in model order, top to bottom; one dot for the weight and one for the output where both were measured. */
+export function sqnrChart(points: readonly SqnrPoint[], color: (role: string) => string, width: number): Promise<string> {
+  const order = [...new Set(points.map((p) => p.path))];
+  const roles = [...new Set(points.map((p) => p.role))];
+  const whats = [...new Set(points.map((p) => p.what))];
+  const labelLimit = Math.round(width * 0.42);
+  return svg({
+    width: width - labelLimit - 24,
+    height: { step: order.length > 60 ? 12 : 16 },
+    data: { values: points.map((p) => ({ ...p })) },
+    layer: [
+      {
+        mark: { type: 'rule', stroke: 'var(--muted)', opacity: 0.5 },
+        encoding: { x: { aggregate: 'min', field: 'db', type: 'quantitative' }, x2: { aggregate: 'max', field: 'db' } },
+      },
+      {
+        mark: { type: 'point', filled: true, size: 46, opacity: 1 },
+        encoding: {
+          x: {
+            field: 'db',
+            type: 'quantitative',
+            title: 'SQNR, dB (right is better)',
+            scale: { zero: false, nice: true },
+            axis: { orient: 'top' },
+          },
+          color: {
+            field: 'role',
+            type: 'nominal',
+            scale: { domain: roles, range: roles.map(color) },
+            legend: roles.length > 1 ? {} : null,
+          },
+          shape: {
+            field: 'what',
+            type: 'nominal',
+            scale: { domain: whats, range: whats.map((w) => (w === 'weight' ? 'circle' : 'diamond')) },
+            legend: whats.length > 1 ? {} : null,
+          },
+        },
+      },
+    ],
+    encoding: {
+      y: {
+        field: 'path',
+        type: 'nominal',
+        sort: order,
+        title: null,
+        axis: { labelLimit, ticks: false, domain: false, labelColor: 'var(--ink)', labelFontSize: 10 },
+      },
+    },
+  });
+}
+
+/** Counts of a histogram on a symlog axis (tails are what hurts), with the range that codes cover between two rules. */
+export function histogramChart(
+  h: HistogramData,
+  range: readonly [number, number] | undefined,
+  color: string,
+  width: number,
+): Promise<string> {
+  const step = (h.hi - h.lo) / h.counts.length || 1;
+  const values = h.counts.map((count, i) => ({ from: h.lo + i * step, to: h.lo + (i + 1) * step, count }));
+  return svg({
+    width: width - 48,
+    height: 84,
+    layer: [
+      {
+        data: { values },
+        mark: { type: 'bar', color },
+        encoding: {
+          x: { field: 'from', type: 'quantitative', bin: { binned: true, step }, title: null, axis: { grid: false, tickCount: 5 } },
+          x2: { field: 'to' },
+          y: {
+            field: 'count',
+            type: 'quantitative',
+            scale: { type: 'symlog' },
+            title: 'count',
+            axis: { values: [10, 1e3, 1e5, 1e7], format: '~s' },
+          },
+        },
+      },
+      ...(range
+        ? [
+            {
+              data: { values: range.map((at) => ({ at })) },
+              mark: { type: 'rule' as const, stroke: 'var(--bad)', strokeDash: [4, 3] },
+              encoding: { x: { field: 'at', type: 'quantitative' as const } },
+            },
+          ]
+        : []),
+    ],
+  });
+}
