@@ -52,6 +52,7 @@ export interface Untouched {
   readonly port: string;
   readonly why: string;
   readonly by?: Decider;
+  readonly shadowed?: readonly Decider[];
 }
 
 export interface PlannedTransform {
@@ -63,7 +64,7 @@ export interface PlannedTransform {
 
 /** One `search`: its variables with their domains, innermost searches first. */
 export interface PlannedSearch {
-  readonly variables: readonly { readonly name: string; readonly domain: readonly (number | string | boolean)[] }[];
+  readonly variables: readonly { readonly key: string; readonly name: string; readonly domain: readonly (number | string | boolean)[] }[];
   readonly objective: import('../recipe.ts').Expr;
   readonly budget?: import('../recipe.ts').Expr;
   readonly method: Ref;
@@ -78,10 +79,16 @@ export interface Plan {
   readonly untouched: readonly Untouched[];
   readonly transforms: readonly PlannedTransform[];
   readonly searches: readonly PlannedSearch[];
-  readonly requires: readonly { readonly condition: import('../recipe.ts').Expr; readonly by: Decider }[];
+  /** `scope`: the names that the condition can see (an applied recipe has its own). */
+  readonly requires: readonly {
+    readonly condition: import('../recipe.ts').Expr;
+    readonly scope: import('./bind.ts').Scope;
+    readonly by: Decider;
+  }[];
   readonly evaluations: readonly {
     readonly what: import('../recipe.ts').Expr;
     readonly fields: import('../recipe.ts').Fields;
+    readonly scope: import('./bind.ts').Scope;
     readonly by: Decider;
   }[];
   readonly calibration?: { readonly source: Ref; readonly fields: Readonly<Record<string, unknown>>; readonly by: Decider };

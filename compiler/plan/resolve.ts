@@ -1,0 +1,198 @@
+/** From what a statement says to a QType: formats, granularity, laws, defaults and guard-rails. */
+import type { Format, Law } from '../define.ts';
+import type { Ref, Schema } from '../schema.ts';
+import type { Port, Site } from '../sites.ts';
+import { type Call, failAt, plain, print, refOf, type Val } from './bind.ts';
+import type { Grain, QType } from './types.ts';
+
+type Span = Call['span'];
+type RefVal = Extract<Val, { kind: 'ref' }>;
+
+/** The definitions that types are made of. */
+export interface Names {
+  readonly formats: readonly Format[];
+  readonly laws: readonly Law[];
+}
+
+/** What one port was asked to be: a format and the fields of the statement's record, evaluated. */
+export interface Asked {
+  readonly format: RefVal;
+  readonly fields: Readonly<Record<string, Val>>;
+  /** A scheme gives `mode` itself; outside one an activation must say it. */
+  readonly scheme?: string;
+  readonly span: Span;
+}
+
+/** Fills in the defaults of a schema. */
+export function withDefaults(schema: Schema, given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const [name, p] of Object.entries(schema)) {
+    const key = [name, ...(p.aliases ?? [])].find((k) => given[k] !== undefined);
+    if (key !== undefined) out[name] = given[key];
+    else if (p.default !== undefined) out[name] = p.default;
+  }
+  return out;
+}
+
+/** `int4` → int(bits: 4): formats list the words that the field types for them. */
+function spelt(format: RefVal, names: Names): { def: Format; args: Record<string, unknown> } | undefined {
+  const given = refOf(format).args;
+  for (const def of names.formats) {
+    if (def.name === format.name) return { def, args: given };
+    const fixed = def.spellings?.[format.name];
+    if (fixed) return { def, args: { ...fixed, ...given } };
+  }
+  return undefined;
+}
+
+/** The type that a port gets. Errors: `group-divides`, `grain-axis`, `mode-needed`, `channel-input`, `unknown-format`, `mode-on-weight`. */
+export function resolveType(asked: Asked, site: Site, port: Port, names: Names): QType {
+  const { fields, span } = asked;
+  const found = spelt(asked.format, names);
+  if (!found) return failAt('unknown-format', `\`${asked.format.name}\` is not a number format.`, span);
+  const { def } = found;
+  const format: Ref = { name: def.name, args: withDefaults(def.params, found.args) };
+  const got = def.resolve(format.args as never);
+  const where = `${port.name} of ${site.path}`;
+  const cast = got.codes === undefined;
+  const symmetric = flag(fields['symmetric']) ?? got.symmetric;
+  const mode = modeOf(asked, port, where, cast);
+  const grain = cast ? { per: 'tensor' as const } : (grainOf(fields, port, where, span) ?? defaultGrain(got, port, mode));
+  check(grain, port, site, where, span);
+  const law = lawOf(fields['scale'] ?? fields['clip'], got.defaultLaw ?? 'minmax', names, span);
+  const type = {
+    format,
+    bits: got.bits,
+    symmetric,
+    grain,
+    mode,
+    law,
+    scaleType: got.scaleType,
+    ...(got.codes ? { codes: got.codes } : {}),
+  };
+  return { ...type, text: textOf(type, asked.format, port, got.symmetric) };
+}
+
+const flag = (v: Val | undefined): boolean | undefined => (v?.kind === 'bool' ? v.value : undefined);
+const count = (v: Val | undefined): number | undefined => (v?.kind === 'number' ? plain(v.value, v.unit) : undefined);
+
+function modeOf(asked: Asked, port: Port, where: string, cast: boolean): QType['mode'] {
+  const m = asked.fields['mode'];
+  const word = m === undefined ? undefined : m.kind === 'ref' ? m.name : m.kind === 'string' ? m.value : print(m);
+  if (port.kind === 'weight') {
+    if (word === 'dynamic') failAt('mode-on-weight', `The ${where} is a constant; it has no dynamic mode.`, asked.span);
+    return 'static';
+  }
+  if (word === 'static' || word === 'dynamic') return word;
+  if (cast) return 'static';
+  return failAt(
+    'mode-needed',
+    `The ${where} changes with every input: say when its scale is found.`,
+    asked.span,
+    'Write { mode: static } (from calibration) or { mode: dynamic } (at run time).',
+  );
+}
+
+/** `per`, `group` or `block` of the record. */
+function grainOf(fields: Asked['fields'], port: Port, where: string, span: Span): Grain | undefined {
+  const group = count(fields['group'] ?? fields['group_size']);
+  if (group !== undefined) return { per: 'group', group };
+  const block = fields['block'];
+  if (block?.kind === 'list') {
+    const [rows, cols] = block.items.map(count);
+    if (rows === undefined || cols === undefined || block.items.length !== 2)
+      return failAt('bad-block', 'A block is two sizes: `block: [128, 128]`.', span);
+    return { per: 'block', rows, cols };
+  }
+  const per = fields['per'];
+  if (per === undefined) return undefined;
+  const word = per.kind === 'ref' ? per.name : per.kind === 'string' ? per.value : print(per);
+  if (word === 'channel' && port.kind === 'activation')
+    return failAt(
+      'channel-input',
+      `\`per: channel\` on the ${where} would need a scale for each term of the sum, which no integer product can take out.`,
+      span,
+      'It is legal where `transform migrate` moved the steps into norm and weight. Else: per: token or per: tensor.',
+    );
+  return { per: word as 'tensor' | 'channel' | 'token' | 'head' };
+}
+
+/** Weights: what the format says. Activations: by token (or head) when dynamic, else one scale; block-scaled formats keep their blocks. */
+function defaultGrain(format: ReturnType<Format['resolve']>, port: Port, mode: QType['mode']): Grain {
+  if (format.scaleType !== 'model' && format.grain) return format.grain;
+  if (port.kind === 'activation')
+    return mode === 'dynamic' ? { per: port.axes['head'] === undefined ? 'token' : 'head' } : { per: 'tensor' };
+  // A kernel's reduction (channels × taps) is seldom a multiple of a group: convolutions have a scale for each output channel.
+  return (port.shape?.length ?? 2) > 2 ? { per: 'channel' } : (format.grain ?? { per: 'channel' });
+}
+
+/** The length of a weight's reduction, all its axes but `out`. */
+export function reduceOf(port: Port): number | undefined {
+  const shape = port.shape;
+  const out = port.axes['out'];
+  if (!shape || out === undefined || !shape.every((d) => typeof d === 'number')) return undefined;
+  return (shape as number[]).reduce((p, d, i) => (i === out ? p : p * d), 1);
+}
+export function outOf(port: Port): number | undefined {
+  const d = port.axes['out'] === undefined ? undefined : port.shape?.[port.axes['out']];
+  return typeof d === 'number' ? d : undefined;
+}
+
+function check(grain: Grain, port: Port, site: Site, where: string, span: Span): void {
+  if (port.kind === 'weight' && ['token', 'head', 'cluster', 'state_group'].includes(grain.per))
+    failAt(
+      'grain-axis',
+      `The ${where} has no ${grain.per} axis.`,
+      span,
+      'A weight takes per: tensor, per: channel, group: n or block: [r, c].',
+    );
+  if (grain.per === 'head' && port.axes['head'] === undefined)
+    failAt('grain-axis', `The ${where} has no head axis.`, span, 'per: head is for q, k, v, key, value and probs of attention.');
+  if (grain.per !== 'group') return;
+  if (!Number.isInteger(grain.group) || grain.group < 1)
+    failAt('bad-group', `A group has a whole number of elements, not ${grain.group}.`, span);
+  const last = port.shape?.[port.axes['channel'] ?? (port.shape?.length ?? 0) - 1];
+  const axis = port.kind === 'weight' ? reduceOf(port) : typeof last === 'number' ? last : undefined;
+  if (axis === undefined || axis % grain.group === 0) return;
+  const fit = [256, 128, 64, 32, 16, 8].filter((n) => axis % n === 0);
+  failAt(
+    'group-divides',
+    `Groups of ${grain.group} do not divide the ${port.kind === 'weight' ? 'reduction' : 'channel'} axis of ${site.path}, which has ${axis} elements.`,
+    span,
+    fit.length
+      ? `Groups that do: ${fit.join(', ')}. Or per: channel, or leave the site out.`
+      : 'Use per: channel there, or leave the site out.',
+  );
+}
+
+function lawOf(v: Val | undefined, fallback: string, names: Names, span: Span): Ref {
+  const asked = v?.kind === 'ref' ? refOf(v) : v?.kind === 'string' ? { name: v.value, args: {} } : { name: fallback, args: {} };
+  const def = names.laws.find((l) => l.name === asked.name);
+  if (!def) return failAt('unknown-law', `\`${asked.name}\` is not a scale law.`, span);
+  return { name: def.name, args: withDefaults(def.params, asked.args) };
+}
+
+function textOf(t: Omit<QType, 'text'>, asked: RefVal, port: Port, formatSymmetric: boolean): string {
+  if (t.codes === undefined) return t.format.name;
+  const width =
+    t.codes.kind === 'int' && Object.keys(asked.args).every((k) => k === 'bits' || k === 'signed')
+      ? `${t.codes.signed ? '' : 'u'}int${t.bits}`
+      : print(asked);
+  const grain =
+    t.grain.per === 'group'
+      ? `group ${t.grain.group}`
+      : t.grain.per === 'block'
+        ? `block ${t.grain.rows}x${t.grain.cols}`
+        : `per ${t.grain.per}`;
+  const args = Object.values(t.law.args);
+  const law = `${t.law.name}${args.length ? `(${args.map((a) => (Array.isArray(a) ? `[${a.join(', ')}]` : String(a))).join(', ')})` : ''}`;
+  const parts = [
+    width,
+    grain,
+    ...(t.symmetric === formatSymmetric ? [] : [t.symmetric ? 'symmetric' : 'asymmetric']),
+    ...(port.kind === 'activation' ? [t.mode] : []),
+    ...(port.kind === 'activation' && t.mode === 'dynamic' ? [] : [law]),
+    ...(t.scaleType === 'model' ? [] : [`${t.scaleType} scales`]),
+  ];
+  return parts.join(' ');
+}
