@@ -1,0 +1,49 @@
+/** Text → syntax tree. Recovers from mistakes, so that one run reports all of them. */
+import { type IToken, Lexer, type TokenType } from 'chevrotain';
+import type { File, Item, Use } from './ast.ts';
+import type { Diagnostic, Span } from './diagnostics.ts';
+import { lexicalDiagnostic, syntaxDiagnostic } from './mistakes.ts';
+import { Grammar } from './statement-rules.ts';
+import * as T from './tokens.ts';
+import { attachTrivia } from './trivia.ts';
+
+let grammar: Grammar | undefined;
+let lexer: Lexer | undefined;
+
+export interface Parsed {
+  readonly ast: File;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Names that broken statements may have declared; the checker does not call them unknown. */
+  readonly doubtful: ReadonlySet<string>;
+}
+
+/**
+ * Parses a recipe file. Never throws for wrong text: what could be read is in `ast`, every mistake in `diagnostics`.
+ * @param file the name that spans carry
+ */
+export function parse(text: string, file: string): Parsed {
+  lexer ??= new Lexer(T.tokens, { ensureOptimizations: true, positionTracking: 'full' });
+  grammar ??= new Grammar();
+  const lexed = lexer.tokenize(text);
+  grammar.file = file;
+  grammar.reports = [];
+  grammar.input = lexed.tokens;
+  const read = grammar.source() as { uses: Use[]; items: Item[] } | undefined;
+  const { uses, items } = read ?? { uses: [], items: [] };
+  const span = { file, start: 0, end: text.length, line: 1, column: 1 };
+  const bare: File = { kind: 'file', uses, items, trivia: new Map(), span };
+  const at = (t: IToken): Span => grammar!.span(t);
+  const diagnostics = [
+    ...lexed.errors.map((e) => lexicalDiagnostic(e, text, file)),
+    ...grammar.errors.map((e) => syntaxDiagnostic(e, text, at)),
+    ...grammar.reports,
+  ].sort((a, b) => (a.span?.start ?? 0) - (b.span?.start ?? 0));
+  const ast = { ...bare, trivia: attachTrivia(bare, lexed.groups['comments'] ?? [], text, at) };
+  return { ast, diagnostics, doubtful: diagnostics.length ? declared(lexed.tokens) : new Set() };
+}
+
+/** Every word that stands where a declaration has its name. */
+function declared(tokens: readonly IToken[]): Set<string> {
+  const before = new Set<TokenType>([T.Verb.let, T.Verb.schedule, T.Verb.recipe, T.As, T.LParen, T.Comma]);
+  return new Set(tokens.filter((_, i) => i > 0 && before.has(tokens[i - 1]!.tokenType)).map((t) => t.image));
+}
