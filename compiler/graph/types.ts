@@ -38,6 +38,8 @@ export type Dim = number | string;
 /** A range of a file below the model's folder. `file` is relative to that folder. */
 export interface FileRange {
   readonly file: string;
+  /** The folder that `file` is relative to, where it is not the model's (a scratch folder). */
+  readonly dir?: string;
   readonly at: number;
   readonly len: number;
 }
@@ -70,7 +72,12 @@ export interface LazyTensor {
 /** An integer of an attribute: a bigint only where a number cannot hold it. */
 export type Int = number | bigint;
 
-export type Attr =
+export type Attr = AttrValue & {
+  /** Fields of the AttributeProto that our schema does not know. */
+  readonly unknown?: Uint8Array;
+};
+
+export type AttrValue =
   | { readonly type: 'int'; readonly value: Int }
   | { readonly type: 'ints'; readonly value: readonly Int[] }
   | { readonly type: 'float'; readonly value: number }
