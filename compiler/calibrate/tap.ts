@@ -1,0 +1,71 @@
+/** Taps: a copy of the model whose outputs are the values to be observed. ONNX Runtime then computes only what they need. */
+import { fail } from '../../grammar/diagnostics.ts';
+import { bitsOf } from '../graph/dtype.ts';
+import type { Attr, Graph, Model, Node, ValueInfo } from '../graph/types.ts';
+import type { Value } from '../host.ts';
+
+/**
+ * The model with `values` as its only outputs. Graph inputs need no tap (they are the feeds).
+ * Errors: tap-unknown (no such value), tap-subgraph (made inside an If, Loop or Scan body), tap-constant (an initializer).
+ */
+export function tapped(model: Model, values: readonly string[]): Model {
+  const { graph } = model;
+  const made = new Set(graph.nodes.flatMap((n) => n.outputs));
+  const known = new Map(graph.outputs.map((o) => [o.name, o]));
+  const outputs = values.map((name): ValueInfo => {
+    if (!made.has(name)) refuse(graph, name);
+    return known.get(name) ?? graph.values.get(name) ?? { name };
+  });
+  return { ...model, graph: { ...graph, outputs } };
+}
+
+function refuse(graph: Graph, name: string): never {
+  if (graph.initializers.has(name)) fail('tap-constant', `"${name}" is a constant, there is nothing to observe`);
+  const owner = graph.nodes.find((n) => bodies(n).some((g) => makes(g, name)));
+  if (owner)
+    fail(
+      'tap-subgraph',
+      `"${name}" is computed inside the body of ${owner.op} "${owner.name}", it cannot be observed from outside`,
+      'keep that part in float, or use a dynamic type there',
+    );
+  return fail('tap-unknown', `the graph has no value "${name}"`);
+}
+
+const bodies = (node: Node): readonly Graph[] =>
+  [...node.attrs.values()].flatMap((a: Attr) => (a.type === 'graph' ? [a.value] : a.type === 'graphs' ? a.value : []));
+const makes = (graph: Graph, name: string): boolean =>
+  graph.inputs.some((i) => i.name === name) || graph.nodes.some((n) => n.outputs.includes(name) || bodies(n).some((g) => makes(g, name)));
+
+/**
+ * Cuts the values into passes, in graph order, so that the bytes of one pass's taps for one batch stay below `limit` where they can.
+ * Sizes are estimates: symbols get the sizes that the first batch gives them, unknown ones the largest of these.
+ */
+export function passes(graph: Graph, values: readonly string[], feeds: Readonly<Record<string, Value>>, limit: number): string[][] {
+  const symbols = new Map<string, number>();
+  for (const input of graph.inputs)
+    input.shape?.forEach((dim, axis) => {
+      const size = feeds[input.name]?.shape[axis];
+      if (typeof dim === 'string' && size !== undefined) symbols.set(dim, size);
+    });
+  const largest = Math.max(1, ...symbols.values());
+  const infos = new Map([...graph.values.values(), ...graph.outputs].map((v) => [v.name, v]));
+  const bytes = (name: string): number => {
+    const info = infos.get(name);
+    const sizes = (info?.shape ?? []).map((d) => (typeof d === 'number' ? d : (symbols.get(d) ?? largest)));
+    return (sizes.reduce((a, b) => a * b, 1) * bitsOf(info?.dtype ?? 'float32')) / 8;
+  };
+  const order = new Map(graph.nodes.flatMap((n) => n.outputs).map((name, i) => [name, i]));
+  const sorted = [...values].sort((a, b) => (order.get(a) ?? -1) - (order.get(b) ?? -1));
+  const out: string[][] = [];
+  let room = 0;
+  for (const name of sorted) {
+    const size = bytes(name);
+    if (out.length === 0 || size > room) {
+      out.push([]);
+      room = limit;
+    }
+    out.at(-1)!.push(name);
+    room -= size;
+  }
+  return out;
+}

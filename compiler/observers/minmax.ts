@@ -1,0 +1,26 @@
+import type { Observer } from '../define.ts';
+import { float32 } from './_values.ts';
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+const observer: Observer<Record<string, never>, Range> = {
+  name: 'minmax',
+  since: '0.1.0',
+  doc: 'The smallest and the largest value that was seen.',
+  formula: 'min x, max x',
+  params: {},
+  start: () => ({ min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY }),
+  async fold(state, batch) {
+    let { min, max } = state;
+    for (const x of float32(batch)) {
+      if (x < min) min = x;
+      if (x > max) max = x;
+    }
+    return { min, max };
+  },
+  finish: ({ min, max }) => ({ min: Float64Array.of(min), max: Float64Array.of(max) }),
+};
+export default observer;
