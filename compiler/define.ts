@@ -8,7 +8,7 @@ import type { Session, Value } from './host.ts';
 import type { QType } from './plan/types.ts';
 import type { ParamsOf, Schema } from './schema.ts';
 import type { Simulated } from './simulated.ts';
-import type { Miss, Site } from './sites.ts';
+import type { Site } from './sites.ts';
 
 /** What every name has. `since` is the version of qc that brought it; `cite` the paper or the source of the formula. */
 export interface Named<S extends Schema = Schema> {
@@ -47,10 +47,14 @@ export interface Observer<S extends Schema = Schema, State = unknown> extends Na
   finish(s: State): Record<string, Float64Array | Float32Array>;
 }
 
-/** A role: found by structure. */
+/** A role: found by structure, graph by graph. */
 export interface Role extends Named {
   readonly ports: readonly string[];
-  match(g: import('./match/view.ts').View): { sites: Site[]; misses: Miss[] };
+  /** Memberships that it puts on other sites: `attention.q` on a linear. */
+  readonly members?: readonly string[];
+  /** Roles that must be found first. */
+  readonly after?: readonly string[];
+  match(g: import('./match/view.ts').View, known: import('./match/draft.ts').Known): import('./match/draft.ts').Found;
 }
 
 /** A number that says how good a compiled model is; smaller or larger is better as `better` says. */
@@ -63,13 +67,21 @@ export interface Metric<S extends Schema = Schema> extends Named<S> {
   finish(acc: Float64Array): number;
 }
 
-/** A search method over a finite space. `score` is called with whole assignments; lower is better. */
+/** A value of every variable of a search. */
+export type Assignment = Record<string, number | string | boolean>;
+/** What a trial gave. With a budget `cost <= limit`, both are there, so that a method can trade them. */
+export interface Trial {
+  readonly objective: number;
+  readonly feasible: boolean;
+  readonly cost?: number;
+  readonly limit?: number;
+}
+/** The variables of a search; each starts at the first value of its domain. */
+export type Space = readonly { readonly name: string; readonly domain: readonly (number | string | boolean)[] }[];
+
+/** A search method over a finite space. `score` is called with whole assignments (the driver remembers them); lower is better. */
 export interface SearchMethod<S extends Schema = Schema> extends Named<S> {
-  run(
-    space: readonly { name: string; domain: readonly (number | string | boolean)[] }[],
-    score: (a: Record<string, number | string | boolean>) => Promise<{ objective: number; feasible: boolean }>,
-    p: ParamsOf<S>,
-  ): Promise<Record<string, number | string | boolean>>;
+  run(space: Space, score: (a: Assignment) => Promise<Trial>, p: ParamsOf<S>): Promise<Assignment>;
 }
 
 /** Where a model is to run. `lower` turns the simulated level into operators of that target; a type that it cannot express is refused, never replaced. */
