@@ -4,7 +4,7 @@ import type { Binding, Recipe, Statement } from '../recipe.ts';
 import type { Site, Sites } from '../sites.ts';
 import { deciderOf, flatten, type Params, type Scoped } from './apply.ts';
 import { dataOf, evaluate, failAt, mapFields, refOf, type Scope, truth, type Val } from './bind.ts';
-import { type Asked, type Names, resolveType, withDefaults } from './resolve.ts';
+import { type Asked, isKernel, type Names, resolveType, withDefaults } from './resolve.ts';
 import { type Part, schemes } from './schemes.ts';
 import { type Ground, select } from './select.ts';
 import { checkTies } from './ties.ts';
@@ -118,7 +118,7 @@ function quantize(s: Of<'quantize'>, ground: Ground, names: Names, decisions: Ma
       for (const port of statement.ports ?? []) spoken.add(port);
       continue;
     }
-    for (const { port, asked } of asksOf(s, unit)) {
+    for (const { port, asked } of asksOf(s, site, unit)) {
       wanted.add(port);
       const found = site.ports[port];
       if (!found) continue;
@@ -138,7 +138,7 @@ function quantize(s: Of<'quantize'>, ground: Ground, names: Names, decisions: Ma
 }
 
 /** The ports that a statement speaks of, with what each is asked to be: given, or the parts of a scheme. */
-function asksOf(s: Of<'quantize'>, scope: Scope): { port: string; asked: Asked }[] {
+function asksOf(s: Of<'quantize'>, site: Site, scope: Scope): { port: string; asked: Asked }[] {
   const { ports, as, span } = s.statement;
   const fields = mapFields(s.statement.fields, scope);
   const value = evaluate(as, scope);
@@ -149,7 +149,13 @@ function asksOf(s: Of<'quantize'>, scope: Scope): { port: string; asked: Asked }
       return failAt('needs-ports', `\`${value.name}\` is a format: say of which port.`, span, `\`quantize weight of … as ${value.name}\`.`);
     return ports.map((port) => ({ port, asked: { format: value, fields, span } }));
   }
-  const parts = scheme.parts(withDefaults(scheme.params, refOf(value).args) as never);
+  // `W4A16 { group: 32 }` is `W4A16(group: 32)`; what is not the scheme's own refines its weight.
+  const own = (k: string) => scheme.params[k] !== undefined || Object.values(scheme.params).some((x) => x.aliases?.includes(k));
+  const [given, rest] = [true, false].map((mine) => Object.fromEntries(Object.entries(fields).filter(([k]) => own(k) === mine))) as [
+    Record<string, Val>,
+    Record<string, Val>,
+  ];
+  const parts = scheme.parts(withDefaults(scheme.params, { ...refOf(value).args, ...dataFields(given) }) as never);
   return parts
     .flatMap((p) => p.ports.map((port) => ({ port, p })))
     .filter(({ port }) => !ports || ports.includes(port))
@@ -157,12 +163,18 @@ function asksOf(s: Of<'quantize'>, scope: Scope): { port: string; asked: Asked }
       port,
       asked: {
         format: { kind: 'ref', of: 'format', ...p.format },
-        // The record of a scheme's statement refines its weight; `tie` is for all.
-        fields: port === 'weight' ? refine(p.fields, fields) : { ...p.fields, ...pick(fields, 'tie') },
+        fields: port === 'weight' ? refine(ofKernel(p.fields, site), rest) : { ...p.fields, ...pick(rest, 'tie') },
         scheme: scheme.name,
         span,
       },
     }));
+}
+
+/** The groups of a scheme are for matrices; a kernel has a scale for each output channel. */
+function ofKernel(fields: Part['fields'], site: Site): Part['fields'] {
+  const port = site.ports['weight'];
+  if (!port || !fields['group'] || !isKernel(port)) return fields;
+  return { ...Object.fromEntries(Object.entries(fields).filter(([k]) => k !== 'group')), per: { kind: 'string', value: 'channel' } };
 }
 
 const pick = (fields: Record<string, Val>, name: string): Record<string, Val> => (fields[name] ? { [name]: fields[name] } : {});

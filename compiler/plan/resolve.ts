@@ -123,8 +123,12 @@ function defaultGrain(format: ReturnType<Format['resolve']>, port: Port, mode: Q
   if (port.kind === 'activation')
     return mode === 'dynamic' ? { per: port.axes['head'] === undefined ? 'token' : 'head' } : { per: 'tensor' };
   // A kernel's reduction (channels × taps) is seldom a multiple of a group: convolutions have a scale for each output channel.
-  return (port.shape?.length ?? 2) > 2 ? { per: 'channel' } : (format.grain ?? { per: 'channel' });
+  return isKernel(port) ? { per: 'channel' } : (format.grain ?? { per: 'channel' });
 }
+
+/** Does a weight have taps besides its output and reduction axes? (A 1×1 convolution has none.) */
+export const isKernel = (port: Port): boolean =>
+  (port.shape ?? []).some((d, i) => i !== port.axes['out'] && i !== port.axes['reduce'] && typeof d === 'number' && d > 1);
 
 /** The length of a weight's reduction, all its axes but `out`. */
 export function reduceOf(port: Port): number | undefined {
