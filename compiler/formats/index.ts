@@ -7,4 +7,12 @@ import int from './int.ts';
 import mxfp4 from './mxfp4.ts';
 import nvfp4 from './nvfp4.ts';
 
-export const formats = [bfloat16, float16, fp4, fp8, int, mxfp4, nvfp4];
+export const formats = [
+  bfloat16,
+  float16,
+  fp4,
+  fp8,
+  int,
+  mxfp4,
+  nvfp4,
+];

@@ -6,4 +6,11 @@ import minmax from './minmax.ts';
 import mse from './mse.ts';
 import percentile from './percentile.ts';
 
-export const laws = [absmaxSigned, entropy, hqq, minmax, mse, percentile];
+export const laws = [
+  absmaxSigned,
+  entropy,
+  hqq,
+  minmax,
+  mse,
+  percentile,
+];

@@ -7,4 +7,12 @@ import mse from './mse.ts';
 import psnr from './psnr.ts';
 import sqnr from './sqnr.ts';
 
-export const metrics = [agreement, cosine, kl, maxError, mse, psnr, sqnr];
+export const metrics = [
+  agreement,
+  cosine,
+  kl,
+  maxError,
+  mse,
+  psnr,
+  sqnr,
+];

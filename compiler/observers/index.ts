@@ -5,4 +5,10 @@ import histogram from './histogram.ts';
 import minmax from './minmax.ts';
 import moments from './moments.ts';
 
-export const observers = [absmax, hessian, histogram, minmax, moments];
+export const observers = [
+  absmax,
+  hessian,
+  histogram,
+  minmax,
+  moments,
+];

@@ -6,4 +6,11 @@ import grid from './grid.ts';
 import ilp from './ilp.ts';
 import sitewise from './sitewise.ts';
 
-export const searches = [coordinate, golden, greedy, grid, ilp, sitewise];
+export const searches = [
+  coordinate,
+  golden,
+  greedy,
+  grid,
+  ilp,
+  sitewise,
+];
