@@ -67,6 +67,22 @@ export interface Metric<S extends Schema = Schema> extends Named<S> {
   finish(acc: Float64Array): number;
 }
 
+/** Σ(y−ŷ)², Σy² and the number of elements of one site's weight or output. */
+export interface SiteError {
+  readonly error: number;
+  readonly energy: number;
+  readonly count: number;
+}
+
+/** What a search makes better. On sites it is a sum of `site` over them, so that methods can trade sites against each other; on a graph output it is a metric. */
+export interface Objective<S extends Schema = Schema> extends Named<S> {
+  readonly better: 'smaller' | 'larger';
+  /** Absent: it has no meaning on a single site. */
+  site?(e: SiteError): number;
+  /** The metric that measures it on graph outputs. */
+  readonly metric?: string;
+}
+
 /** A value of every variable of a search. */
 export type Assignment = Record<string, number | string | boolean>;
 /** What a trial gave. With a budget `cost <= limit`, both are there, so that a method can trade them. */
