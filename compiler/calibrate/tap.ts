@@ -13,7 +13,7 @@ export function tapped(model: Model, values: readonly string[]): Model {
   const made = new Set(graph.nodes.flatMap((n) => n.outputs));
   const known = new Map(graph.outputs.map((o) => [o.name, o]));
   const outputs = values.map((name): ValueInfo => {
-    if (!made.has(name)) refuse(graph, name);
+    if (!made.has(name) && !known.has(name)) refuse(graph, name);
     return known.get(name) ?? graph.values.get(name) ?? { name };
   });
   return { ...model, graph: { ...graph, outputs } };

@@ -27,15 +27,8 @@ export async function diffusionScores(request: TaskRequest): Promise<Scores> {
   const { host } = request;
   const folder = `${request.folder}/eval`;
   const read = (name: string) => readArrays(host, folder, name);
-  const [schedule, noise, reference, trajectory, real] = await Promise.all(
-    ['schedule', 'noise', 'reference', 'trajectory', 'real_stats'].map(read) as [
-      ReturnType<typeof read>,
-      ReturnType<typeof read>,
-      ReturnType<typeof read>,
-      ReturnType<typeof read>,
-      ReturnType<typeof read>,
-    ],
-  );
+  const [schedule, noise, reference] = await Promise.all([read('schedule'), read('noise'), read('reference')]);
+  const [trajectory, real] = await Promise.all([read('trajectory'), read('real_stats')]);
   const [kept, steps] = [schedule.numbers('alphas_cumprod'), schedule.numbers('steps')];
   const times = trajectory.numbers('t');
   const errors: number[] = [];
@@ -64,10 +57,10 @@ export async function diffusionScores(request: TaskRequest): Promise<Scores> {
   const { mean: mu, covariance } = moments(judged.features, labels.length);
   return {
     eps_sqnr_db_mean: mean(errors),
-    eps_sqnr_db: Object.fromEntries(Array.from(times, (t, i) => [String(t), Math.round(errors[i]! * 100) / 100])),
     psnr_db: 10 * Math.log10(4 / Math.max(mse, 1e-30)),
     judge_accuracy: mean(labels.map((y, i) => Number(argmax(judged.logits, i * width, width) === y))),
     frechet: frechet(mu, covariance, real.numbers('mu'), real.numbers('sigma')),
+    ...Object.fromEntries(Array.from(times, (t, i) => [`eps_sqnr_db.${t}`, errors[i]!])),
   };
 }
 

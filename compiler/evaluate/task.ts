@@ -23,8 +23,8 @@ export interface TaskRequest {
   readonly onProgress?: (done: number, of: number) => void;
 }
 
-/** Numbers by name, in score.py's names; a group of numbers by time step for diffusion models. */
-export type Scores = Readonly<Record<string, number | Readonly<Record<string, number>>>>;
+/** Numbers by name, in score.py's names; those of one time step as `name.step`. */
+export type Scores = Readonly<Record<string, number>>;
 
 /** Opens the sessions of a task (one, where the reference is judged), runs it, closes them. */
 export async function withSessions<T>(request: TaskRequest, run: (judged: Session, reference: Session) => Promise<T>): Promise<T> {
