@@ -13,9 +13,11 @@ const MOST = 64 << 20;
 export async function readText(io: Io, path: string): Promise<string> {
   const full = resolve(io.cwd, path);
   const info = await guarded(path, () => stat(full));
-  if (info.size > MOST) fail('too-large', `${path} has ${info.size} bytes; a text of at most ${MOST} was expected`, 'name the recipe, not the model');
+  if (info.size > MOST)
+    fail('too-large', `${path} has ${info.size} bytes; a text of at most ${MOST} was expected`, 'name the recipe, not the model');
   const bytes = await guarded(path, () => readFile(full));
-  if (bytes.includes(0)) fail('not-text', `${path} is not a text file`, 'is it the model? The order is: qc compile model.onnx recipe.qrecipe');
+  if (bytes.includes(0))
+    fail('not-text', `${path} is not a text file`, 'is it the model? The order is: qc compile model.onnx recipe.qrecipe');
   return bytes.toString('utf8');
 }
 

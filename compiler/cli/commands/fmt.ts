@@ -39,7 +39,8 @@ export default (cli: Cli): void =>
         await host.close();
       }
       if (options.json) io.out(`${JSON.stringify({ ok: !options.check || !changed.length, changed }, null, 2)}\n`);
-      else if (!options.quiet) for (const file of changed) if (file !== '-') io.err(`${options.check ? 'not formatted' : 'formatted'}: ${file}\n`);
+      else if (!options.quiet)
+        for (const file of changed) if (file !== '-') io.err(`${options.check ? 'not formatted' : 'formatted'}: ${file}\n`);
       const status: Exit = options.check && changed.length ? exit.failed : exit.done;
       return status;
     },

@@ -11,7 +11,10 @@ export default (cli: Cli): void =>
   cli.command<Options>(
     'init <model>',
     'write a commented starter recipe for a model',
-    (c) => c.option('-o, --output <file>', 'where to (default: <model>.qrecipe here; - prints it)').option('--force', 'replace an existing file'),
+    (c) =>
+      c
+        .option('-o, --output <file>', 'where to (default: <model>.qrecipe here; - prints it)')
+        .option('--force', 'replace an existing file'),
     async ([model], options, io) => {
       const [{ resolve, basename, dirname }, { nodeHost }, { loadModel }, { findSites }, { starter }, { writeText }] = await Promise.all([
         import('node:path'),

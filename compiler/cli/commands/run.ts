@@ -32,7 +32,11 @@ export default (cli: Cli): void =>
         const source = await dataSource(host, resolve(io.cwd, data!));
         const single = /\.npz$/.test(options.output ?? '');
         if (single && (source.batches ?? 2) > 1)
-          fail('many-batches', `${data} has ${source.batches ?? 'several'} batches, ${options.output} can hold one`, 'give a folder with -o');
+          fail(
+            'many-batches',
+            `${data} has ${source.batches ?? 'several'} batches, ${options.output} can hold one`,
+            'give a folder with -o',
+          );
         const session = await host.session(loaded.model, loaded.dir);
         const batches: { batch: string; ms: number; outputs: Summary[] }[] = [];
         try {
@@ -42,7 +46,10 @@ export default (cli: Cli): void =>
             const ms = host.now() - started;
             batches.push({ batch: batch.label, ms, outputs: await Promise.all(Object.entries(outputs).map(([n, v]) => summary(n, v))) });
             if (options.output) {
-              const to = resolve(io.cwd, single ? options.output : join(options.output, `${basename(batch.label).replace(/[*]|\.np[yz]$/g, '')}.npz`));
+              const to = resolve(
+                io.cwd,
+                single ? options.output : join(options.output, `${basename(batch.label).replace(/[*]|\.np[yz]$/g, '')}.npz`),
+              );
               await write(host, to, outputs, options.force === true);
             }
           }
@@ -85,7 +92,12 @@ async function summary(name: string, v: Value): Promise<Summary> {
   return nan === x.length ? { ...base, nan } : { ...base, min, mean: sum / (x.length - nan), max, ...(nan ? { nan } : {}) };
 }
 
-async function write(host: Pick<import('../../host.ts').Host, 'create'>, path: string, outputs: Record<string, Value>, force: boolean): Promise<void> {
+async function write(
+  host: Pick<import('../../host.ts').Host, 'create'>,
+  path: string,
+  outputs: Record<string, Value>,
+  force: boolean,
+): Promise<void> {
   const [{ encodeNpz }, { mkdir }, { dirname }, { guarded }] = await Promise.all([
     import('../../calibrate/npz.ts'),
     import('node:fs/promises'),
@@ -108,7 +120,14 @@ function show(io: Io, batches: readonly { batch: string; ms: number; outputs: re
   const number = (x: number | undefined) => (x === undefined ? '' : x.toPrecision(4));
   for (const b of batches) {
     io.out(`${s.bold(b.batch)}  ${b.ms.toFixed(1)} ms\n`);
-    const rows = b.outputs.map((o) => [o.name, `${o.dtype}[${o.shape.join(', ')}]`, number(o.min), number(o.mean), number(o.max), o.nan ? s.red(`${o.nan} NaN`) : '']);
+    const rows = b.outputs.map((o) => [
+      o.name,
+      `${o.dtype}[${o.shape.join(', ')}]`,
+      number(o.min),
+      number(o.mean),
+      number(o.max),
+      o.nan ? s.red(`${o.nan} NaN`) : '',
+    ]);
     io.out(table(['output', 'type', 'min', 'mean', 'max', ''], rows, s, [2, 3, 4]));
   }
 }

@@ -1,0 +1,129 @@
+import { Option } from 'commander';
+import type { CompileResult, Dump } from '../../driver/types.ts';
+import { bytes, duration } from '../../report/units.ts';
+import { type Bindings, binding } from '../bindings.ts';
+import { exit } from '../exit.ts';
+import type { Io } from '../io.ts';
+import type { Cli, Common } from '../run.ts';
+import { style, table } from '../style.ts';
+
+interface Options extends Common {
+  readonly output?: string;
+  readonly target?: string;
+  readonly param?: Bindings;
+  readonly data?: Bindings;
+  readonly stats?: string;
+  readonly replay?: boolean;
+  readonly dump?: Dump;
+  readonly report?: string;
+  readonly force?: boolean;
+}
+
+/** `qc compile`: the quantized model. */
+export default (cli: Cli): void =>
+  cli.command<Options>(
+    'compile <model> <recipe>',
+    'quantize a model as a recipe says',
+    (c) =>
+      c
+        .option('-o, --output <file>', 'the model to write (default: <model>.<recipe>.onnx here)')
+        .option('--target <name>', 'where it is to run: portable or ort (default: what the recipe says, else portable)')
+        .option('--param <name=value>', 'a parameter of the recipe; repeatable', binding)
+        .option('--data <name=dir>', 'the folder behind data("name"); repeatable', binding)
+        .option('--stats <file>', 'reuse a statistics record (.qstats) instead of data')
+        .option('--replay', 'reuse the search results stored in the output that is there')
+        .addOption(
+          new Option('--dump <phase>', 'print one phase instead of the summary; nothing is written without -o').choices([
+            'ast',
+            'recipe',
+            'plan',
+            'graph',
+            'lowered',
+          ]),
+        )
+        .option('--report <file>', 'write a report: one HTML file that needs no network')
+        .option('--force', 'replace existing files'),
+    async ([model, recipe], options, io) => {
+      const [{ resolve }, { nodeHost }, { compile }, { progress }, { planOptions, outputName }] = await Promise.all([
+        import('node:path'),
+        import('../../node/host.ts'),
+        import('../../compile.ts'),
+        import('../progress.ts'),
+        import('../options.ts'),
+      ]);
+      const at = (path: string) => resolve(io.cwd, path);
+      const host = await nodeHost(options.threads === undefined ? {} : { threads: options.threads });
+      const shown = await progress(io, options.quiet === true || options.json === true);
+      let result: CompileResult | undefined;
+      try {
+        const chosen = options.output ?? outputName(model!, recipe!);
+        const output = options.dump && options.output === undefined ? resolve(await host.scratch(), 'dump.onnx') : at(chosen);
+        result = await compile({
+          ...(await planOptions(io, host, model!, recipe!, options)),
+          output,
+          onEvent: (e) => shown.phase(e.phase, e.done, e.total),
+          histograms: options.report !== undefined,
+          ...(options.data ? { data: Object.fromEntries(Object.entries(options.data).map(([k, v]) => [k, at(v)])) } : {}),
+          ...(options.stats === undefined ? {} : { stats: at(options.stats) }),
+          ...(options.replay ? { replay: await (await import('../replay.ts')).replay(host, output) } : {}),
+          ...(options.force ? { force: true } : {}),
+          ...(options.dump ? { dumps: [options.dump] } : {}),
+          ...(options.threads === undefined ? {} : { threads: options.threads }),
+        });
+        await shown.end(!result.ok);
+        if (options.report !== undefined) {
+          const [{ renderReport }, { writeText }] = await Promise.all([import('../../report/page.ts'), import('../files.ts')]);
+          await writeText(host, io, options.report, await renderReport(result.report), options.force === true);
+        }
+        if (options.json) io.out(`${JSON.stringify(asJson(result), null, 2)}\n`);
+        else if (options.dump) io.out(`${result.dumps[options.dump]!.trimEnd()}\n`);
+        else summary(io, result, options.quiet === true);
+        return result.ok ? exit.done : exit.failed;
+      } finally {
+        if (!result) await shown.end(true);
+        await host.close();
+      }
+    },
+  );
+
+/** The result as programs read it. */
+function asJson(r: CompileResult): Record<string, unknown> {
+  const { ok, recipe, version, target, files, bytes, coverage, requires, metrics, binding, warnings, seconds, dumps } = r;
+  const phases = Object.keys(dumps).length ? { dumps } : {};
+  return { ok, recipe, version, target, files, bytes, coverage, requires, metrics, binding, warnings, seconds, ...phases };
+}
+
+function summary(io: Io, r: CompileResult, quiet: boolean): void {
+  const s = style(io);
+  for (const w of r.warnings)
+    io.err(`${s.yellow('warning')}${s.dim(`[${w.code}]`)} ${w.message}\n${w.hint ? `  ${s.dim('hint:')} ${w.hint}\n` : ''}`);
+  const broken = r.requires.filter((q) => !q.passed);
+  for (const q of broken) io.err(`${s.red(s.bold('broken'))}  require ${q.text}   measured ${q.measured}\n`);
+  if (!r.ok) io.err('The contract does not hold: nothing was written.\n');
+  if (quiet) return;
+  if (r.ok) {
+    io.out(`${s.bold(`${bytes(r.bytes.before)} → ${bytes(r.bytes.after)}`)}  ${(r.bytes.after / r.bytes.before).toFixed(3)}x`);
+    io.out(`  ${(100 * r.coverage).toFixed(1)} % of linear and conv weights quantized, target ${r.target}\n`);
+  }
+  const types = new Map<string, number>();
+  for (const p of r.report.ports)
+    if (p.type !== undefined) types.set(`${p.role}\n${p.port}\n${p.type}`, (types.get(`${p.role}\n${p.port}\n${p.type}`) ?? 0) + 1);
+  if (types.size)
+    io.out(
+      table(
+        ['role', 'port', 'layers', 'type'],
+        [...types].map(([key, n]) => {
+          const [role, port, type] = key.split('\n');
+          return [role!, port!, String(n), type!];
+        }),
+        s,
+        [2],
+      ),
+    );
+  for (const q of r.requires.filter((q) => q.passed)) io.out(`${s.green('holds')}  require ${q.text}   measured ${q.measured}\n`);
+  for (const m of r.metrics) io.out(`${m.name}  ${m.text}\n`);
+  for (const [name, value] of Object.entries(r.binding)) io.out(`${s.dim('chosen')}  ${name} = ${value}\n`);
+  for (const f of r.files) io.out(`${s.dim('wrote')}  ${f.path}  ${bytes(f.bytes)}\n`);
+  const total = Object.values(r.seconds).reduce((a, b) => a + b, 0);
+  if (total > 0) io.out(`${s.dim(`in ${duration(1000 * total)}`)}\n`);
+}

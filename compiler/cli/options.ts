@@ -1,0 +1,45 @@
+/** Options that compile and explain share, as the driver wants them. */
+import { basename, resolve } from 'node:path';
+import type { PlanOptions } from '../driver/types.ts';
+import type { Host } from '../host.ts';
+import type { Bindings } from './bindings.ts';
+import { readText } from './files.ts';
+import type { Io } from './io.ts';
+
+/** `file.qrecipe#name` → its file and, where given, the name. */
+export function splitRecipe(spec: string): { file: string; name?: string } {
+  const at = spec.lastIndexOf('#');
+  return at < 1 ? { file: spec } : { file: spec.slice(0, at), name: spec.slice(at + 1) };
+}
+
+/** `models/llama.onnx` and `w4.qrecipe` → `llama.w4.onnx`. */
+export function outputName(model: string, recipe: string): string {
+  const { file, name } = splitRecipe(recipe);
+  return `${basename(model).replace(/\.onnx$/, '')}.${name ?? basename(file).replace(/\.qrecipe$/, '')}.onnx`;
+}
+
+/** Text of the command line as a value of the language: a number, yes or no, else a string. */
+export function value(text: string): number | string | boolean {
+  if (/^(yes|true)$/.test(text)) return true;
+  if (/^(no|false)$/.test(text)) return false;
+  const n = Number(text);
+  return text.trim() !== '' && Number.isFinite(n) ? n : text;
+}
+
+/** Reads the recipe and puts the shared options together. */
+export async function planOptions(
+  io: Io,
+  host: Host,
+  model: string,
+  recipe: string,
+  o: { readonly target?: string; readonly param?: Bindings },
+): Promise<PlanOptions> {
+  return {
+    host,
+    model: resolve(io.cwd, model),
+    recipe,
+    text: await readText(io, splitRecipe(recipe).file),
+    ...(o.param ? { params: Object.fromEntries(Object.entries(o.param).map(([k, v]) => [k, value(v)])) } : {}),
+    ...(o.target === undefined ? {} : { target: o.target }),
+  };
+}
