@@ -51,7 +51,7 @@ function fromGraph(g: Graph, place: Place): Message<'Graph'> {
     initializer: [...g.initializers].map(([name, t]) => ({ ...fromTensor(t, place), name })),
     input: g.inputs.map(fromValueInfo),
     output: g.outputs.map(fromValueInfo),
-    value_info: [...g.values.values()].filter((v) => !declared.has(v.name)).map(fromValueInfo),
+    value_info: [...g.values.values()].filter((v) => v.inferred !== true && !declared.has(v.name)).map(fromValueInfo),
     ...notes(g),
   };
 }

@@ -117,6 +117,8 @@ export interface ValueInfo {
   metadata?: Map<string, string>;
   opaque?: Uint8Array;
   unknown?: Uint8Array;
+  /** Found by inference and not in the file: not written. */
+  inferred?: boolean;
 }
 
 export interface Graph {
