@@ -34,6 +34,13 @@ function leaf(p: Placed): string {
 }
 
 const parent = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('.')));
+/** The longest module path that all paths begin with. */
+function common(paths: readonly string[]): string {
+  const [first = [], ...others] = paths.map((p) => p.split('.'));
+  const end = first.findIndex((s, i) => others.some((o) => o[i] !== s));
+  return first.slice(0, end < 0 ? Math.max(0, first.length - 1) : end).join('.');
+}
+
 const PLUMBING = new Set(['Transpose', 'Identity', 'Cast', 'Constant']);
 
 function exporterPath(p: Placed, shared: ReadonlyMap<string, readonly Placed[]>): string | undefined {
@@ -85,9 +92,10 @@ export function nameDrafts(
 
   for (const p of placed) {
     const path = paths.get(p)!;
-    if (path === '' && p.draft.parts?.length) {
-      const parts = p.draft.parts.map((d) => paths.get(draftOf.get(d)!) ?? '');
-      paths.set(p, parent(parts[0] ?? ''));
+    if (p.draft.parts?.length) {
+      const around = common(p.draft.parts.map((d) => paths.get(draftOf.get(d)!) ?? ''));
+      const module = around !== '' && !/(^|\.)\d+$/.test(around);
+      if (module || around !== '') paths.set(p, module ? around : `${around}.${p.draft.role}`);
     } else if (!COMPOSITE.has(p.draft.role) && containers.has(path)) {
       const own = leaf(p);
       paths.set(p, `${path}.${/\.\d+$/.test(path) ? own : own.split('.').at(-1)}`);

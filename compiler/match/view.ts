@@ -40,7 +40,7 @@ export interface View {
   info(value: string): ValueInfo | undefined;
   shape(value: string): readonly Dim[] | undefined;
   dtype(value: string): DType | undefined;
-  /** The value that this one is a copy of, through Identity, Dropout and float casts. */
+  /** The value that this one is a copy of, through Identity, Dropout, float casts and a Concat of one. */
   origin(value: string): string;
 }
 
@@ -133,6 +133,7 @@ export function createView(model: Model, graph: Graph = model.graph, path = '', 
       const from = n.inputs[0] ?? '';
       const copies =
         type === 'Identity' ||
+        (type === 'Concat' && n.inputs.length === 1) ||
         (type === 'Dropout' && n.outputs[0] === at) ||
         (type === 'Cast' && floatCodes.has(attrInt(n, 'to', 0)) && (info(from)?.dtype === undefined || isFloat(info(from)?.dtype)));
       if (!copies) break;
