@@ -21,7 +21,7 @@ export async function encode(plan: Plan, model: Model, statistics: Statistics | 
     const port = slot.site.ports[slot.port];
     if (!port || !slot.type) continue;
     if (port.kind === 'weight') weights.push(weightOf(slot, tensors.get(port.value)));
-    else values.push(await valueOf(slot, port.value, statistics, crunch));
+    else values.push(await quantizedValue(slot, port.value, statistics, crunch));
   }
   return { model, weights, values, sites: plan.sites };
 }
@@ -43,7 +43,7 @@ function weightOf(slot: Slot, source: Tensor | undefined): EncodedWeight {
   };
 }
 
-async function valueOf(slot: Slot, value: string, statistics: Statistics | undefined, crunch: Crunch): Promise<QuantizedValue> {
+async function quantizedValue(slot: Slot, value: string, statistics: Statistics | undefined, crunch: Crunch): Promise<QuantizedValue> {
   const { site, port } = slot;
   const type = slot.type!;
   const base = { site, port, type, value };

@@ -29,6 +29,8 @@ export interface Scope {
   readonly domains: ReadonlyMap<string, readonly Val[]>;
   /** The tied group whose `each` variables are read. */
   readonly unit?: string;
+  /** Bytes of the float model, so that sizes compare with `0.3x` and `30%`. */
+  readonly whole?: number;
   /** Measured things: `size`, `sqnr(output("logits"))`. undefined: not a measured thing. */
   readonly measured?: (call: Call, scope: Scope) => Val | undefined;
 }
@@ -39,7 +41,7 @@ export function failAt(code: string, message: string, span: Span, hint?: string,
 }
 
 const number = (value: number, unit?: Unit): Val => ({ kind: 'number', value, ...(unit ? { unit } : {}) });
-const bool = (value: boolean): Val => ({ kind: 'bool', value });
+export const bool = (value: boolean): Val => ({ kind: 'bool', value });
 
 /** What a bound or `--param` value is as an expression's value. */
 export function toVal(v: number | string | boolean): Val {
@@ -141,8 +143,8 @@ function operate(e: Extract<Expr, { kind: 'op' }>, scope: Scope): Val {
   if (a.kind !== 'number' || (b.kind !== 'number' && b.kind !== 'near'))
     return failAt('not-a-number', `\`${e.op}\` is between numbers; this is a ${describe(a.kind === 'number' ? b : a)}.`, e.span);
   const unit = a.unit ?? b.unit;
-  const x = plain(a.value, a.unit);
-  const y = plain(b.value, b.unit);
+  const x = comparable(a, b, scope);
+  const y = comparable(b, a, scope);
   const kept = unit === 'dB' || unit === 'x' || unit === 'ms' ? unit : undefined;
   switch (e.op) {
     case '+':
@@ -164,6 +166,12 @@ function operate(e: Extract<Expr, { kind: 'op' }>, scope: Scope): Val {
     case '>':
       return bool(x > y);
   }
+}
+
+/** A number beside another one: bytes beside `x` or `%` become a share of the float model. */
+function comparable(v: { readonly value: number; readonly unit?: Unit }, other: { readonly unit?: Unit }, scope: Scope): number {
+  const share = v.unit === 'B' && (other.unit === 'x' || other.unit === '%');
+  return share && scope.whole ? v.value / scope.whole : plain(v.value, v.unit);
 }
 
 /** Equality of values; `x == a +- b` is |x − a| ≤ b. */

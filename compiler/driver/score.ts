@@ -1,0 +1,112 @@
+/** What a trial of a search is worth: its objective (smaller is better) and whether it keeps the budget. */
+import type { Statistics } from '../calibrate/index.ts';
+import type { Crunch } from '../crunch.ts';
+import type { Objective, SiteError, Trial } from '../define.ts';
+import type { Comparison } from '../evaluate/index.ts';
+import type { Reader } from '../graph/bytes.ts';
+import type { Model } from '../graph/types.ts';
+import { objectives } from '../objectives/index.ts';
+import { type Call, describe, evaluate, failAt, numberOf, type Scope, truth, type Val } from '../plan/bind.ts';
+import type { Planned } from '../plan/plan.ts';
+import { select } from '../plan/select.ts';
+import { sizesOf } from '../plan/size.ts';
+import type { Expr } from '../recipe.ts';
+import { encode } from './encode.ts';
+import { siteError } from './errors.ts';
+import { measuring, outputName, outputsOf } from './measured.ts';
+
+/** What trials share. */
+export interface Bench {
+  readonly model: Model;
+  readonly bytes: number;
+  readonly crunch: Crunch;
+  readonly reader: Reader;
+  readonly statistics: Statistics | undefined;
+  /** Runs a plan's simulated model beside the float one on some outputs. */
+  readonly compare: (plan: Planned, outputs: readonly string[]) => Promise<Comparison>;
+  /** Errors of sites by type, remembered between trials. */
+  readonly errors: Map<string, Promise<SiteError>>;
+}
+
+const objectiveOf = (call: Call): Objective | undefined => objectives.find((o) => o.name === call.name);
+
+/** Is an objective's argument the sites of the model (a scope or a selection), not an output? */
+function onSites(call: Call, scope: Scope): boolean {
+  const of = call.args['of'] ? evaluate(call.args['of'], scope) : undefined;
+  if (of === undefined || of.kind === 'string') return of?.kind === 'string' && of.value === 'layer';
+  if (of.kind === 'ref') return of.name === 'layer';
+  return of.kind === 'selection' && outputName(of.selection) === undefined;
+}
+
+/** Every objective that an expression calls. */
+export function calls(e: Expr, scope: Scope): Call[] {
+  if (e.kind === 'call') return objectiveOf(e) && (e.of === 'objective' || e.of === 'metric') ? [e] : [];
+  if (e.kind === 'op') return [...calls(e.left, scope), ...calls(e.right, scope)];
+  if (e.kind === 'neg') return calls(e.of, scope);
+  const given = e.kind === 'var' ? scope.recipe.lets.get(e.name) : undefined;
+  return given ? calls(given, scope) : [];
+}
+
+/** Does scoring need calibration statistics of every site's input? */
+export const onLayers = (e: Expr, scope: Scope): boolean => calls(e, scope).some((c) => onSites(c, scope));
+
+/** Scores a plan. Larger-is-better objectives are turned round, so that smaller is better in every term. */
+export async function score(plan: Planned, objective: Expr, budget: Expr | undefined, scope: Scope, bench: Bench): Promise<Trial> {
+  const bound: Scope = { ...scope, binding: plan.binding };
+  const sizes = sizesOf(plan, bench.model, bench.bytes);
+  const wanted = calls(objective, bound);
+  const values = new Map<Call, number>();
+  const whole = wanted.filter((c) => !onSites(c, bound));
+  const outputs = [...new Set(whole.flatMap((c) => outputsOf(c, bound, bench.model)))];
+  const comparison = outputs.length ? await bench.compare(plan, outputs) : undefined;
+  for (const call of wanted) {
+    const o = objectiveOf(call)!;
+    const value = onSites(call, bound)
+      ? await overSites(call, o, plan, bound, bench)
+      : mean(outputsOf(call, bound, bench.model).map((n) => comparison?.outputs.get(n)?.[o.metric ?? ''] ?? Number.NaN));
+    values.set(call, o.better === 'larger' ? -value : value);
+  }
+  const known = { plan, model: bench.model, sizes };
+  const base = measuring(bound, known);
+  const measured: Scope = { ...base, measured: (c, s) => (values.has(c) ? number(values.get(c)!) : base.measured?.(c, s)) };
+  const total = evaluate(objective, measured);
+  if (total.kind !== 'number') return failAt('not-a-number', `An objective is a number; this is a ${describe(total)}.`, objective.span);
+  return { objective: total.value, ...(budget ? limits(budget, base) : { feasible: true }) };
+}
+
+const number = (value: number): Val => ({ kind: 'number', value });
+const mean = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0) / xs.length;
+
+/** Both sides of a budget `cost <= limit`, for methods that trade. */
+function limits(budget: Expr, scope: Scope): Pick<Trial, 'feasible' | 'cost' | 'limit'> {
+  const feasible = truth(budget, scope);
+  if (budget.kind !== 'op' || !['<=', '<', '>=', '>'].includes(budget.op)) return { feasible };
+  const share = (side: Expr, other: Expr): number => {
+    const [a, b] = [evaluate(side, scope), evaluate(other, scope)];
+    const bytes = a.kind === 'number' && a.unit === 'B' && b.kind === 'number' && (b.unit === 'x' || b.unit === '%');
+    return bytes && scope.whole ? a.value / scope.whole : numberOf(side, scope);
+  };
+  const [left, right] = [share(budget.left, budget.right), share(budget.right, budget.left)];
+  return budget.op.startsWith('<') ? { feasible, cost: left, limit: right } : { feasible, cost: right, limit: left };
+}
+
+/** Σ of the objective over the sites of its argument; float sites have no error and count nothing. */
+async function overSites(call: Call, o: Objective, plan: Planned, scope: Scope, bench: Bench): Promise<number> {
+  if (!o.site) return failAt('metric-where', `\`${o.name}\` has no meaning on a single layer.`, call.span, `Write ${o.name}(output("…")).`);
+  const of = call.args['of'] ? evaluate(call.args['of'], scope) : undefined;
+  const ids =
+    of?.kind === 'selection' ? new Set(select(of.selection, { model: bench.model, sites: plan.sites }).sites.map((s) => s.id)) : undefined;
+  const weights = plan.slots.filter((s) => s.port === 'weight' && s.type?.codes && (!ids || ids.has(s.site.id)));
+  const simulated = await encode({ ...plan, slots: weights }, bench.model, undefined, bench.crunch);
+  let total = 0;
+  for (const w of simulated.weights) {
+    const key = `${w.site.id}\n${w.type.text}`;
+    let error = bench.errors.get(key);
+    if (!error) {
+      error = siteError(w, bench.statistics, bench.reader);
+      bench.errors.set(key, error);
+    }
+    total += o.site(await error);
+  }
+  return total;
+}
