@@ -1,0 +1,144 @@
+/** Loads the heavy loops: the native addon where it is built, else the wasm module. Same bytes from both. */
+import type { Bytes, Crunch, QuantizeResult } from '../compiler/crunch.ts';
+import { fail, QcError } from '../grammar/diagnostics.ts';
+import type { Engine } from './engine.ts';
+import { scaleBytes, sizes } from './geometry.ts';
+import { nativeEngine } from './native.ts';
+import { dequantizeNumbers, element, formatNumbers, lawNumbers, op, quantizeNumbers } from './protocol.ts';
+import { wasmEngine } from './wasm.ts';
+
+export interface CrunchOptions {
+  /** 'wasm' refuses native code (as QC_CRUNCH=wasm does), 'native' refuses to fall back. */
+  readonly prefer?: 'native' | 'wasm';
+  /** The wasm module's bytes, where there is no file system (browser). */
+  readonly wasm?: Uint8Array;
+}
+
+/** @throws QcError `no-crunch` when neither can be loaded. */
+export async function loadCrunch(options: CrunchOptions = {}): Promise<Crunch> {
+  const prefer = options.prefer ?? (globalThis.process?.env['QC_CRUNCH'] === 'wasm' ? 'wasm' : undefined);
+  if (options.wasm && prefer !== 'native') return crunchOf(await wasmEngine(options.wasm));
+  const folder = await packageFolder();
+  let why = '';
+  if (prefer !== 'wasm') {
+    const native = await nativeEngine(folder);
+    if (typeof native !== 'string') return crunchOf(native);
+    if (native.includes('bad-isa: ')) fail('bad-isa', native.slice(native.indexOf('QC_ISA')));
+    why = `the native addon does not load (${native})`;
+  }
+  if (prefer === 'native') fail('no-crunch', why, 'npm run build:native builds it, with cargo');
+  const { readFile } = await import('node:fs/promises');
+  const bytes = await readFile(`${folder}/runtime/wasm/qc.wasm`).catch(() =>
+    fail('no-crunch', [why, `${folder}/runtime/wasm/qc.wasm cannot be read`].filter(Boolean).join('; '), 'reinstall qrecipe'),
+  );
+  return crunchOf(await wasmEngine(bytes));
+}
+
+/** The folder of the package `qrecipe`: above this file in the sources, above dist/ when bundled. */
+async function packageFolder(): Promise<string> {
+  const [{ readFile }, { dirname }, { fileURLToPath }] = await Promise.all([
+    import('node:fs/promises'),
+    import('node:path'),
+    import('node:url'),
+  ]);
+  const start = dirname(fileURLToPath(import.meta.url));
+  for (let at = start; ; at = dirname(at)) {
+    const text = await readFile(`${at}/package.json`, 'utf8').catch(() => '{}');
+    if ((JSON.parse(text) as { name?: string }).name === 'qrecipe') return at;
+    if (dirname(at) === at) fail('no-crunch', `the package qrecipe is not found above ${start}`);
+  }
+}
+
+const view = (a: ArrayBufferView): Uint8Array => new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
+
+function crunchOf(engine: Engine): Crunch {
+  const call = async (
+    code: number,
+    numbers: readonly number[],
+    first: Bytes,
+    rest: readonly Uint8Array[],
+    outputs: readonly Uint8Array[],
+  ) => {
+    try {
+      if (first instanceof Uint8Array) return await engine.call(code, numbers, undefined, [first, ...rest], outputs);
+      if (engine.maps) return await engine.call(code, numbers, first, rest, outputs);
+      return await engine.call(code, numbers, undefined, [await readRange(first), ...rest], outputs);
+    } catch (error) {
+      const [, name, message] = /^([a-z]+(?:-[a-z]+)+|unreadable|panic): (.*)/s.exec(error instanceof Error ? error.message : '') ?? [];
+      if (error instanceof QcError || !name || !message || name === 'panic' || name === 'bad-request') throw error;
+      return fail(name, message);
+    }
+  };
+  return {
+    kind: engine.kind,
+    isa: engine.isa,
+    async quantize(r): Promise<QuantizeResult> {
+      const size = sizes({ ...r, ...r.weight });
+      const codes = new Uint8Array(size.codes);
+      const scales = new Uint8Array(size.scales * scaleBytes[r.scaleType]);
+      const zeros = r.symmetric || r.format.kind === 'float' ? undefined : new Uint8Array(size.zeros);
+      const given = [r.importance, r.scales, r.zeros].flatMap((a) => (a ? [view(a)] : []));
+      const numbers = quantizeNumbers(r);
+      const [error, energy, global] = await call(
+        op.quantize,
+        numbers,
+        r.weight.data,
+        given,
+        zeros ? [codes, scales, zeros] : [codes, scales],
+      );
+      return {
+        codes,
+        scales,
+        ...(zeros ? { zeros } : {}),
+        ...(r.scaleType === 'nv' ? { globalScale: global! } : {}),
+        error: error!,
+        energy: energy!,
+      };
+    },
+    async dequantize(r) {
+      const to = new Float32Array(r.out * r.reduce);
+      await call(op.dequantize, dequantizeNumbers(r), r.codes, [r.scales, ...(r.zeros ? [r.zeros] : [])], [view(to)]);
+      return to;
+    },
+    async cast(data, from, to) {
+      const [[a, bitsFrom], [b, bitsTo]] = [element(from), element(to)];
+      const bytes = data instanceof Uint8Array ? data.length : data.len;
+      const out = new Uint8Array(Math.ceil((Math.floor((bytes * 8) / bitsFrom) * bitsTo) / 8));
+      await call(op.cast, [a, b], data, [], [out]);
+      return out;
+    },
+    async gram(h, x, n) {
+      await call(op.gram, [n], view(x), [], [view(h)]);
+    },
+    async moments(acc, x, n) {
+      await call(op.moments, [n], view(x), [], [view(acc)]);
+    },
+    async histogram(counts, x, lo, hi) {
+      await call(op.histogram, [lo, hi], view(x), [], [view(counts)]);
+    },
+    async clip(counts, lo, hi, format, symmetric, law) {
+      const numbers = [lo, hi, ...formatNumbers(format), Number(symmetric), ...lawNumbers(law)];
+      const [a, b] = await call(op.clip, numbers, view(counts), [], []);
+      return { lo: a!, hi: b! };
+    },
+    async close() {
+      engine.close();
+    },
+  };
+}
+
+async function readRange(range: { readonly path: string; readonly at: number; readonly len: number }): Promise<Uint8Array> {
+  const { open } = await import('node:fs/promises');
+  const file = await open(range.path).catch((e: Error) => fail('unreadable', `${range.path}: ${e.message}`));
+  try {
+    const bytes = new Uint8Array(range.len);
+    for (let done = 0; done < range.len; ) {
+      const { bytesRead } = await file.read(bytes, done, range.len - done, range.at + done);
+      if (bytesRead === 0) fail('unreadable', `${range.path}: bytes ${range.at} + ${range.len} are past its end at ${range.at + done}`);
+      done += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,82 @@
+//! The Node addon: one asynchronous call into the solvers, off the main thread, over mapped files.
+
+mod mapped;
+mod threads;
+
+use mapped::Mapped;
+use napi::bindgen_prelude::*;
+use napi::Task;
+use napi_derive::napi;
+use qc_solvers::{protocol, Fault, Isa};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use threads::Threads;
+
+/// A range of a file, mapped as the first input.
+#[napi(object)]
+pub struct FileRange {
+    pub path: String,
+    pub at: f64,
+    pub len: f64,
+}
+
+/// The instruction set in use: that of QC_ISA (an error when this machine lacks it), else the best.
+#[napi]
+pub fn isa() -> Result<String> {
+    Ok(chosen_isa().map_err(to_error)?.name().into())
+}
+
+fn chosen_isa() -> std::result::Result<Isa, Fault> {
+    match std::env::var("QC_ISA") {
+        Ok(name) if !name.is_empty() => {
+            Isa::named(&name).ok_or_else(|| Fault { code: "bad-isa", message: format!("QC_ISA={name}: this machine has no such instruction set") })
+        }
+        _ => Ok(Isa::detect()),
+    }
+}
+
+pub struct Call {
+    isa: Isa,
+    op: u32,
+    numbers: Vec<f64>,
+    file: Option<FileRange>,
+    inputs: Vec<Uint8Array>,
+    outputs: Vec<Uint8Array>,
+}
+
+impl Call {
+    fn run(&mut self) -> std::result::Result<Vec<f64>, Fault> {
+        let mapped = self.file.as_ref().map(|f| Mapped::open(&f.path, f.at, f.len)).transpose()?;
+        let mut inputs: Vec<&[u8]> = mapped.iter().map(Mapped::bytes).collect();
+        inputs.extend(self.inputs.iter().map(|b| &**b));
+        // SAFETY: JavaScript has handed the outputs over until the promise settles.
+        let mut outputs: Vec<&mut [u8]> = self.outputs.iter_mut().map(|b| unsafe { b.as_mut() }).collect();
+        protocol::call(self.isa, &Threads, self.op, &self.numbers, &inputs, &mut outputs)
+    }
+}
+
+impl Task for Call {
+    type Output = Vec<f64>;
+    type JsValue = Vec<f64>;
+
+    fn compute(&mut self) -> Result<Vec<f64>> {
+        match catch_unwind(AssertUnwindSafe(|| self.run())) {
+            Ok(outcome) => outcome.map_err(to_error),
+            Err(_) => Err(to_error(Fault { code: "panic", message: format!("operation {} panicked", self.op) })),
+        }
+    }
+
+    fn resolve(&mut self, _env: Env, output: Vec<f64>) -> Result<Vec<f64>> {
+        Ok(output)
+    }
+}
+
+/// Performs an operation of the protocol on a worker thread. Outputs must not be touched until the promise settles.
+#[napi]
+pub fn call(op: u32, numbers: Vec<f64>, file: Option<FileRange>, inputs: Vec<Uint8Array>, outputs: Vec<Uint8Array>) -> Result<AsyncTask<Call>> {
+    Ok(AsyncTask::new(Call { isa: chosen_isa().map_err(to_error)?, op, numbers, file, inputs, outputs }))
+}
+
+/// `code: message`, which the loader takes apart.
+fn to_error(fault: Fault) -> Error {
+    Error::from_reason(format!("{}: {}", fault.code, fault.message))
+}

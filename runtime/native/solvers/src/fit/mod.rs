@@ -1,0 +1,93 @@
+//! Scale laws: from eight groups of weights (one in each lane) to eight steps and zero points.
+
+mod entropy;
+mod hqq;
+mod minmax;
+mod mse;
+mod percentile;
+mod power;
+mod signed_absmax;
+
+pub use minmax::{extent, Extent};
+pub use power::power;
+
+use crate::format::Format;
+use crate::isa::Isa;
+use crate::lanes::F8;
+use crate::scale::ScaleType;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Law {
+    Minmax,
+    SignedAbsmax,
+    /// Share of values inside the range, in percent.
+    Percentile { p: f64 },
+    Mse { steps: usize, shrink: f32, p: f32, signed: bool },
+    Entropy { bins: usize },
+    Hqq { p: f32, beta: f32, kappa: f32, iterations: usize },
+}
+
+/// What scales are chosen for.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    pub format: Format,
+    pub symmetric: bool,
+    pub law: Law,
+    pub scale: ScaleType,
+}
+
+/// Weights of eight groups, or of one group dealt to the eight lanes (`joint`), where padding is zero.
+pub struct Unit<'a> {
+    pub tile: &'a [F8],
+    /// One weight for each column of the tile.
+    pub importance: Option<&'a [f32]>,
+    pub joint: bool,
+    /// Real values of a group (without padding).
+    pub count: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Fitted {
+    pub step: F8,
+    pub zero: F8,
+}
+
+/// Steps (already rounded to their type, never zero) and zero points (codes of the format).
+pub fn fit(isa: Isa, target: &Target, unit: &Unit) -> Fitted {
+    match target.law {
+        Law::Minmax => minmax::from_extent(target, extent(isa, unit.tile, unit.joint)),
+        Law::SignedAbsmax => signed_absmax::from_extent(target, extent(isa, unit.tile, unit.joint)),
+        Law::Percentile { p } => percentile::fit(target, unit, p),
+        Law::Mse { .. } => mse::fit(isa, target, unit),
+        Law::Entropy { bins } => entropy::fit(target, unit, bins),
+        Law::Hqq { .. } => hqq::fit(isa, target, unit),
+    }
+}
+
+/// Steps and zero points of laws that need only the extremes.
+pub fn from_extent(target: &Target, extent: Extent) -> Option<Fitted> {
+    match target.law {
+        Law::Minmax => Some(minmax::from_extent(target, extent)),
+        Law::SignedAbsmax => Some(signed_absmax::from_extent(target, extent)),
+        _ => None,
+    }
+}
+
+/// Calls `f` with the values of each group: eight times, or once for a joint unit (whose fit then fills all lanes).
+fn each_group(unit: &Unit, values: &mut Vec<f32>, mut f: impl FnMut(&mut Vec<f32>) -> (f32, f32)) -> (F8, F8) {
+    let (mut a, mut b) = (F8::splat(0.0), F8::splat(0.0));
+    for lane in 0..8 {
+        values.clear();
+        if unit.joint {
+            values.extend(unit.tile.iter().flat_map(|t| t.0));
+        } else {
+            values.extend(unit.tile.iter().map(|t| t.0[lane]));
+        }
+        let (x, y) = f(values);
+        if unit.joint {
+            return (F8::splat(x), F8::splat(y));
+        }
+        (a.0[lane], b.0[lane]) = (x, y);
+    }
+    (a, b)
+}

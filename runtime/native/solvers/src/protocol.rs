@@ -1,0 +1,278 @@
+//! One call for everything, so that the Node addon and the wasm module share the reading of requests:
+//! an operation, its numbers, buffers in, buffers out. The writer of these is runtime/protocol.ts.
+
+use crate::cast::{cast, Element};
+use crate::clip::clip;
+use crate::dequantize::{dequantize, Coded};
+use crate::fault::{Fault, Outcome};
+use crate::fit::{Law, Target};
+use crate::format::{Format, Int, E2M1, E4M3, E5M2};
+use crate::isa::Isa;
+use crate::layout::{Geometry, Grain, Layout};
+use crate::matrix::{FloatType, Matrix, Order};
+use crate::quantize::{quantize, Job, Output};
+use crate::scale::ScaleType;
+use crate::split::Split;
+use crate::statistics::{gram, histogram, moments};
+
+/// Performs operation `op`; the numbers it returns belong to its result.
+pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
+    let mut n = Numbers { rest: numbers };
+    let result = match op {
+        0 => call_quantize(isa, split, &mut n, inputs, outputs)?,
+        1 => call_dequantize(split, &mut n, inputs, outputs)?,
+        2 => {
+            let (from, to) = (n.element()?, n.element()?);
+            cast(input(inputs, 0)?, from, to, output(outputs, 0)?)?;
+            vec![]
+        }
+        3 => {
+            let width = n.size()?;
+            let (h, x) = (doubles(output(outputs, 0)?)?, floats(input(inputs, 0)?)?);
+            check(width > 0 && Some(h.len()) == width.checked_mul(width) && x.len() % width == 0, "gram: H [n, n] and X [rows, n]")?;
+            gram(isa, split, h, x, width);
+            vec![]
+        }
+        4 => {
+            let width = n.size()?;
+            let (acc, x) = (doubles(output(outputs, 0)?)?, floats(input(inputs, 0)?)?);
+            check(width > 0 && Some(acc.len()) == width.checked_mul(5) && x.len() % width == 0, "moments: acc [5, n] and X [rows, n]")?;
+            moments(isa, acc, x, width);
+            vec![]
+        }
+        5 => {
+            let (lo, hi) = (n.take()?, n.take()?);
+            let (counts, x) = (doubles(output(outputs, 0)?)?, floats(input(inputs, 0)?)?);
+            check(!counts.is_empty() && lo < hi && (hi - lo).is_finite(), "histogram: bins over lo < hi")?;
+            histogram(counts, x, lo, hi);
+            vec![]
+        }
+        6 => {
+            let (lo, hi) = (n.take()?, n.take()?);
+            let (format, symmetric, law) = (n.format()?, n.flag()?, n.law()?);
+            let counts = doubles_in(input(inputs, 0)?)?;
+            check(!counts.is_empty() && lo <= hi && (hi - lo).is_finite(), "clip: bins over lo … hi")?;
+            let (a, b) = clip(counts, lo, hi, format, symmetric, law);
+            vec![a, b]
+        }
+        _ => return Err(Fault::request(format!("operation {op} is unknown"))),
+    };
+    Ok(result)
+}
+
+/// Numbers: dtype, out, reduce, order, format, symmetric, grain, law, scale type, layout, which optional inputs there are.
+fn call_quantize(isa: Isa, split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
+    let dtype = match n.size()? {
+        0 => FloatType::F32,
+        1 => FloatType::F16,
+        2 => FloatType::Bf16,
+        3 => FloatType::F64,
+        x => return Err(unknown("weight type", x)),
+    };
+    let (out, reduce, order) = (n.size()?, n.size()?, n.order()?);
+    let weight = Matrix::new(input(inputs, 0)?, dtype, out, reduce, order)?;
+    let (format, symmetric, grain, law) = (n.format()?, n.flag()?, n.grain()?, n.law()?);
+    let target = Target { format, symmetric, law, scale: n.scale_type(1.0)? };
+    let layout = n.layout()?;
+    let mut next = 1;
+    let mut optional = |present: bool| -> Outcome<Option<&[f32]>> {
+        if !present {
+            return Ok(None);
+        }
+        next += 1;
+        floats(input(inputs, next - 1)?).map(Some)
+    };
+    let (importance, scales, zeros) = (optional(n.flag()?)?, optional(n.flag()?)?, optional(n.flag()?)?);
+    let job = Job { weight, target, grain, layout, importance, scales, zeros };
+    let output = match outputs {
+        [codes, scales] => Output { codes, scales, zeros: None },
+        [codes, scales, zeros] => Output { codes, scales, zeros: Some(zeros) },
+        _ => return Err(Fault::request("quantize: two or three outputs")),
+    };
+    let s = quantize(isa, split, job, output)?;
+    Ok(vec![s.error, s.energy, f64::from(s.global)])
+}
+
+/// Numbers: out, reduce, order, format, grain, scale type, layout, the scale of the tensor.
+fn call_dequantize(split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
+    let (out, reduce, order) = (n.size()?, n.size()?, n.order()?);
+    let (format, grain) = (n.format()?, n.grain()?);
+    let (kind, layout, global) = (n.take()?, n.layout()?, n.take()? as f32);
+    let scale = Numbers { rest: &[kind] }.scale_type(global)?;
+    let (signed, float) = match format {
+        Format::Int(f) => (f.signed, false),
+        Format::Float(_) => (true, true),
+    };
+    // No count of bytes below overflows: 16 bits a code, and tables not larger than the matrix (plus one patch).
+    check(out.checked_mul(reduce).and_then(|x| x.checked_mul(16)).is_some(), "dequantize: sizes overflow")?;
+    if let Grain::Group(cols) | Grain::Block { cols, .. } = grain {
+        check(out.checked_mul(cols.saturating_add(reduce)).and_then(|x| x.checked_mul(16)).is_some(), "dequantize: sizes overflow")?;
+    }
+    let geometry = Geometry { out, reduce, order, layout, grain, bits: format.bits(), signed, float };
+    let coded = Coded { geometry, format, scale, codes: input(inputs, 0)?, scales: input(inputs, 1)?, zeros: inputs.get(2).copied() };
+    dequantize(split, coded, floats_out(output(outputs, 0)?)?)?;
+    Ok(vec![])
+}
+
+/// Bytes of codes, scales and zero points of a quantize request, so that callers can allocate.
+pub struct Numbers<'a> {
+    rest: &'a [f64],
+}
+
+impl Numbers<'_> {
+    fn take(&mut self) -> Outcome<f64> {
+        let (first, rest) = self.rest.split_first().ok_or_else(|| Fault::request("too few numbers"))?;
+        self.rest = rest;
+        Ok(*first)
+    }
+
+    fn size(&mut self) -> Outcome<usize> {
+        let x = self.take()?;
+        check(x >= 0.0 && x.fract() == 0.0 && x <= 9_007_199_254_740_992.0, "a size is a whole number")?;
+        usize::try_from(x as u64).map_err(|_| Fault::request(format!("a size of {x}")))
+    }
+
+    fn flag(&mut self) -> Outcome<bool> {
+        Ok(self.take()? != 0.0)
+    }
+
+    fn order(&mut self) -> Outcome<Order> {
+        Ok(if self.flag()? { Order::ReduceOut } else { Order::OutReduce })
+    }
+
+    /// kind, then for integers bits, signed, lo, hi.
+    fn format(&mut self) -> Outcome<Format> {
+        match self.size()? {
+            0 => {
+                let (bits, signed, lo, hi) = (self.size()?, self.flag()?, self.take()?, self.take()?);
+                let (least, most) = if signed { (-(2f64.powi(15)), 2f64.powi(15) - 1.0) } else { (0.0, 2f64.powi(16) - 1.0) };
+                let fits = (1..=16).contains(&bits) && lo < hi && lo.fract() == 0.0 && hi.fract() == 0.0;
+                let shift = 16 - bits.min(16) as i32;
+                let inside = lo >= (least / f64::from(1 << shift)).floor() && hi <= (most / f64::from(1 << shift)).floor();
+                check(fits && inside, "an integer format has 1 to 16 bits and lo < hi within them")?;
+                Ok(Format::Int(Int { bits: bits as u32, signed, lo: lo as f32, hi: hi as f32 }))
+            }
+            1 => Ok(Format::Float(E4M3)),
+            2 => Ok(Format::Float(E5M2)),
+            3 => Ok(Format::Float(E2M1)),
+            x => Err(unknown("format", x)),
+        }
+    }
+
+    /// kind, then two sizes.
+    fn grain(&mut self) -> Outcome<Grain> {
+        let (kind, a, b) = (self.size()?, self.size()?, self.size()?);
+        match kind {
+            0 => Ok(Grain::Tensor),
+            1 => Ok(Grain::Channel),
+            2 => Ok(Grain::Group(a)),
+            3 => Ok(Grain::Block { rows: a, cols: b }),
+            x => Err(unknown("grain", x)),
+        }
+    }
+
+    /// kind, then four parameters.
+    fn law(&mut self) -> Outcome<Law> {
+        let (kind, a, b, c, d) = (self.size()?, self.take()?, self.take()?, self.take()?, self.take()?);
+        let law = match kind {
+            0 => Law::Minmax,
+            1 => Law::SignedAbsmax,
+            2 => Law::Percentile { p: a },
+            3 => Law::Mse { steps: a as usize, shrink: b as f32, p: c as f32, signed: d != 0.0 },
+            4 => Law::Entropy { bins: a as usize },
+            5 => Law::Hqq { p: a as f32, beta: b as f32, kappa: c as f32, iterations: d as usize },
+            x => return Err(unknown("law", x)),
+        };
+        let sane = match law {
+            Law::Percentile { p } => (0.0..=100.0).contains(&p),
+            Law::Mse { steps, shrink, p, .. } => (1..=1 << 20).contains(&steps) && shrink > 0.0 && shrink <= 1.0 && p > 0.0,
+            Law::Entropy { bins } => (2..=1 << 24).contains(&bins),
+            Law::Hqq { p, beta, .. } => p > 0.0 && beta > 0.0,
+            _ => true,
+        };
+        check(sane, "a parameter of the scale law is out of range")?;
+        Ok(law)
+    }
+
+    fn scale_type(&mut self, global: f32) -> Outcome<ScaleType> {
+        match self.size()? {
+            0 => Ok(ScaleType::F32),
+            1 => Ok(ScaleType::F16),
+            2 => Ok(ScaleType::Bf16),
+            3 => Ok(ScaleType::F64),
+            4 => Ok(ScaleType::E8m0),
+            5 => Ok(ScaleType::Nv { global }),
+            x => Err(unknown("scale type", x)),
+        }
+    }
+
+    fn layout(&mut self) -> Outcome<Layout> {
+        match self.size()? {
+            0 => Ok(Layout::Plain),
+            1 => Ok(Layout::Source),
+            2 => Ok(Layout::NBits),
+            x => Err(unknown("layout", x)),
+        }
+    }
+
+    /// Numbers 100·signed + bits for integers (200 for bool), small ones for floats.
+    fn element(&mut self) -> Outcome<Element> {
+        Ok(match self.size()? {
+            0 => Element::F32,
+            1 => Element::F64,
+            2 => Element::F16,
+            3 => Element::Bf16,
+            4 => Element::E4m3,
+            5 => Element::E5m2,
+            6 => Element::E2m1,
+            7 => Element::E8m0,
+            200 => Element::Bool,
+            x if x >= 20 => match (x - 20) % 100 {
+                bits @ (2 | 4 | 8 | 16 | 32 | 64) if x < 220 => Element::Int { bits: bits as u32, signed: x >= 120 },
+                _ => return Err(unknown("element type", x)),
+            },
+            x => return Err(unknown("element type", x)),
+        })
+    }
+}
+
+fn unknown(what: &str, number: usize) -> Fault {
+    Fault::request(format!("{what} {number} is unknown"))
+}
+
+fn check(holds: bool, rule: &str) -> Outcome<()> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Fault::request(rule))
+    }
+}
+
+fn input<'a>(inputs: &[&'a [u8]], i: usize) -> Outcome<&'a [u8]> {
+    inputs.get(i).copied().ok_or_else(|| Fault::request("too few inputs"))
+}
+
+fn output<'a>(outputs: &'a mut [&mut [u8]], i: usize) -> Outcome<&'a mut [u8]> {
+    outputs.get_mut(i).map(|o| &mut **o).ok_or_else(|| Fault::request("too few outputs"))
+}
+
+fn aligned<T>(whole: (&[u8], T, &[u8])) -> Outcome<T> {
+    check(whole.0.is_empty() && whole.2.is_empty(), "numbers must be aligned to their size")?;
+    Ok(whole.1)
+}
+
+// SAFETY of the four casts: every bit pattern is a float, and `align_to` keeps to alignment.
+fn floats(bytes: &[u8]) -> Outcome<&[f32]> {
+    aligned(unsafe { bytes.align_to() })
+}
+fn doubles_in(bytes: &[u8]) -> Outcome<&[f64]> {
+    aligned(unsafe { bytes.align_to() })
+}
+fn floats_out(bytes: &mut [u8]) -> Outcome<&mut [f32]> {
+    let (a, b, c) = unsafe { bytes.align_to_mut() };
+    aligned((a, b, c))
+}
+fn doubles(bytes: &mut [u8]) -> Outcome<&mut [f64]> {
+    let (a, b, c) = unsafe { bytes.align_to_mut() };
+    aligned((a, b, c))
+}

@@ -1,0 +1,100 @@
+/** Requests as operation, numbers and buffers: what solvers/src/protocol.rs reads. */
+import type { CodeFormat, CodeGrain, DequantizeRequest, FloatType, Layout, QuantizeRequest, ScaleLaw } from '../compiler/crunch.ts';
+import type { DType } from '../compiler/graph/types.ts';
+import { fail } from '../grammar/diagnostics.ts';
+
+export const op = { quantize: 0, dequantize: 1, cast: 2, gram: 3, moments: 4, histogram: 5, clip: 6 } as const;
+
+/** Bytes of a weight's element. */
+export const floatBytes: Record<FloatType, number> = { float32: 4, float16: 2, bfloat16: 2, float64: 8 };
+
+const floatTypes: readonly FloatType[] = ['float32', 'float16', 'bfloat16', 'float64'];
+const layouts: readonly Layout[] = ['plain', 'source', 'nbits'];
+const scaleTypes: readonly QuantizeRequest['scaleType'][] = ['float32', 'float16', 'bfloat16', 'float64', 'e8m0', 'nv'];
+const floatFormats = ['int', 'e4m3', 'e5m2', 'e2m1'] as const;
+
+export const formatNumbers = (f: CodeFormat): number[] =>
+  f.kind === 'int' ? [0, f.bits, Number(f.signed), f.lo, f.hi] : [floatFormats.indexOf(f.name)];
+
+function grainNumbers(g: CodeGrain): number[] {
+  if (g.per === 'group') return [2, g.group, 0];
+  if (g.per === 'block') return [3, g.rows, g.cols];
+  return [g.per === 'tensor' ? 0 : 1, 0, 0];
+}
+
+export function lawNumbers(law: ScaleLaw): number[] {
+  switch (law.name) {
+    case 'minmax':
+      return [0, 0, 0, 0, 0];
+    case 'signed_absmax':
+      return [1, 0, 0, 0, 0];
+    case 'percentile':
+      return [2, law.p, 0, 0, 0];
+    case 'mse':
+      return [3, law.steps, law.shrink, law.p, Number(law.signed)];
+    case 'entropy':
+      return [4, law.bins, 0, 0, 0];
+    case 'hqq':
+      return [5, law.p, law.beta, law.kappa, law.iterations];
+  }
+}
+
+export function quantizeNumbers(r: QuantizeRequest): number[] {
+  const { weight: w } = r;
+  return [
+    floatTypes.indexOf(w.dtype),
+    w.out,
+    w.reduce,
+    Number(w.order === 'ro'),
+    ...formatNumbers(r.format),
+    Number(r.symmetric),
+    ...grainNumbers(r.grain),
+    ...lawNumbers(r.law),
+    scaleTypes.indexOf(r.scaleType),
+    layouts.indexOf(r.layout),
+    Number(r.importance !== undefined),
+    Number(r.scales !== undefined),
+    Number(r.zeros !== undefined),
+  ];
+}
+
+export const dequantizeNumbers = (r: DequantizeRequest): number[] => [
+  r.out,
+  r.reduce,
+  Number(r.order === 'ro'),
+  ...formatNumbers(r.format),
+  ...grainNumbers(r.grain),
+  scaleTypes.indexOf(r.scaleType),
+  layouts.indexOf(r.layout),
+  r.globalScale ?? 1,
+];
+
+/** Number and bits of the element types that casts know: 20 + bits for unsigned integers, 120 + bits for signed ones. */
+const elements: Partial<Record<DType, readonly [code: number, bits: number]>> = {
+  float32: [0, 32],
+  float64: [1, 64],
+  float16: [2, 16],
+  bfloat16: [3, 16],
+  float8e4m3fn: [4, 8],
+  float8e5m2: [5, 8],
+  float4e2m1: [6, 4],
+  float8e8m0: [7, 8],
+  bool: [200, 8],
+  uint2: [22, 2],
+  uint4: [24, 4],
+  uint8: [28, 8],
+  uint16: [36, 16],
+  uint32: [52, 32],
+  uint64: [84, 64],
+  int2: [122, 2],
+  int4: [124, 4],
+  int8: [128, 8],
+  int16: [136, 16],
+  int32: [152, 32],
+  int64: [184, 64],
+};
+
+/** @throws QcError `unsupported-cast` for element types that no cast knows. */
+export function element(t: DType): readonly [code: number, bits: number] {
+  return elements[t] ?? fail('unsupported-cast', `elements of type ${t} cannot be converted`);
+}
