@@ -53,6 +53,8 @@ export type ScaleLaw =
 export type Layout = 'plain' | 'source' | 'nbits';
 
 export interface QuantizeRequest {
+  /** Whose weight it is (a site's id), for whoever watches the calls; the loops ignore it. */
+  readonly label?: string;
   readonly weight: Matrix;
   readonly format: CodeFormat;
   readonly symmetric: boolean;
