@@ -69,7 +69,8 @@ export async function calibrate(request: CalibrateRequest): Promise<Statistics> 
         const seen = { ...feeds, ...(await session?.run(feeds, chosen)) };
         for (const fold of here) await step(fold, seen[fold.value]!, label, host);
         samples += n;
-        request.onProgress?.({ pass, passes: plan.length, batch: ++batch, batches });
+        batch++;
+        request.onProgress?.({ pass, passes: plan.length, batch, batches });
       }
       batches = batch;
     } finally {

@@ -4,7 +4,7 @@ import type { CodeFormat, Crunch } from '../crunch.ts';
 import type { Law } from '../define.ts';
 import { laws } from '../laws/index.ts';
 import type { Ref, Schema } from '../schema.ts';
-import type { Statistics } from './statistics.ts';
+import type { Arrays, Statistics } from './statistics.ts';
 
 const ranged = new Set(['minmax', 'absmax_signed']);
 const clipped = new Set(['percentile', 'entropy', 'mse']);
@@ -33,6 +33,19 @@ export async function rangeOf(
   if (ranged.has(law.name)) return { lo: arrays['min']![0]!, hi: arrays['max']![0]! };
   const definition = laws.find((l: Law<Schema>) => l.name === law.name) as Law<Schema>;
   const args = Object.fromEntries(Object.entries(definition.params).map(([key, param]) => [key, law.args[key] ?? param.default]));
-  const { range, counts } = arrays;
-  return crunch.clip(Float64Array.from(counts!), range![0]!, range![1]!, format, symmetric, definition.crunch(args));
+  const [min, max] = [arrays['min']![0]!, arrays['max']![0]!];
+  const seen = trimmed(arrays, min, max);
+  const clip = await crunch.clip(seen.counts, seen.lo, seen.hi, format, symmetric, definition.crunch(args));
+  const [lowest, highest] = symmetric ? [-Math.max(-min, max), Math.max(-min, max)] : [min, max];
+  return { lo: Math.max(clip.lo, lowest), hi: Math.min(clip.hi, highest) };
+}
+
+/** The bins that cover [min, max]: a range that grew by doubling has empty ends. */
+function trimmed(arrays: Arrays, min: number, max: number): { counts: Float64Array; lo: number; hi: number } {
+  const counts = arrays['counts']!;
+  const [lo, hi] = [arrays['range']![0]!, arrays['range']![1]!];
+  const width = (hi - lo) / counts.length;
+  const first = Math.max(0, Math.floor((min - lo) / width));
+  const last = Math.min(counts.length, Math.max(first + 1, Math.ceil((max - lo) / width)));
+  return { counts: Float64Array.from(counts.slice(first, last)), lo: lo + first * width, hi: lo + last * width };
 }

@@ -93,7 +93,8 @@ async function both(request: CompareRequest, values: readonly string[], see: (ba
         request.signal?.throwIfAborted();
         const [a, b] = [await first.run(given(batch, first, 'first')), await second.run(given(batch, second, 'second'))];
         see(batch, (name) => paired(name, a[name]!, b[name]!));
-        request.onProgress?.(++done, source.batches);
+        done++;
+        request.onProgress?.(done, source.batches);
       }
     } finally {
       await second.close();
