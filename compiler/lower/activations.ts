@@ -1,0 +1,136 @@
+/** Activations as codes: QuantizeLinear and DequantizeLinear where ONNX has them, else the primitive operators of the simulation. */
+import type { DType } from '../graph/types.ts';
+import type { QType } from '../plan/types.ts';
+import { dynamicScale, fakeQuantize, scaleAxes, toCodes } from '../simulate/fake.ts';
+import { attachValue, valueKey } from '../simulate/simulate.ts';
+import type { QuantizedValue, Simulated } from '../simulated.ts';
+import { Emit } from './emit.ts';
+import type { Lowering, Work } from './lowering.ts';
+import { numbers } from './make.ts';
+import { opsetOf } from './weights.ts';
+
+/**
+ * The element type that codes are emitted in, and how far they are shifted. Unsigned 8-bit codes become signed ones (q − 128 under z − 128: the same
+ * numbers), since products of unsigned with signed bytes saturate on x86 without VNNI.
+ */
+export function emittedCodes(type: QType): { dtype: DType; shift: number; full: boolean } | undefined {
+  const { codes } = type;
+  if (!codes) return undefined;
+  if (codes.kind === 'float')
+    return codes.name === 'e2m1' ? undefined : { dtype: codes.name === 'e4m3' ? 'float8e4m3fn' : 'float8e5m2', shift: 0, full: true };
+  const full = codes.hi - codes.lo === 2 ** codes.bits - 1;
+  if (codes.bits > 8) return { dtype: codes.signed ? 'int16' : 'uint16', shift: 0, full: full && codes.bits === 16 };
+  return { dtype: 'int8', shift: codes.signed ? 0 : -128, full: full && codes.bits === 8 };
+}
+
+/** The operator set that a value's quantization needs. */
+export function valueOpset(v: QuantizedValue): number {
+  const emitted = emittedCodes(v.type);
+  if (!v.type.codes) return 13;
+  if (!emitted) return v.type.scaleType === 'nv' ? 19 : 12;
+  if (v.type.scaleType === 'nv') return 19;
+  return emitted.dtype.includes('16') ? 21 : Math.max(12, opsetOf(emitted.dtype));
+}
+
+/** Codes of a static value: x, its scale and its zero point as constants. */
+export interface Codes {
+  readonly codes: string;
+  readonly scale: string;
+  readonly zero?: string;
+  readonly dtype: DType;
+}
+
+/** Static codes by QuantizeLinear; codes of fewer bits than their type are clipped. */
+export function staticCodes(e: Emit, x: string, v: QuantizedValue, float: DType): Codes {
+  const emitted = emittedCodes(v.type);
+  const { scale, zero, type } = v;
+  if (!emitted || !scale) throw new Error(`${v.site.id}.${v.port}: no static codes`);
+  const axis = v.site.ports[v.port]?.axes['channel'] ?? -1;
+  const shape = scale.length === 1 ? [] : [scale.length];
+  const attrs = scale.length === 1 ? {} : { axis };
+  const s = e.constant('scale', numbers(float === 'float16' && e.opset >= 19 ? 'float16' : 'float32', shape, scale));
+  const zeros = Array.from(scale, (_, i) => (zero?.[i] ?? 0) + emitted.shift);
+  const z = emitted.dtype.startsWith('float8') ? fp8Zero(e, emitted.dtype) : e.constant('zero', numbers(emitted.dtype, shape, zeros));
+  const q = e.op('QuantizeLinear', [x, s, z], attrs);
+  const codes = type.codes;
+  const bound = (value: number) => e.scalar(value + emitted.shift, emitted.dtype);
+  const clipped = !emitted.full && codes?.kind === 'int' ? e.op('Clip', [q, bound(codes.lo), bound(codes.hi)]) : q;
+  return { codes: clipped, scale: s, zero: z, dtype: emitted.dtype };
+}
+
+/** QuantizeLinear takes the type of its codes from the zero point. */
+const fp8Zero = (e: Emit, dtype: DType): string =>
+  e.editor.shared(`qc/${dtype}/0`, () => ({ dtype, shape: [], source: { kind: 'bytes', bytes: new Uint8Array(1) } }));
+
+/** Codes whose scale is found at run time, in a byte type. The scale keeps the reduced dimensions. */
+export function dynamicCodes(e: Emit, x: string, v: QuantizedValue, float: DType): Codes {
+  const { type } = v;
+  const emitted = emittedCodes(type);
+  if (!emitted || type.codes?.kind !== 'int') throw new Error(`${v.site.id}.${v.port}: no integer codes`);
+  const wide = float === 'float32' ? x : e.cast(x, 'float32');
+  const q = toCodes(e, wide, type, dynamicScale(e, wide, type, scaleAxes(v)));
+  const { shift } = emitted;
+  const moved = (y: string) => (shift === 0 ? y : e.op('Add', [y, e.scalar(shift)]));
+  return {
+    codes: e.cast(moved(q.codes), emitted.dtype),
+    scale: q.scale,
+    ...(q.zero ? { zero: e.cast(moved(q.zero), emitted.dtype) } : {}),
+    dtype: emitted.dtype,
+  };
+}
+
+/** One scale a tensor, unsigned 8 bits with zero point: what DynamicQuantizeLinear does. */
+export const isDynamicQuantizeLinear = (type: QType): boolean =>
+  type.mode === 'dynamic' &&
+  type.grain.per === 'tensor' &&
+  !type.symmetric &&
+  type.codes?.kind === 'int' &&
+  !type.codes.signed &&
+  type.codes.lo === 0 &&
+  type.codes.hi === 255;
+
+/** Codes of a site's input, made once for all sites that read the value alike; `build` adds the nodes. */
+export function sharedCodes(l: Lowering, w: Work, v: QuantizedValue, kind: string, build: (e: Emit) => Codes): Codes {
+  const key = `${valueKey(v, v.value)}|${kind}`;
+  const known = l.made.get(key);
+  if (known !== undefined) {
+    l.note(w.site, [], []);
+    return JSON.parse(known) as Codes;
+  }
+  const e = new Emit(l.editor, `${v.value}/${v.port}`);
+  const codes = build(e);
+  l.editor.behind(v.value, w.use.node, e.nodes);
+  l.note(w.site, e.nodes, e.initializers);
+  l.made.set(key, JSON.stringify(codes));
+  return codes;
+}
+
+/** The values that no rule took into its own operators: quantized and dequantized where they are. */
+export function lowerValues(l: Lowering, s: Simulated, taken: ReadonlySet<QuantizedValue>): void {
+  for (const v of s.values) {
+    if (taken.has(v)) continue;
+    attachValue(
+      l.editor,
+      v,
+      (e, x, dtype) => {
+        const y = roundTrip(e, x, dtype, v);
+        l.note(v.site, e.nodes, e.initializers);
+        return y;
+      },
+      l.made,
+    );
+  }
+}
+
+function roundTrip(e: Emit, x: string, float: DType, v: QuantizedValue): string {
+  const { type } = v;
+  if (isDynamicQuantizeLinear(type) && float === 'float32') {
+    const [q = '', s = '', z = ''] = e.ops('DynamicQuantizeLinear', [x], ['codes', 'scale', 'zero']);
+    return e.op('DequantizeLinear', [q, s, z]);
+  }
+  if (type.mode === 'dynamic' || !emittedCodes(type) || (float !== 'float32' && !(float === 'float16' && e.opset >= 19)))
+    return fakeQuantize(e, x, float, v);
+  const q = staticCodes(e, x, v, float);
+  const attrs = v.scale && v.scale.length > 1 ? { axis: v.site.ports[v.port]?.axes['channel'] ?? -1 } : {};
+  return e.op('DequantizeLinear', [q.codes, q.scale, ...(q.zero ? [q.zero] : [])], attrs);
+}

@@ -1,0 +1,71 @@
+/** Integers that a solver fixed, from plain layout (crunch.ts) into the layout of a target. */
+import type { CodeFormat, Layout, QuantizeResult } from '../crunch.ts';
+import { bitsOf } from '../graph/dtype.ts';
+import type { EvalContext } from '../host.ts';
+import type { EncodedWeight } from '../simulated.ts';
+
+/** Rows of `cols` elements of `width` bytes, transposed. */
+export function transposed(bytes: Uint8Array, rows: number, cols: number, width: number): Uint8Array {
+  const out = new Uint8Array(bytes.length);
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < cols; c++) for (let b = 0; b < width; b++) out[(c * rows + r) * width + b] = bytes[(r * cols + c) * width + b] ?? 0;
+  return out;
+}
+
+/** Packs rows of byte codes to `bits` each, low bits first; every row starts on a byte. The value is taken modulo 2^bits. */
+export function packRows(codes: Uint8Array, rows: number, bits: number): Uint8Array {
+  if (bits === 8) return codes;
+  const cols = codes.length / rows;
+  const width = Math.ceil((cols * bits) / 8);
+  const per = 8 / bits;
+  const mask = 2 ** bits - 1;
+  const out = new Uint8Array(rows * width);
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < cols; c++) {
+      const at = r * width + Math.floor(c / per);
+      out[at] = (out[at] ?? 0) | (((codes[r * cols + c] ?? 0) & mask) << ((c % per) * bits));
+    }
+  return out;
+}
+
+/** The solved codes, scales and zero points of `w` in `layout`. */
+export async function repack(w: EncodedWeight, layout: Layout, stored: CodeFormat, ctx: EvalContext): Promise<QuantizeResult> {
+  const { solved, out, reduce, order } = w;
+  if (!solved) throw new Error(`${w.site.id}: nothing was solved`);
+  const codes = await ctx.bytes(solved.codes);
+  const scales = await ctx.bytes(solved.scales);
+  const zeros = solved.zeros ? await ctx.bytes(solved.zeros) : undefined;
+  const done = (c: Uint8Array, s: Uint8Array, z: Uint8Array | undefined): QuantizeResult => ({
+    codes: c,
+    scales: s,
+    ...(z ? { zeros: z } : {}),
+    error: 0,
+    energy: 0,
+  });
+  const bits = stored.kind === 'int' ? stored.bits : stored.name === 'e2m1' ? 4 : 8;
+  if (layout === 'plain') return done(codes, scales, zeros);
+  if (layout === 'source') {
+    const width = bitsOf(solved.scales.dtype) / 8;
+    const groups = scales.length / width / out;
+    const turn = order === 'ro';
+    const turnScales = turn && Number.isInteger(groups) && groups > 1;
+    const c = turn ? transposed(codes, out, reduce, 1) : codes;
+    const z = zeros && turnScales ? transposed(zeros, out, groups, 1) : zeros;
+    return done(packRows(c, 1, bits), turnScales ? transposed(scales, out, groups, width) : scales, z && packRows(z, 1, bits));
+  }
+  if (w.type.grain.per !== 'group') throw new Error('nbits layout is for groups');
+  const { group } = w.type.grain;
+  const groups = Math.ceil(reduce / group);
+  const offset = stored.kind === 'int' && stored.signed ? 2 ** (bits - 1) : 0;
+  const padded = new Uint8Array(out * groups * group).fill(offset);
+  for (let o = 0; o < out; o++)
+    for (let r = 0; r < reduce; r++) padded[o * groups * group + r] = ((codes[o * reduce + r] ?? 0) + offset) & 255;
+  const z =
+    zeros &&
+    packRows(
+      zeros.map((v) => (v + offset) & 255),
+      out,
+      bits,
+    );
+  return done(packRows(padded, out * groups, bits), scales, z);
+}
