@@ -28,10 +28,13 @@ const config: NonNullable<TopLevelSpec['config']> = {
 };
 
 async function svg(spec: TopLevelSpec): Promise<string> {
-  const view = new View(parse(compile({ background: 'transparent', ...spec, config }).spec), {
-    renderer: 'none',
-    logger: makeLogger(Warn),
-  });
+  const view = new View(
+    parse(compile({ background: 'transparent', autosize: { type: 'fit-x', contains: 'padding' }, ...spec, config }).spec),
+    {
+      renderer: 'none',
+      logger: makeLogger(Warn),
+    },
+  );
   try {
     const text = await view.toSVG();
     // The page scales pictures: only the view box says their size.
@@ -75,6 +78,9 @@ export function sizeChart(rows: readonly { stage: string; kind: string; bytes: n
   });
 }
 
+/** Width of a letter of the labels, px. */
+const LETTER = 5.7;
+
 export interface SqnrPoint {
   readonly path: string;
   readonly role: string;
@@ -87,9 +93,10 @@ export function sqnrChart(points: readonly SqnrPoint[], color: (role: string) =>
   const order = [...new Set(points.map((p) => p.path))];
   const roles = [...new Set(points.map((p) => p.role))];
   const whats = [...new Set(points.map((p) => p.what))];
-  const labelLimit = Math.round(width * 0.42);
+  // Long paths lose their front: the end says which layer of the block it is.
+  const letters = Math.min(Math.max(...order.map((path) => path.length)), Math.floor((width * 0.42) / LETTER));
   return svg({
-    width: width - labelLimit - 24,
+    width,
     height: { step: order.length > 60 ? 12 : 16 },
     data: { values: points.map((p) => ({ ...p })) },
     layer: [
@@ -111,13 +118,13 @@ export function sqnrChart(points: readonly SqnrPoint[], color: (role: string) =>
             field: 'role',
             type: 'nominal',
             scale: { domain: roles, range: roles.map(color) },
-            legend: roles.length > 1 ? {} : null,
+            legend: null,
           },
           shape: {
             field: 'what',
             type: 'nominal',
             scale: { domain: whats, range: whats.map((w) => (w === 'weight' ? 'circle' : 'diamond')) },
-            legend: whats.length > 1 ? {} : null,
+            legend: null,
           },
         },
       },
@@ -128,7 +135,17 @@ export function sqnrChart(points: readonly SqnrPoint[], color: (role: string) =>
         type: 'nominal',
         sort: order,
         title: null,
-        axis: { labelLimit, ticks: false, domain: false, labelColor: 'var(--ink)', labelFontSize: 10 },
+        axis: {
+          labelLimit: width,
+          // Without a browser vega overestimates the width of text.
+          minExtent: letters * LETTER,
+          maxExtent: letters * LETTER,
+          labelExpr: `length(datum.value) > ${letters} ? '…' + slice(datum.value, ${1 - letters}) : datum.value`,
+          ticks: false,
+          domain: false,
+          labelColor: 'var(--ink)',
+          labelFontSize: 10,
+        },
       },
     },
   });
@@ -144,7 +161,7 @@ export function histogramChart(
   const step = (h.hi - h.lo) / h.counts.length || 1;
   const values = h.counts.map((count, i) => ({ from: h.lo + i * step, to: h.lo + (i + 1) * step, count }));
   return svg({
-    width: width - 48,
+    width,
     height: 84,
     layer: [
       {
@@ -158,7 +175,7 @@ export function histogramChart(
             type: 'quantitative',
             scale: { type: 'symlog' },
             title: 'count',
-            axis: { values: [10, 1e3, 1e5, 1e7], format: '~s' },
+            axis: { values: [10, 1e3, 1e5, 1e7], labelExpr: "format(datum.value, '~s')" },
           },
         },
       },

@@ -22,8 +22,8 @@ td { border-bottom: 1px solid var(--line); padding: 6px 14px 6px 0; vertical-ali
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap } th:last-child, td:last-child { padding-right: 0 }
 .mark { font-weight: 600 } .good { color: var(--good) } .bad { color: var(--bad) }
 .dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 7px }
-figure { margin: 10px 0; } svg { display: block; height: auto } .narrow { display: none }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; color: var(--muted) } figure { margin: 10px 0 } svg { display: block; height: auto } .narrow { display: none }
 details { margin: 10px 0 } summary { cursor: pointer; color: var(--accent) }
-@media (max-width: 640px) { .wide { display: none } .narrow { display: block } main { padding-top: 18px } h1 { font-size: 22px } .figures { grid-template-columns: 1fr 1fr } .card b { font-size: 18px } }
+@media (max-width: 640px) { .wide { display: none } .narrow { display: block } main { padding-top: 18px } h1 { font-size: 22px } .figures { grid-template-columns: 1fr 1fr } .scroll table.broad { min-width: 560px } .card b { font-size: 18px } }
 @media print { body { background: none } details { display: block } }
 `;

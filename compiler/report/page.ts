@@ -72,12 +72,12 @@ function requires(d: ReportData): Html | undefined {
 }
 
 async function size(d: ReportData): Promise<Html> {
-  return both((w) => sizeChart(sizes(d), w), 820, 280);
+  return both((w) => sizeChart(sizes(d), w), 928, 350);
 }
 
 function types(d: ReportData, color: (role: string) => string): Html {
   const rows = groups(d.ports);
-  return html`<div class="scroll"><table><tr><th>role</th><th>port</th><th>type</th><th class="n">layers</th><th class="n">parameters</th><th class="n">bytes</th><th class="n">mean SQNR</th></tr>${rows.map(
+  return html`<div class="scroll"><table class="broad"><tr><th>role</th><th>port</th><th>type</th><th class="n">layers</th><th class="n">parameters</th><th class="n">bytes</th><th class="n">mean SQNR</th></tr>${rows.map(
     (
       g,
     ) => html`<tr><td><i class="dot" style="background:${color(g.role)}"></i>${g.role}</td><td>${g.port}</td><td>${g.type}</td><td class="n">${count(g.count)}</td>
@@ -87,7 +87,12 @@ function types(d: ReportData, color: (role: string) => string): Html {
 
 async function layers(d: ReportData, color: (role: string) => string): Promise<Html | undefined> {
   const points = sqnrPoints(d.ports);
-  return points.length ? both((w) => sqnrChart(points, color, w), 900, 350) : undefined;
+  if (!points.length) return undefined;
+  const roles = [...new Set(points.map((p) => p.role))].map(
+    (r) => html`<span><i class="dot" style="background:${color(r)}"></i>${r}</span>`,
+  );
+  const shapes = points.some((p) => p.what === 'output') && html`<span>● weight</span><span>◆ output on calibration data</span>`;
+  return html`<p class="legend">${roles}${shapes}</p>${await both((w) => sqnrChart(points, color, w), 928, 350)}`;
 }
 
 async function worstLayers(d: ReportData, color: (role: string) => string): Promise<Html | undefined> {
@@ -95,7 +100,7 @@ async function worstLayers(d: ReportData, color: (role: string) => string): Prom
   if (!sites.length) return undefined;
   const plot = async (p: PortReport) =>
     p.histogram &&
-    html`<figure>${raw(await histogramChart(p.histogram, p.range, color(p.role), 320))}<small>${p.kind === 'weight' ? 'weight' : p.port}${p.type ? ` · ${p.type}` : ''}</small></figure>`;
+    html`<figure>${raw(await histogramChart(p.histogram, p.range, color(p.role), 300))}<small>${p.kind === 'weight' ? 'weight' : p.port}${p.type ? ` · ${p.type}` : ''}</small></figure>`;
   const cards = await Promise.all(
     sites.map(async (s) => {
       const sqnr = s.ports.map((p) => p.weightSqnr).find((x) => x !== undefined);
@@ -117,7 +122,7 @@ function untouched(d: ReportData): Html | undefined {
   }
   if (!by.size) return undefined;
   const rows = [...by.values()].sort((a, b) => Number(b[0]!.kind === 'weight') - Number(a[0]!.kind === 'weight'));
-  return html`<div class="scroll"><table><tr><th>role</th><th>port</th><th>why</th><th class="n">layers</th><th>which</th></tr>${rows.map(
+  return html`<div class="scroll"><table class="broad"><tr><th>role</th><th>port</th><th>why</th><th class="n">layers</th><th>which</th></tr>${rows.map(
     (of) => {
       const shown = of.slice(0, 3).map((p) => p.path);
       return html`<tr><td>${of[0]!.role}</td><td>${of[0]!.port}</td><td>${of[0]!.why}</td><td class="n">${of.length}</td>
@@ -131,7 +136,8 @@ function ledger(d: ReportData): Html | undefined {
   const chosen = d.bindings.map((b) => html`<tr><td>search</td><td><code>${b.name}</code></td><td>${b.value}</td></tr>`);
   const rows = d.ledger.map((e) => html`<tr><td>${e.what}</td><td>${e.site && html`<code>${e.site}</code>`}</td><td>${e.detail}</td></tr>`);
   const all = [...chosen, ...rows];
-  const shown = (of: readonly Html[]) => html`<div class="scroll"><table><tr><th>what</th><th>where</th><th></th></tr>${of}</table></div>`;
+  const shown = (of: readonly Html[]) =>
+    html`<div class="scroll"><table class="broad"><tr><th>what</th><th>where</th><th></th></tr>${of}</table></div>`;
   return all.length <= 20
     ? shown(all)
     : html`${shown(all.slice(0, 12))}<details><summary>${all.length - 12} more entries</summary>${shown(all.slice(12))}</details>`;

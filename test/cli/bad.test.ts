@@ -47,6 +47,8 @@ for (const bad of [...usage, ...recipes, ...models, ...data, ...disk] satisfies 
       assert.not.match(text, /^\s+at /m, 'a stack trace');
       assert.not.match(text, /undefined|\[object/, 'a message that leaks internals');
       assert.equal(readdirSync(dir).sort(), before, 'something was left behind');
+      for (const [name, content] of Object.entries(bad.files ?? {}))
+        assert.ok(readFileSync(join(dir, name)).equals(Buffer.from(content)), `${name} was changed`);
       if (!process.env['UPDATE']) assert.is(text, expected.get(bad.name), bad.name);
     } finally {
       bad.cleanup?.(dir);

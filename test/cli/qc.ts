@@ -13,8 +13,12 @@ export interface Ran {
 export async function qc(argv: readonly string[], o: { stdin?: string; cwd?: string; env?: Record<string, string> } = {}): Promise<Ran> {
   let [out, err] = ['', ''];
   const status = await run(argv, {
-    out: (t) => void (out += t),
-    err: (t) => void (err += t),
+    out(t) {
+      out += t;
+    },
+    err(t) {
+      err += t;
+    },
     tty: false,
     color: false,
     columns: 100,

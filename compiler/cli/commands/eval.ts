@@ -1,3 +1,4 @@
+import type { Scores } from '../../evaluate/task.ts';
 import { exit } from '../exit.ts';
 import type { Cli, Common } from '../run.ts';
 import { style, table } from '../style.ts';
@@ -14,6 +15,12 @@ export interface Measured {
   readonly value: number;
   readonly float?: number;
 }
+
+/** Numbers by name; those of a group as `eps_sqnr_db[999]`. */
+const flat = (scores: Scores): [string, number][] =>
+  Object.entries(scores).flatMap(([name, v]): [string, number][] =>
+    typeof v === 'number' ? [[name, v]] : Object.entries(v as Readonly<Record<string, number>>).map(([key, n]) => [`${name}[${key}]`, n]),
+  );
 
 /** `qc eval`: task metrics on an evaluation folder, or the distance of two models on any data. */
 export default (cli: Cli): void =>
@@ -51,8 +58,9 @@ export default (cli: Cli): void =>
           };
           const floatScores = await score(float!, `evaluate ${model}`);
           const scores = other === undefined ? floatScores : await score(other, `evaluate ${quantized}`);
-          for (const [name, value] of Object.entries(scores))
-            metrics.push({ name, value, ...(other === undefined || floatScores[name] === undefined ? {} : { float: floatScores[name] }) });
+          const known = new Map(flat(floatScores));
+          for (const [name, value] of flat(scores))
+            metrics.push({ name, value, ...(other === undefined ? {} : { float: known.get(name)! }) });
         } else {
           const [{ compareModels }, { fail }] = await Promise.all([
             import('../../evaluate/index.ts'),
@@ -65,7 +73,9 @@ export default (cli: Cli): void =>
               'qc eval float.onnx quantized.onnx --data DIR',
             );
           shown.phase('compare');
-          for (const m of await compareModels(host, float!, other, data)) metrics.push(m);
+          metrics.push(
+            ...(await compareModels(host, float!, other!, data, options.samples === undefined ? {} : { samples: options.samples })),
+          );
         }
         failed = false;
         await shown.end();
