@@ -74,7 +74,19 @@ export function traceBack(
     }
     front = next;
   }
-  return { sources: [...sources], nodes: [...nodes], ends: [...ends] };
+  return { sources: [...sources], nodes: downstream(v, [...nodes], [...sources]), ends: [...ends] };
+}
+
+/** Those nodes that depend on the sources; all of them where there is none. Rotary tables and masks are not part of a projection's way. */
+function downstream(v: View, nodes: readonly Node[], sources: readonly Draft[]): Node[] {
+  if (sources.length === 0) return [...nodes];
+  const live = new Set(sources.flatMap((d) => d.nodes.at(-1)!.outputs));
+  const sorted = nodes.toSorted((a, b) => v.order(a) - v.order(b));
+  return sorted.filter((n) => {
+    const reached = dataInputs(v, n).some((i) => live.has(i));
+    if (reached) for (const o of n.outputs) live.add(o);
+    return reached;
+  });
 }
 
 /** The first node of one of `targets` that a walk in one direction meets, and the nodes up to it. */
