@@ -1,7 +1,11 @@
 /** Options that compile and explain share, as the driver wants them. */
 import { basename, resolve } from 'node:path';
+import { fail } from '../../grammar/diagnostics.ts';
+import { bindingOf } from '../driver/metadata.ts';
 import type { PlanOptions } from '../driver/types.ts';
+import { loadModel } from '../graph/load.ts';
 import type { Host } from '../host.ts';
+import type { Binding } from '../recipe.ts';
 import type { Bindings } from './bindings.ts';
 import { readText } from './files.ts';
 import type { Io } from './io.ts';
@@ -42,4 +46,12 @@ export async function planOptions(
     ...(o.param ? { params: Object.fromEntries(Object.entries(o.param).map(([k, v]) => [k, value(v)])) } : {}),
     ...(o.target === undefined ? {} : { target: o.target }),
   };
+}
+
+/** What the searches of an earlier compile chose: out of the metadata of its output. */
+export async function replayed(host: Host, path: string): Promise<Binding> {
+  const { model } = await loadModel(host, path);
+  return (
+    bindingOf(model) ?? fail('replay-none', `${path} was not made by qc: it stores no search results`, 'compile once without --replay')
+  );
 }

@@ -48,6 +48,10 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     .helpCommand('help [command]', 'print help of a command')
     .addHelpText('after', EXAMPLES)
     .configureOutput({ writeOut: io.out, writeErr: io.err, getOutHelpWidth: () => io.columns, getErrHelpWidth: () => io.columns })
+    .configureHelp({
+      subcommandTerm: (c) =>
+        `${c.name()} ${c.registeredArguments.map((a) => (a.required ? `<${a.name()}${a.variadic ? '…' : ''}>` : `[${a.name()}]`)).join(' ')}`,
+    })
     .showSuggestionAfterError(true)
     .exitOverride();
   const cli: Cli = {

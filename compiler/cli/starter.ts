@@ -18,7 +18,7 @@ const LARGE = 500e6;
 /** Every file name becomes a name of the language. */
 export const identifier = (text: string): string => text.replace(/[^A-Za-z0-9_]+/g, '_').replace(/^(?=\d)|^$/, 'm');
 
-const plural = (n: number, what: string) => `${n} ${what}${n === 1 || /s$/.test(what) ? '' : 's'}`;
+const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : /(s|x|ch)$/.test(what) ? 'es' : 's'}`;
 const reduceOf = (s: Site): number | undefined => {
   const w = s.ports['weight'];
   const size = w?.shape?.[w.axes['reduce'] ?? -1];

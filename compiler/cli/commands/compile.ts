@@ -44,7 +44,7 @@ export default (cli: Cli): void =>
         .option('--report <file>', 'write a report: one HTML file that needs no network')
         .option('--force', 'replace existing files'),
     async ([model, recipe], options, io) => {
-      const [{ resolve }, { nodeHost }, { compile }, { progress }, { planOptions, outputName }] = await Promise.all([
+      const [{ resolve }, { nodeHost }, { compile }, { progress }, { outputName, planOptions, replayed }] = await Promise.all([
         import('node:path'),
         import('../../node/host.ts'),
         import('../../compile.ts'),
@@ -65,7 +65,7 @@ export default (cli: Cli): void =>
           histograms: options.report !== undefined,
           ...(options.data ? { data: Object.fromEntries(Object.entries(options.data).map(([k, v]) => [k, at(v)])) } : {}),
           ...(options.stats === undefined ? {} : { stats: at(options.stats) }),
-          ...(options.replay ? { replay: await (await import('../replay.ts')).replay(host, output) } : {}),
+          ...(options.replay ? { replay: await replayed(host, output) } : {}),
           ...(options.force ? { force: true } : {}),
           ...(options.dump ? { dumps: [options.dump] } : {}),
           ...(options.threads === undefined ? {} : { threads: options.threads }),

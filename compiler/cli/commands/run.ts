@@ -19,7 +19,7 @@ export default (cli: Cli): void =>
         .option('-o, --output <path>', 'write the outputs: one .npz file, or a folder with one for each batch')
         .option('--force', 'replace existing files'),
     async ([model, data], options, io) => {
-      const [{ resolve, join, basename }, { nodeHost }, { loadModel }, { dataSource }, { fail }] = await Promise.all([
+      const [{ resolve, join, basename, relative }, { nodeHost }, { loadModel }, { dataSource }, { fail }] = await Promise.all([
         import('node:path'),
         import('../../node/host.ts'),
         import('../../graph/load.ts'),
@@ -44,7 +44,11 @@ export default (cli: Cli): void =>
             const started = host.now();
             const outputs = await session.run(batch.feeds);
             const ms = host.now() - started;
-            batches.push({ batch: batch.label, ms, outputs: await Promise.all(Object.entries(outputs).map(([n, v]) => summary(n, v))) });
+            batches.push({
+              batch: relative(io.cwd, batch.label),
+              ms,
+              outputs: await Promise.all(Object.entries(outputs).map(([n, v]) => summary(n, v))),
+            });
             if (options.output) {
               const to = resolve(
                 io.cwd,
@@ -118,8 +122,10 @@ async function write(
 function show(io: Io, batches: readonly { batch: string; ms: number; outputs: readonly Summary[] }[]): void {
   const s = style(io);
   const number = (x: number | undefined) => (x === undefined ? '' : x.toPrecision(4));
-  for (const b of batches) {
+  for (const [i, b] of batches.entries()) {
     io.out(`${s.bold(b.batch)}  ${b.ms.toFixed(1)} ms\n`);
+    // The outputs of one batch say what there is to see; of the others the time, and what is wrong with them.
+    if (i > 0 && !b.outputs.some((o) => o.nan)) continue;
     const rows = b.outputs.map((o) => [
       o.name,
       `${o.dtype}[${o.shape.join(', ')}]`,
