@@ -3,7 +3,9 @@ import type { Role } from '../define.ts';
 import type { Model } from '../graph/types.ts';
 import { roles as allRoles } from '../roles/index.ts';
 import type { Miss, Site, Sites } from '../sites.ts';
+import { findBlocks } from './blocks.ts';
 import type { Draft, Known, Tag } from './draft.ts';
+import { findEdges } from './edges.ts';
 import { nameDrafts } from './paths.ts';
 import { tiedGroups } from './tied.ts';
 import { allViews, type View } from './view.ts';
@@ -66,7 +68,8 @@ export function findSites(model: Model, roles: readonly Role[] = allRoles): Site
   const ordered = inOrder(roles);
   const misses: Miss[] = [];
   const placed: Placed[] = [];
-  for (const view of allViews(model)) {
+  const views = allViews(model);
+  for (const view of views) {
     const found = matchView(view, ordered);
     misses.push(...found.misses);
     const members = new Map<Draft, string[]>();
@@ -99,5 +102,6 @@ export function findSites(model: Model, roles: readonly Role[] = allRoles): Site
       size,
     };
   });
-  return { sites, edges: [], misses, streams: [], blocks: [] };
+  const streams = sites.filter((s) => s.role === 'residual').map((s) => [s.ports['input']!.value, ...s.nodes.map((n) => n.outputs[0]!)]);
+  return { sites, edges: views.flatMap((v) => findEdges(v, sites)), misses, streams, blocks: findBlocks(views[0]!, sites) };
 }

@@ -1,7 +1,7 @@
 /** Canonical module paths: from the exporter's scopes where it gives them, else from the structure. Unique within a role, and stable. */
 import type { Draft } from './draft.ts';
 import type { Placed } from './find.ts';
-import { modulePath, repeated, unwrap } from './names.ts';
+import { modulePath, repeated, scope, unwrap } from './names.ts';
 
 /** Roles that are made of others: their path may be a module that holds other sites. */
 const COMPOSITE = new Set(['attention', 'mlp', 'ssm', 'softmax', 'residual', 'branch', 'temporal', 'rope']);
@@ -45,6 +45,7 @@ const PLUMBING = new Set(['Transpose', 'Identity', 'Cast', 'Constant']);
 
 function exporterPath(p: Placed, shared: ReadonlyMap<string, readonly Placed[]>): string | undefined {
   const { draft } = p;
+  if (draft.role === 'residual' && new Set(draft.nodes.map(scope)).size > 1) return undefined;
   const work = draft.nodes.filter((n) => !PLUMBING.has(n.op));
   const own = [draft.ports['weight']?.value, draft.bias].filter((w) => w !== undefined && (shared.get(w)?.length ?? 1) < 2);
   return modulePath(work.length ? work : draft.nodes, work[0]?.op ?? '', own as string[]);

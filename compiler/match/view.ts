@@ -1,8 +1,8 @@
 /** An indexed, read-only view of one graph (main graph or the body of an If, Loop, Scan): what matchers ask, in constant time. */
 import { isFloat } from '../graph/dtype.ts';
+import { smallValues } from '../graph/numeric.ts';
 import type { Dim, DType, Graph, Model, Node, Tensor, ValueInfo } from '../graph/types.ts';
 import { subgraphs, uses } from '../graph/walk.ts';
-import { values } from './numbers.ts';
 
 /** A constant as a node sees it: an initializer behind Identity, Cast and Transpose nodes. */
 export interface Constant {
@@ -115,7 +115,7 @@ export function createView(model: Model, graph: Graph = model.graph, path = '', 
       if (list?.type === 'floats' || list?.type === 'ints') return list.value.map(Number);
     }
     const c = constant(value);
-    return c && !c.perm ? values(c.tensor, 4096) : undefined;
+    return c && !c.perm ? smallValues(c.tensor, 4096) : undefined;
   };
   const info = (value: string): ValueInfo | undefined => {
     const known = inputs.get(value) ?? outputs.get(value);

@@ -21,7 +21,9 @@ const residual: Role = {
       const sums = residuals.filter((r) => r.stream === id);
       const values = [sums[0]!.skip, ...sums.map((r) => r.add.outputs[0]!)];
       for (const value of values) streams.set(value, id);
-      const written = new Set([sums[0]!.skip, ...sums.map((r) => r.branch)].flatMap((value) => writers(v, known, value)));
+      // a gate that does not depend on the stream (adaLN) scales what is written, it does not write
+      const own = sums.flatMap((r) => writers(v, known, r.branch).filter((d) => r.nodes.includes(d.nodes.at(-1)!)));
+      const written = new Set([...writers(v, known, sums[0]!.skip), ...own]);
       tags.push(...[...written].map((on) => ({ on, member: 'residual.writer' })));
       drafts.push({
         role: 'residual',
