@@ -1,5 +1,5 @@
 /** Text → syntax tree. Recovers from mistakes, so that one run reports all of them. */
-import { type IToken, Lexer, type TokenType } from 'chevrotain';
+import { type IToken, Lexer } from 'chevrotain';
 import type { File, Item, Use } from './ast.ts';
 import type { Diagnostic, Span } from './diagnostics.ts';
 import { lexicalDiagnostic, syntaxDiagnostic } from './mistakes.ts';
@@ -44,6 +44,10 @@ export function parse(text: string, file: string): Parsed {
 
 /** Every word that stands where a declaration has its name. */
 function declared(tokens: readonly IToken[]): Set<string> {
-  const before = new Set<TokenType>([T.Verb.let, T.Verb.schedule, T.Verb.recipe, T.As, T.LParen, T.Comma]);
-  return new Set(tokens.filter((_, i) => i > 0 && before.has(tokens[i - 1]!.tokenType)).map((t) => t.image));
+  const declares = (t: IToken, i: number): boolean => {
+    const [second, before, next] = [tokens[i - 2]?.tokenType, tokens[i - 1]?.tokenType, tokens[i + 1]?.tokenType];
+    if (before === T.As) return second === T.StringLit;
+    return next === T.Assign || before === T.Verb.let || before === T.Verb.schedule || before === T.Verb.recipe;
+  };
+  return new Set(tokens.filter(declares).map((t) => t.image));
 }

@@ -1,0 +1,141 @@
+/** Solvers, objectives and searches that the language knows and this version does not build. */
+import { bool, choice, either, expression, int, list, num, ref, selection, str } from '../../schema.ts';
+import { planned } from '../entry.ts';
+
+const damp = num({
+  doc: 'Share of the mean diagonal that is added.',
+  min: 0,
+  max: 1,
+  default: 0.01,
+  aliases: ['dampening_frac', 'percdamp', 'damp_percent'],
+});
+const iterations = (n: number) => int({ doc: 'Steps of optimisation.', min: 1, max: 1_000_000, default: n });
+const inputs = choice(['float', 'sequential'], {
+  doc: 'Inputs of the float model, or those that went through the quantized blocks before.',
+  default: 'sequential',
+});
+const axes = choice(['step', 'channel', 'range', 'token'], { doc: 'An axis.' });
+const of = either<unknown>([selection({ doc: 'A selection.' }), choice(['layer', 'block', 'model', 'rollout'], { doc: 'A scope.' })], {
+  doc: 'Where it is measured.',
+  optional: true,
+});
+
+export const solvers = [
+  planned(
+    'solver',
+    'gptq',
+    'Rounds column by column and moves the error into the columns that are left.',
+    {
+      block: int({ doc: 'Columns of one block.', min: 1, max: 65536, default: 128, aliases: ['block_size'] }),
+      damp,
+      order: choice(['natural', 'hessian'], { doc: 'Order of the columns.', default: 'natural', aliases: ['actorder'] }),
+      static_groups: bool({ doc: 'Scales of groups are fixed before columns are reordered.', default: true }),
+      inputs,
+    },
+    { cite: 'Frantar et al., GPTQ, 2022 (arXiv:2210.17323)' },
+  ),
+  planned(
+    'solver',
+    'adaround',
+    'Learns for each weight whether to round up or down.',
+    {
+      scope: choice(['layer', 'group', 'block'], { doc: 'What is reconstructed together.', default: 'layer' }),
+      loss: expression({ doc: 'What is lowered: block, layers, heads, or a sum of them.', optional: true }),
+      iterations: iterations(20000),
+      inputs,
+    },
+    { cite: 'Nagel et al., AdaRound, 2020 (arXiv:2004.10568)' },
+  ),
+  planned('solver', 'least_squares', 'Weights with the least error on the layer output, under a mask.', { inputs, damp }),
+  planned('solver', 'bias_correct', 'Moves the mean error of the output into the bias.', { inputs }),
+  planned(
+    'solver',
+    'affine',
+    'A scale and an offset that bring a value back to its float one.',
+    { by: list(axes, { doc: 'One pair for each of these.', optional: true }) },
+    { cite: 'Liu & Zhang, CacheQuant, 2025 (arXiv:2503.01323)' },
+  ),
+  planned('solver', 'reconstruct', 'Tunes weights and scales of a block to its float output.', {
+    tune: list(choice(['weight', 'weight_scale', 'input_scale', 'input_zero', 'bias'], { doc: 'A parameter.' }), {
+      doc: 'What is tuned.',
+      optional: true,
+    }),
+    iterations: iterations(5000),
+    inputs,
+  }),
+  planned('solver', 'cayley', 'Gradient steps on the manifold of orthogonal matrices.', {
+    steps: int({ doc: 'Steps.', min: 1, max: 100000, default: 100 }),
+  }),
+];
+
+const measure = (name: string, doc: string, params = {}) => planned('objective', name, doc, { of, ...params });
+export const objectives = [
+  planned(
+    'objective',
+    'hessian_trace',
+    'Mean Hessian trace times the squared rounding error.',
+    {
+      probes: int({ doc: 'Random probes.', min: 1, max: 10000, default: 32 }),
+      loss: choice(['self_kl', 'mse'], { doc: 'The loss whose Hessian it is.', default: 'self_kl' }),
+    },
+    { cite: 'Dong et al., HAWQ-V2, 2019 (arXiv:1911.03852)' },
+  ),
+  planned('objective', 'block', 'Squared error on the output of a block.'),
+  planned('objective', 'layers', 'Squared errors on the outputs of the layers of a block, added.'),
+  planned('objective', 'heads', 'Squared error on everything that reads a temporal feature.'),
+  measure('l1', 'Mean absolute difference.'),
+  measure('ssim', 'Structural similarity of images.'),
+  measure('final_mse', 'Mean squared error of the sample at the end of a rollout.'),
+  measure('text_score', 'Agreement of image and text in cross-attention.'),
+  planned('objective', 'judge', 'A score that a bound judge model gives.', {
+    name: str({ doc: 'Name of the judge, bound on the command line.' }),
+  }),
+  planned('objective', 'range_pnorm', 'The p-norm of activation ranges.', { p: num({ doc: 'p.', min: 1, max: 100, default: 10 }) }),
+  planned(
+    'objective',
+    'kl_top',
+    'KL divergence on the k largest logits.',
+    { k: int({ doc: 'How many.', min: 1, default: 1000 }) },
+    { cite: 'OSTQuant, 2025 (arXiv:2501.13987)' },
+  ),
+];
+
+export const searches = [
+  planned('search', 'pareto', 'Every choice on the front of size and error.', {
+    pick: choice(['first', 'last', 'knee'], { doc: 'Which point of the front under the budget.', default: 'last' }),
+  }),
+  planned('search', 'flip', 'Flips one choice at a time while that helps.', {
+    init: choice(['knapsack', 'all', 'none'], { doc: 'Where it starts.', default: 'knapsack' }),
+  }),
+  planned('search', 'dp', 'Exact dynamic programming over contiguous segments.'),
+];
+
+export const allocations = [
+  planned('allocation', 'uniform', 'The same density everywhere.'),
+  planned('allocation', 'erk', 'Erdős–Rényi kernel densities.', {
+    power: num({ doc: 'Power of the ratio.', min: 0, max: 2, default: 0.5 }),
+  }),
+  planned('allocation', 'global', 'The smallest weights of the whole model.'),
+];
+
+export const evaluations = [
+  planned(
+    'evaluation',
+    'arena',
+    'Ranks recipes against each other, k at a time.',
+    {
+      entrants: list(expression({ doc: 'A recipe.' }), { doc: 'Recipes that compete.' }),
+      k: int({ doc: 'How many compete at once.', min: 2, max: 16, default: 4 }),
+      judge: expression({ doc: 'Who decides.' }),
+      rating: ref('evaluation', { doc: 'How strength is estimated.', optional: true }),
+      stop: expression({ doc: 'When it ends.', optional: true }),
+    },
+    { cite: 'K-Sort Arena, 2024 (arXiv:2408.14468)' },
+  ),
+  planned('evaluation', 'bayes', 'A normal belief about each entrant.', {
+    mean: num({ doc: 'Mean at the start.', default: 25 }),
+    deviation: num({ doc: 'Deviation at the start.', min: 0, default: 8.333 }),
+  }),
+];
+
+export const targets = [planned('target', 'native', 'Fused operators of the domain qc.v1, each with a body that any ONNX Runtime runs.')];

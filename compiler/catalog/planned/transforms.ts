@@ -1,0 +1,141 @@
+/** Transforms that the language knows and this version does not build. */
+import { bool, choice, either, expression, int, list, num, ref } from '../../schema.ts';
+import { planned } from '../entry.ts';
+
+const alpha = num({
+  doc: 'How much of the difficulty moves into the weight: 0 none, 1 all.',
+  min: 0,
+  max: 1,
+  default: 0.5,
+  aliases: ['smoothing_strength'],
+});
+const law = ref('law', { doc: 'How the map is chosen.', optional: true });
+const by = choice(['step', 'range'], { doc: 'A table over the schedule instead of one value.', optional: true });
+const searched = (doc: string) => either<unknown>([num({ doc }), ref('search', { doc })], { doc, optional: true });
+
+export const transforms = [
+  planned(
+    'transform',
+    'smooth',
+    'Divides activations by a scale for each channel and multiplies the weight by it.',
+    { alpha, law, by },
+    { cite: 'Xiao et al., SmoothQuant, 2023 (arXiv:2211.10438)', formula: 's_k = max|X_k|^α / max|W_k|^(1−α)' },
+  ),
+  planned('transform', 'scale', 'A scale for each channel of an edge, chosen by a law.', {
+    law,
+    by,
+    online: bool({ doc: 'An explicit operator where it does not fold.', default: false }),
+  }),
+  planned(
+    'transform',
+    'dilate',
+    'Widens unsaturated weight channels so that the activation range shrinks and the weight range stays.',
+    { by },
+    { cite: 'DilateQuant, 2024 (arXiv:2409.14307)' },
+  ),
+  planned('transform', 'shift', 'Moves the centre of each channel into the bias.', { law }),
+  planned(
+    'transform',
+    'rotate',
+    'An orthogonal map on an edge or on the residual stream.',
+    {
+      matrix: ref('matrix', { doc: 'Which orthogonal matrix.', optional: true }),
+      init: ref('matrix', { doc: 'Where learning starts.', optional: true }),
+      learn: ref('solver', { doc: 'How the matrix is learnt.', optional: true }),
+      objective: expression({ doc: 'What learning lowers.', optional: true }),
+      select: expression({ doc: 'What chooses among learnt matrices.', optional: true }),
+      holdout: num({ doc: 'Share of the data kept for early stopping.', min: 0, max: 0.9, default: 0.5 }),
+      per: choice(['tensor', 'head'], { doc: 'One matrix for each head.', default: 'tensor' }),
+      online: bool({ doc: 'An operator at run time where it does not fold.', default: false }),
+    },
+    { cite: 'Ashkboos et al., QuaRot, 2024 (arXiv:2404.00456)' },
+  ),
+  planned(
+    'transform',
+    'permute',
+    'Reorders channels so that similar ones share a scale; folds, no gather remains.',
+    { law },
+    { cite: 'Chiang et al., Quamba2, 2025 (arXiv:2503.22879)' },
+  ),
+  planned(
+    'transform',
+    'split',
+    'Splits channels with large steps into copies.',
+    {
+      law,
+      copies: int({ doc: 'Most copies of one channel.', min: 1, max: 1024, default: 32 }),
+      width: num({
+        doc: 'Width afterwards, as a multiple of the width before; less important channels are merged.',
+        min: 1,
+        max: 4,
+        units: ['x', '%'],
+        optional: true,
+      }),
+    },
+    { cite: 'MergeQuant, 2025 (arXiv:2503.07654)' },
+  ),
+  planned(
+    'transform',
+    'migrate',
+    'Moves quantization steps into norm and weight: the norm emits integers.',
+    { clip: law },
+    { cite: 'MergeQuant, 2025 (arXiv:2503.07654)' },
+  ),
+  planned(
+    'transform',
+    'lowrank',
+    'A low-rank branch takes what the codes cannot hold.',
+    {
+      rank: int({ doc: 'Rank of the branch.', min: 1, max: 4096, default: 32, aliases: ['low_rank', 'svd_rank'] }),
+      iterations: int({ doc: 'Alternations between branch and residual.', min: 1, max: 10000, default: 100 }),
+      share: list(choice(['q', 'k', 'v', 'gate', 'up'], { doc: 'A member.' }), {
+        doc: 'Members that share the down factor.',
+        optional: true,
+      }),
+    },
+    { cite: 'Li et al., SVDQuant, 2024 (arXiv:2411.05007)' },
+  ),
+  planned(
+    'transform',
+    'token_split',
+    'Keeps one token in float and quantizes the rest.',
+    { token: int({ doc: 'Index of the token.', min: 0, default: 0 }) },
+    { cite: 'Zhao et al., MixDQ, 2024 (arXiv:2405.17873)' },
+  ),
+  planned(
+    'transform',
+    'tabulate',
+    'Replaces what depends on the step alone by a table of its values.',
+    { format: ref('format', { doc: 'Number type of the table.', optional: true }) },
+    { cite: 'Huang et al., TFMQ-DM, 2024 (arXiv:2311.16503)' },
+  ),
+  planned(
+    'transform',
+    'reuse',
+    'Takes a branch from an earlier step instead of computing it.',
+    {},
+    { cite: 'Huang et al., HarmoniCa, 2024 (arXiv:2410.01723)' },
+  ),
+  planned(
+    'transform',
+    'reparam',
+    'Turns scales by channel into one scale, the rest into norm and weight.',
+    {
+      from: choice(['channel', 'log_sqrt2'], { doc: 'Granularity or code before.', default: 'channel' }),
+      to: choice(['tensor', 'log2'], { doc: 'Granularity or code after.', default: 'tensor' }),
+      clip: ref('law', { doc: 'How ranges are clipped.', optional: true }),
+    },
+    { cite: 'Li et al., RepQuant, 2024 (arXiv:2402.05628)' },
+  ),
+  planned(
+    'transform',
+    'noise',
+    'A fixed noise row before rounding, taken out of the bias.',
+    {
+      distribution: choice(['uniform', 'normal'], { doc: 'Where the row is drawn from.', default: 'uniform' }),
+      mean: searched('Shift of the row, or how it is searched.'),
+      amplitude: searched('Size of the row, or how it is searched.'),
+    },
+    { cite: 'Liu et al., NoisyQuant, 2022 (arXiv:2211.16056)' },
+  ),
+];

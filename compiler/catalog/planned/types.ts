@@ -1,0 +1,85 @@
+/** Formats, laws and matrices that the language knows and this version does not build. */
+import { choice, expression, int, list, num, ref } from '../../schema.ts';
+import { planned } from '../entry.ts';
+
+const share = (doc: string, value: number) => num({ doc, min: 0, max: 1, default: value });
+
+export const formats = [
+  planned(
+    'format',
+    'progressive',
+    'Codes of codes: the first format by channel, the second by group on its integers.',
+    {
+      outer: ref('format', { doc: 'The first level.' }),
+      inner: ref('format', { doc: 'The second level, with its group.' }),
+    },
+    { cite: 'Lin et al., QServe, 2024 (arXiv:2405.04532)' },
+  ),
+  planned('format', 'log2', 'Powers of two, for softmax outputs.', { bits: int({ doc: 'Bits of a code.', min: 2, max: 8, default: 4 }) }),
+  planned(
+    'format',
+    'log_sqrt2',
+    'Powers of √2, for softmax outputs.',
+    { bits: int({ doc: 'Bits of a code.', min: 2, max: 8, default: 4 }) },
+    { cite: 'Li et al., RepQ-ViT, 2023 (arXiv:2212.08254)' },
+  ),
+  planned('format', 'sparse', 'A share of the weights is kept, the others are zero.', {
+    density: num({ doc: 'Share that stays.', min: 0, max: 1, units: ['%'] }),
+  }),
+  planned('format', 'nm', 'N of every M weights along the reduction are kept.', { keep: expression({ doc: 'N:M, for example 2:4.' }) }),
+];
+
+export const laws = [
+  planned(
+    'law',
+    'smooth',
+    'Channel scales from the maxima of activations and weights.',
+    {
+      alpha: share('Power of the activation maximum.', 0.5),
+      beta: num({ doc: 'Power of the weight maximum; 1 − alpha if it is not given.', min: 0, max: 1, optional: true }),
+    },
+    { formula: 's_k = max|X_k|^α / max|W_k|^β' },
+  ),
+  planned(
+    'law',
+    'awq',
+    'Channel scales from mean magnitudes, searched on a grid by the output error.',
+    { grid: int({ doc: 'Points of the grid.', min: 1, max: 1000, default: 20 }) },
+    { cite: 'Lin et al., AWQ, 2023 (arXiv:2306.00978)' },
+  ),
+  planned('law', 'median', 'Channels above a multiple of the median step.', {
+    times: num({ doc: 'Multiple of the median.', min: 1, default: 4 }),
+  }),
+  planned('law', 'sort_cluster', 'Sorts channels in each head and clusters heads and channels.', {
+    heads: int({ doc: 'Clusters of heads.', min: 1, default: 4 }),
+    channels: int({ doc: 'Clusters of channels.', min: 1, default: 4 }),
+  }),
+  planned(
+    'law',
+    'grid',
+    'The clip with the least error on the output, on a grid.',
+    {
+      steps: int({ doc: 'Points of the grid.', min: 1, max: 100000, default: 20 }),
+      shrink: share('Smallest candidate as a share of the range.', 0.5),
+      skip: list(choice(['q', 'k', 'v', 'gate', 'up', 'down'], { doc: 'A member.' }), {
+        doc: 'Members that are not clipped.',
+        optional: true,
+      }),
+    },
+    { positional: ['steps'] },
+  ),
+  planned('law', 'dual', 'Separate lower and upper clips by channel, from percentiles.', {
+    a: share('First percentile.', 0.999),
+    b: share('Second percentile.', 0.9999),
+    c: share('Third percentile.', 0.99999),
+  }),
+];
+
+export const matrices = [
+  planned('matrix', 'hadamard', 'A Hadamard matrix of any size that has one.'),
+  planned('matrix', 'orthogonal', 'A random orthogonal matrix.', { seed: int({ doc: 'Seed.', min: 0, default: 0 }) }),
+  planned('matrix', 'klt', 'Eigenvectors of the covariance.', {
+    of: choice(['inputs', 'weights'], { doc: 'Whose covariance.', default: 'inputs' }),
+  }),
+  planned('matrix', 'identity', 'No rotation.'),
+];
