@@ -44,7 +44,7 @@ export function parse(text: string, file: string): Parsed {
 
 /** Every word that stands where a declaration has its name. */
 function declared(tokens: readonly IToken[]): Set<string> {
-  const declares = (t: IToken, i: number): boolean => {
+  const declares = (_: IToken, i: number): boolean => {
     const [second, before, next] = [tokens[i - 2]?.tokenType, tokens[i - 1]?.tokenType, tokens[i + 1]?.tokenType];
     if (before === T.As) return second === T.StringLit;
     return next === T.Assign || before === T.Verb.let || before === T.Verb.schedule || before === T.Verb.recipe;
