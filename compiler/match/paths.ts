@@ -1,7 +1,8 @@
 /** Canonical module paths: from the exporter's scopes where it gives them, else from the structure. Unique within a role, and stable. */
 import type { Draft } from './draft.ts';
 import type { Placed } from './find.ts';
-import { modulePath, repeated, scope, unwrap } from './names.ts';
+import { modulePath, scope, unwrap } from './names.ts';
+import { numberBlocks } from './numbering.ts';
 
 /** Roles that are made of others: their path may be a module that holds other sites. */
 const COMPOSITE = new Set(['attention', 'mlp', 'ssm', 'softmax', 'residual', 'branch', 'temporal', 'rope']);
@@ -51,32 +52,6 @@ function exporterPath(p: Placed, shared: ReadonlyMap<string, readonly Placed[]>)
   return modulePath(work.length ? work : draft.nodes, work[0]?.op ?? '', own as string[]);
 }
 
-/** Block numbers by path: children of the containers that repeat, numbered in the order in which they run. */
-function blocksByPath(placed: readonly Placed[], paths: ReadonlyMap<Placed, string>): Map<Placed, number> {
-  const weights = placed.filter((p) => p.draft.ports['weight']);
-  const containers = repeated(weights.map((p) => paths.get(p) ?? ''));
-  const index = new Map<string, number>();
-  const out = new Map<Placed, number>();
-  const key = (path: string): string | undefined => {
-    const c = containers.find((x) => path.startsWith(`${x}.`));
-    return c === undefined ? undefined : `${c}.${path.slice(c.length + 1).split('.')[0]}`;
-  };
-  const number = (k: string) => {
-    const n = index.get(k) ?? index.size;
-    index.set(k, n);
-    return n;
-  };
-  for (const p of weights) {
-    const k = key(paths.get(p) ?? '');
-    if (k !== undefined) number(k);
-  }
-  for (const p of placed) {
-    const k = key(paths.get(p) ?? '');
-    if (k !== undefined && index.has(k)) out.set(p, number(k));
-  }
-  return out;
-}
-
 /** Gives every draft its path (and its block). */
 export function nameDrafts(
   placed: readonly Placed[],
@@ -86,7 +61,6 @@ export function nameDrafts(
   const weights = placed.filter((p) => p.draft.ports['weight']);
   const strip = unwrap(weights.map((p) => raw.get(p)).filter((s) => s !== undefined && s !== '') as string[]);
   const paths = new Map(placed.map((p) => [p, strip(raw.get(p) ?? '')]));
-  const blockOf = blocksByPath(placed, paths);
   const containers = new Set<string>();
   for (const p of weights) for (let at = parent(paths.get(p)!); at !== ''; at = parent(at)) containers.add(at);
   const draftOf = new Map<Draft, Placed>(placed.map((p) => [p.draft, p]));
@@ -95,13 +69,13 @@ export function nameDrafts(
     const path = paths.get(p)!;
     if (p.draft.parts?.length) {
       const around = common(p.draft.parts.map((d) => paths.get(draftOf.get(d)!) ?? ''));
-      const module = around !== '' && !/(^|\.)\d+$/.test(around);
-      if (module || around !== '') paths.set(p, module ? around : `${around}.${p.draft.role}`);
+      if (around !== '') paths.set(p, /(^|\.)\d+$/.test(around) ? `${around}.${p.draft.role}` : around);
     } else if (!COMPOSITE.has(p.draft.role) && containers.has(path)) {
       const own = leaf(p);
       paths.set(p, `${path}.${/\.\d+$/.test(path) ? own : own.split('.').at(-1)}`);
     }
   }
+  const blockOf = numberBlocks(placed, (p) => paths.get(p)!);
   for (const p of placed) {
     if (paths.get(p) !== '') continue;
     const block = blockOf.get(p);
