@@ -1,4 +1,6 @@
 /** What `compile` takes and gives. */
+
+import type { Resolver } from '../check/check.ts';
 import type { Host } from '../host.ts';
 import type { Planned } from '../plan/plan.ts';
 import type { Binding } from '../recipe.ts';
@@ -22,6 +24,8 @@ export interface PlanOptions {
   /** Path of the recipe, `file.qrecipe#name` for one of several in a file. With `text`: its name in messages. */
   readonly recipe: string;
   readonly text?: string;
+  /** Finds what `use` names. Without it every `use` is an error. */
+  readonly resolve?: Resolver;
   /** `--param k=v`. */
   readonly params?: Readonly<Record<string, number | string | boolean>>;
   /** Values that an earlier search found (`--replay`). */

@@ -1,0 +1,88 @@
+/** `compile`: model + recipe → quantized model. The function reads as the pipeline. */
+
+import { assess } from './driver/assess.ts';
+import { bench } from './driver/bench.ts';
+import { dumpsOf } from './driver/dumps.ts';
+import { checkWritable, emit, writtenSize } from './driver/emit.ts';
+import { encode } from './driver/encode.ts';
+import { explainPlan } from './driver/explanation.ts';
+import { originOf, withOrigin } from './driver/metadata.ts';
+import { metered } from './driver/meter.ts';
+import { openModel } from './driver/model.ts';
+import { planner } from './driver/planner.ts';
+import { readRecipe } from './driver/recipe.ts';
+import { reportOf } from './driver/report.ts';
+import { Run } from './driver/run.ts';
+import { searchAll } from './driver/search.ts';
+import { needsOf, statisticsFor } from './driver/statistics.ts';
+import { checkCovered, chooseTarget } from './driver/target.ts';
+import { trialPlans } from './driver/trials.ts';
+import type { CompileOptions, CompileResult } from './driver/types.ts';
+
+export type { CompileOptions, CompileResult, Dump, Event, PlanOptions, Required } from './driver/types.ts';
+
+/**
+ * Compiles. A failed `require` is a result with `ok: false`, and nothing is written; wrong input is a QcError, and nothing is written.
+ * Weights stay in their files until they are written, one at a time.
+ */
+export async function compile(options: CompileOptions): Promise<CompileResult> {
+  const run = new Run(options);
+  const meter = metered(options.host.crunch);
+  const read = await run.phase('check', () => readRecipe(options));
+  await checkWritable(options);
+  const source = await run.phase('load', () => openModel({ ...options.host, crunch: meter.crunch }, options.model));
+  try {
+    const planAt = planner(read.recipe, source, options);
+    const first = await run.phase('plan', () => planAt(options.replay ?? {}));
+    const { target, args } = chooseTarget(first, options.target);
+    const trials = trialPlans(first, planAt);
+    for (const p of trials) checkCovered(p, target);
+    const calibrated = await run.phase('calibrate', () => statisticsFor(needsOf(trials), first, source, options, run.onEvent));
+    const binding = await run.phase('search', () =>
+      searchAll(first.nested, first.binding, bench(source, planAt, calibrated, options, run)),
+    );
+    const plan = planAt(binding);
+    const simulated = await run.phase('encode', () => encode(plan, source.model, calibrated?.statistics, options.host.crunch));
+    const lowered = await run.phase('lower', () => target.lower(simulated, args as never));
+    const size = await writtenSize(lowered.model, source.reader);
+    const found = await run.phase('measure', () => assess({ plan, source, simulated, lowered, size, options, run }));
+    const ok = found.requires.every((r) => r.passed);
+    const origin = await originOf({ read, plan, target: target.name, source, calibrated, lowered, options, run });
+    const model = withOrigin(lowered.model, plan, origin);
+    const files = ok ? await run.phase('write', () => emit(model, source.dir, meter.crunch, calibrated, options, run)) : [];
+    const explanation = explainPlan(plan, source.model, source.bytes, target);
+    return {
+      ok,
+      recipe: plan.recipe,
+      version: plan.version,
+      target: target.name,
+      files,
+      bytes: { before: source.bytes, after: ok ? files.filter((f) => !f.path.endsWith('.qstats')).reduce((n, f) => n + f.bytes, 0) : size },
+      coverage: explanation.coverage,
+      plan,
+      requires: found.requires,
+      metrics: found.metrics,
+      binding,
+      warnings: run.warnings,
+      seconds: run.seconds,
+      dumps: dumpsOf(options.dumps ?? [], { read, explanation, source, lowered }),
+      report: await reportOf({
+        read,
+        plan,
+        explanation,
+        simulated,
+        lowered,
+        found,
+        calibrated,
+        errors: meter.errors,
+        source,
+        files,
+        size,
+        options,
+        run,
+      }),
+    };
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,98 @@
+/** What travels in the model's metadata: from what it was made, and how. Same inputs, same text. */
+import { parse } from '../../grammar/parser.ts';
+import { print } from '../../grammar/printer.ts';
+import { encodeStatistics } from '../calibrate/index.ts';
+import { splitPath } from '../calibrate/source.ts';
+import type { Lowered } from '../define.ts';
+import type { Model } from '../graph/types.ts';
+import type { Planned } from '../plan/plan.ts';
+import type { Binding } from '../recipe.ts';
+import type { LedgerEntry } from '../report/data.ts';
+import { sha256 } from './hash.ts';
+import type { Source } from './model.ts';
+import type { Read } from './recipe.ts';
+import type { Run } from './run.ts';
+import type { Calibrated } from './statistics.ts';
+import type { CompileOptions } from './types.ts';
+
+export const VERSION = '0.1.0';
+
+/** Keys of the metadata. */
+export const keys = {
+  version: 'qc.version',
+  recipe: 'qc.recipe',
+  name: 'qc.recipe.name',
+  params: 'qc.params',
+  binding: 'qc.binding',
+  target: 'qc.target',
+  model: 'qc.model.fingerprint',
+  data: 'qc.calibration.sha256',
+  statistics: 'qc.statistics.sha256',
+  ledger: 'qc.ledger',
+} as const;
+
+export interface Origin {
+  /** Every recipe file that was read, canonical, by path. */
+  readonly sources: Readonly<Record<string, string>>;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly target: string;
+  readonly model: string;
+  readonly data?: string;
+  readonly statistics?: string;
+  readonly ledger: readonly LedgerEntry[];
+}
+
+const json = (value: unknown): string => JSON.stringify(value);
+const sorted = (r: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(r).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** The model with its origin in the metadata; what was there stays. */
+export function withOrigin(model: Model, plan: Planned, o: Origin): Model {
+  const metadata = new Map(model.metadata);
+  const put = (key: string, value: string | undefined) => (value === undefined ? metadata.delete(key) : metadata.set(key, value));
+  put(keys.version, VERSION);
+  put(keys.recipe, json(sorted(o.sources)));
+  put(keys.name, `${plan.recipe} ${plan.version}`);
+  put(keys.params, json(sorted(o.params)));
+  put(keys.binding, json(sorted(plan.binding)));
+  put(keys.target, o.target);
+  put(keys.model, o.model);
+  put(keys.data, o.data);
+  put(keys.statistics, o.statistics);
+  put(keys.ledger, json(o.ledger));
+  return { ...model, producer: 'qc', producerVersion: VERSION, metadata };
+}
+
+/** Collects the origin of a compile. */
+export async function originOf(o: {
+  readonly read: Read;
+  readonly plan: Planned;
+  readonly target: string;
+  readonly source: Source;
+  readonly calibrated: Calibrated | undefined;
+  readonly lowered: Lowered;
+  readonly options: CompileOptions;
+  readonly run: Run;
+}): Promise<Origin> {
+  const { read, source, calibrated, lowered, options, run } = o;
+  const sources = [...read.program.sources].map(([path, text]) => [path === read.file ? nameOf(path) : path, print(parse(text, path).ast)]);
+  const emitted = lowered.emitted.map((e) => ({ what: 'lowered', site: e.site, detail: e.ops.join(' ') }));
+  return {
+    sources: Object.fromEntries(sources),
+    params: options.params ?? {},
+    target: o.target,
+    model: await source.fingerprint(),
+    ...(calibrated?.dataHash === undefined ? {} : { data: calibrated.dataHash }),
+    ...(calibrated ? { statistics: await sha256(encodeStatistics(calibrated.statistics)) } : {}),
+    ledger: [...run.ledger, ...emitted],
+  };
+}
+
+/** Paths of a machine do not belong into a file. */
+const nameOf = (path: string): string => splitPath(path).name;
+
+/** Search results out of a compiled model, for `--replay`; undefined where qc did not make it. */
+export function bindingOf(model: Model): Binding | undefined {
+  const text = model.metadata.get(keys.binding);
+  return text === undefined ? undefined : (JSON.parse(text) as Binding);
+}

@@ -1,0 +1,50 @@
+/** The model that is compiled: loaded, in its canonical form, its sites found. */
+import { openTensors, type Reader } from '../graph/bytes.ts';
+import { canonicalize } from '../graph/canonical.ts';
+import { infer } from '../graph/infer.ts';
+import { type Loaded, loadModel } from '../graph/load.ts';
+import type { FileRange } from '../graph/types.ts';
+import type { Host, ReadFile } from '../host.ts';
+import { findSites } from '../match/find.ts';
+import type { Sites } from '../sites.ts';
+import { fingerprint } from './hash.ts';
+
+export interface Source extends Loaded {
+  readonly path: string;
+  readonly sites: Sites;
+  readonly reader: Reader;
+  /** The model's identity; computed at the first call. */
+  fingerprint(): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Opens a model for compiling. `crunch` evaluates its lazy tensors. Errors: those of loadModel. */
+export async function openModel(host: Pick<Host, 'open' | 'crunch'>, path: string): Promise<Source> {
+  const loaded = await loadModel(host, path);
+  const model = infer(canonicalize(loaded.model));
+  const reader = openTensors(host, loaded.dir);
+  const files = new Map<string, Promise<ReadFile>>();
+  const read = async (r: FileRange): Promise<Uint8Array> => {
+    const folder = r.dir ?? loaded.dir;
+    const key = `${folder}\n${r.file}`;
+    const file = files.get(key) ?? host.open(folder, r.file);
+    files.set(key, file);
+    return (await file).read(r.at, r.len);
+  };
+  let print: Promise<string> | undefined;
+  return {
+    ...loaded,
+    model,
+    path,
+    sites: findSites(model),
+    reader,
+    fingerprint() {
+      print ??= fingerprint(loaded.model, reader, read);
+      return print;
+    },
+    async close() {
+      await reader.close();
+      for (const f of await Promise.allSettled(files.values())) if (f.status === 'fulfilled') await f.value.close();
+    },
+  };
+}
