@@ -5,6 +5,7 @@ import { bindingOf } from '../driver/metadata.ts';
 import type { PlanOptions } from '../driver/types.ts';
 import { loadModel } from '../graph/load.ts';
 import type { Host } from '../host.ts';
+import { nodeResolver } from '../node/resolve.ts';
 import type { Binding } from '../recipe.ts';
 import type { Bindings } from './bindings.ts';
 import { readText } from './files.ts';
@@ -38,11 +39,13 @@ export async function planOptions(
   recipe: string,
   o: { readonly target?: string; readonly param?: Bindings },
 ): Promise<PlanOptions> {
+  const { file } = splitRecipe(recipe);
   return {
     host,
     model: resolve(io.cwd, model),
     recipe,
-    text: await readText(io, splitRecipe(recipe).file),
+    text: await readText(io, file),
+    resolve: nodeResolver(file, io.cwd),
     ...(o.param ? { params: Object.fromEntries(Object.entries(o.param).map(([k, v]) => [k, value(v)])) } : {}),
     ...(o.target === undefined ? {} : { target: o.target }),
   };

@@ -1,5 +1,5 @@
 /** The plots of the report: vega-lite specifications rendered to SVG without a browser. Colours are CSS variables, so one picture serves light and dark. */
-import { logger as makeLogger, parse, View, Warn } from 'vega';
+import { Error as errors, logger as makeLogger, parse, View } from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import type { HistogramData, PortReport } from './data.ts';
 
@@ -28,13 +28,9 @@ const config: NonNullable<TopLevelSpec['config']> = {
 };
 
 async function svg(spec: TopLevelSpec): Promise<string> {
-  const view = new View(
-    parse(compile({ background: 'transparent', autosize: { type: 'fit-x', contains: 'padding' }, ...spec, config }).spec),
-    {
-      renderer: 'none',
-      logger: makeLogger(Warn),
-    },
-  );
+  const logger = makeLogger(errors);
+  const sized = { background: 'transparent', autosize: { type: 'fit-x' as const, contains: 'padding' as const }, ...spec, config };
+  const view = new View(parse(compile(sized, { logger }).spec), { renderer: 'none', logger });
   try {
     const text = await view.toSVG();
     // The page scales pictures: only the view box says their size.
