@@ -25,10 +25,14 @@ export async function progress(io: Io, quiet: boolean, now: () => number = () =>
   return io.tty ? terminal(now) : lines(io, now);
 }
 
+/** Phases shorter than so many ms are not worth a line in a log. */
+const WORTH_A_LINE = 50;
+
 function lines(io: Io, now: () => number): Progress {
   let current: { name: string; since: number } | undefined;
   const finish = (failed: boolean) => {
-    if (current) io.err(`${failed ? 'failed' : 'done'}  ${current.name}  ${duration(now() - current.since)}\n`);
+    if (current && (failed || now() - current.since >= WORTH_A_LINE))
+      io.err(`${failed ? 'failed' : 'done'}  ${current.name}  ${duration(now() - current.since)}\n`);
     current = undefined;
   };
   return {

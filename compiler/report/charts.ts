@@ -46,9 +46,12 @@ export function palette(ports: readonly PortReport[]): (role: string) => string 
   return (role) => `var(--c${roles.indexOf(role) % 8})`;
 }
 
+/** What no weight accounts for. */
+export const REST = 'graph, norms, tables';
+
 /** Bytes of weights before and after, stacked by type. */
 export function sizeChart(rows: readonly { stage: string; kind: string; bytes: number }[], width: number): Promise<string> {
-  const kinds = [...new Set(rows.map((r) => r.kind))];
+  const kinds = [...new Set(rows.map((r) => r.kind))].sort((a, b) => Number(a === REST) - Number(b === REST));
   return svg({
     width,
     height: { step: 34 },
@@ -67,7 +70,7 @@ export function sizeChart(rows: readonly { stage: string; kind: string; bytes: n
       color: {
         field: 'kind',
         type: 'nominal',
-        scale: { domain: kinds, range: kinds.map((_, i) => `var(--c${i % 8})`) },
+        scale: { domain: kinds, range: kinds.map((k, i) => (k === REST ? 'var(--c7)' : `var(--c${i % 7})`)) },
         legend: { columns: Math.max(1, Math.floor(width / 190)), labelLimit: 180 },
       },
     },
@@ -108,7 +111,7 @@ export function sqnrChart(points: readonly SqnrPoint[], color: (role: string) =>
             type: 'quantitative',
             title: 'SQNR, dB (right is better)',
             scale: { zero: false, nice: true },
-            axis: { orient: 'top' },
+            axis: { orient: 'top', tickCount: Math.round(width / 90) },
           },
           color: {
             field: 'role',

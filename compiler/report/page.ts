@@ -145,5 +145,5 @@ function ledger(d: ReportData): Html | undefined {
 
 function environment(d: ReportData): Html {
   return html`<div class="scroll"><table>${d.environment.map((e) => html`<tr><td class="muted">${e.name}</td><td><code>${e.value}</code></td></tr>`)}
-${d.phases.map((p) => html`<tr><td class="muted">${p.name}</td><td>${duration(p.seconds * 1000)}</td></tr>`)}</table></div>`;
+${d.phases.filter((p) => p.seconds >= 0.0005).map((p) => html`<tr><td class="muted">${p.name}</td><td>${duration(p.seconds * 1000)}</td></tr>`)}</table></div>`;
 }

@@ -1,6 +1,6 @@
 /** What the report says in numbers, drawn from its data: groups by role and type, coverage, the worst layers. */
 
-import type { SqnrPoint } from './charts.ts';
+import { REST, type SqnrPoint } from './charts.ts';
 import type { PortReport, ReportData } from './data.ts';
 
 export interface Group {
@@ -53,9 +53,9 @@ export function sizes(d: ReportData): { stage: string; kind: string; bytes: numb
   const left = [...after.values()].reduce((a, b) => a + b, 0);
   return [
     { stage: 'before', kind: 'float weights', bytes: claimed },
-    { stage: 'before', kind: 'graph, norms, tables', bytes: Math.max(0, d.model.bytes - claimed) },
+    { stage: 'before', kind: REST, bytes: Math.max(0, d.model.bytes - claimed) },
     ...[...after].sort((a, b) => b[1] - a[1]).map(([kind, bytes]) => ({ stage: 'after', kind, bytes })),
-    { stage: 'after', kind: 'graph, norms, tables', bytes: Math.max(0, d.output.bytes - left) },
+    { stage: 'after', kind: REST, bytes: Math.max(0, d.output.bytes - left) },
   ].filter((r) => r.bytes > 0);
 }
 

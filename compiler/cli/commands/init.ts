@@ -16,29 +16,29 @@ export default (cli: Cli): void =>
         .option('-o, --output <file>', 'where to (default: <model>.qrecipe here; - prints it)')
         .option('--force', 'replace an existing file'),
     async ([model], options, io) => {
-      const [{ resolve, basename, dirname }, { nodeHost }, { loadModel }, { findSites }, { starter }, { writeText }] = await Promise.all([
+      const [{ resolve, basename, dirname }, { nodeHost }, { openModel }, { starter }, { writeText }] = await Promise.all([
         import('node:path'),
         import('../../node/host.ts'),
-        import('../../graph/load.ts'),
-        import('../../match/find.ts'),
+        import('../../driver/model.ts'),
         import('../starter.ts'),
         import('../files.ts'),
       ]);
       const host = await nodeHost();
       try {
         const full = resolve(io.cwd, model!);
-        const loaded = await loadModel(host, full);
+        const source = await openModel(host, full);
         const stem = basename(full).replace(/\.onnx$/, '');
         // A folder says more than `model.onnx`.
         const name = stem === 'model' ? basename(dirname(full)) || stem : stem;
-        const { inputs, outputs } = loaded.model.graph;
-        const text = starter(findSites(loaded.model), {
+        const { inputs, outputs } = source.model.graph;
+        const text = starter(source.sites, {
           model: model!,
           name,
           inputs: inputs.map((i) => i.name),
           outputs: outputs.map((o) => o.name),
         });
         const to = options.output ?? `${name}.qrecipe`;
+        await source.close();
         if (to === '-') io.out(text);
         else {
           await writeText(host, io, to, text, options.force === true);
