@@ -163,8 +163,8 @@ function span(blocks: readonly number[]): string {
 function rows(sites: readonly InspectedSite[]): string[][] {
   const groups = new Map<string, { site: InspectedSite; path: readonly string[]; numbers: number[]; bytes: number }>();
   for (const s of sites) {
-    const parts = s.path.split(/\.(\d+)(?=\.|$)/, 3);
-    const [before = '', number, after = ''] = s.block === undefined ? [s.path] : parts;
+    const cut = s.block === undefined ? null : /^(.*?)\.(\d+)(\..*)?$/.exec(s.path);
+    const [before = s.path, number, after = ''] = cut?.slice(1) ?? [];
     const key = JSON.stringify([
       s.role,
       before,
@@ -201,7 +201,7 @@ function rows(sites: readonly InspectedSite[]): string[][] {
 export function inspectionText(r: InspectReport, options: { readonly misses?: boolean } = {}): string {
   const m = r.model;
   const opsets = Object.entries(m.opsets).map(([d, v]) => `${d === '' ? 'opset' : d} ${v}`);
-  const outside = r.ops.filter((o) => o.outside > 0).map((o) => `${o.op} ${o.outside}`);
+  const outside = r.ops.filter((o) => o.outside > 0 && o.op !== 'Constant').map((o) => `${o.op} ${o.outside}`);
   const w = r.totals.weights;
   const parts = [
     `${[m.producer, ...opsets, `${m.nodes} nodes`, `${countText(m.parameters)} parameters`, bytesText(m.bytes)].filter((x) => x !== '').join(' · ')}`,

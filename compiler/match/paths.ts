@@ -48,7 +48,9 @@ function exporterPath(p: Placed, shared: ReadonlyMap<string, readonly Placed[]>)
   const { draft } = p;
   if (draft.role === 'residual' && new Set(draft.nodes.map(scope)).size > 1) return undefined;
   const work = draft.nodes.filter((n) => !PLUMBING.has(n.op));
-  const own = [draft.ports['weight']?.value, draft.bias].filter((w) => w !== undefined && (shared.get(w)?.length ?? 1) < 2);
+  // a table belongs to the embedding, not to a head that shares it
+  const alone = (w: string) => (shared.get(w) ?? []).every((q) => q === p || (draft.role === 'embedding' && q.draft.role !== 'embedding'));
+  const own = [draft.ports['weight']?.value, draft.bias].filter((w) => w !== undefined && alone(w));
   return modulePath(work.length ? work : draft.nodes, work[0]?.op ?? '', own as string[]);
 }
 

@@ -18,6 +18,16 @@ function onlyScales(v: View, value: string, depth = 6): boolean {
   });
 }
 
+/** cos and sin: two tables of one shape, looked up by the same ids (or two halves of one), whose rows only scale. */
+function isRotary(v: View, n: Node): boolean {
+  const rows = n.outputs[0]!;
+  if (!onlyScales(v, rows)) return false;
+  if (v.consumers(rows).some((c) => ['Split', 'Slice'].includes(typeOf(c)))) return true;
+  const shape = v.constant(n.inputs[0]!)!.tensor.shape.join();
+  const twin = (k: Node) => k !== n && k.inputs[1] === n.inputs[1] && v.constant(k.inputs[0]!)?.tensor.shape.join() === shape;
+  return v.nodes('Gather').some((k) => twin(k) && onlyScales(v, k.outputs[0]!));
+}
+
 function lookup(v: View, n: Node): Draft | string {
   const [table = '', ids = ''] = n.inputs;
   const c = v.constant(table);
@@ -25,7 +35,7 @@ function lookup(v: View, n: Node): Draft | string {
   if (v.numbers(ids) || v.constant(ids)) return '';
   const axis = attrInt(n, 'axis', 0);
   if (axis !== 0) return `it looks up along axis ${axis}, not 0`;
-  if (onlyScales(v, n.outputs[0]!)) return 'its rows only scale other values (a rotary table)';
+  if (isRotary(v, n)) return 'its rows only scale other values (a rotary table)';
   const rows = c.perm?.[0] ?? 0;
   return {
     role: 'embedding',
