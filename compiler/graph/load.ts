@@ -32,7 +32,12 @@ export async function loadModel(host: Pick<Host, 'open'>, path: string): Promise
   const input = await host.open(dir, file);
   try {
     const pending: Pending[] = [];
-    const message = await named(path, input.size, () => decodeFile('Model', input));
+    const message = await named(
+      path,
+      input.size,
+      async () => (await input.read(0, 1))[0],
+      () => decodeFile('Model', input),
+    );
     const model = build(message, path, file, pending);
     const sizes = await checkExternal(host, dir, pending);
     return { model, dir, file, external: [...sizes.keys()], bytes: [...sizes.values()].reduce((a, b) => a + b, input.size) };
@@ -43,22 +48,33 @@ export async function loadModel(host: Pick<Host, 'open'>, path: string): Promise
 
 /** Loads a model from memory. `name` is used in messages; external data is not checked. */
 export async function loadModelFromBytes(bytes: Uint8Array, name = 'the model'): Promise<Model> {
-  const message = await named(name, bytes.length, async () => decode('Model', bytes));
+  const message = await named(
+    name,
+    bytes.length,
+    async () => bytes[0],
+    async () => decode('Model', bytes),
+  );
   return build(message, name, undefined, []);
 }
 
 type Pending = { range: FileRange; where: string };
 
-async function named(path: string, size: number, read: () => Promise<Message<'Model'>>): Promise<Message<'Model'>> {
+/** ModelProto.ir_version, a varint: what every writer puts first. */
+const FIRST_BYTE = 8;
+
+async function named(
+  path: string,
+  size: number,
+  first: () => Promise<number | undefined>,
+  read: () => Promise<Message<'Model'>>,
+): Promise<Message<'Model'>> {
   if (size === 0) fail('not-onnx', `"${path}" is empty (0 bytes)`, 'export or download the model again');
   try {
     return await read();
   } catch (e) {
     if (!(e instanceof WireError)) throw e;
-    // a first field that ModelProto could not have: not our format at all
-    if (e.kind === 'malformed' && !e.path.includes('graph')) {
-      return fail('not-onnx', `"${path}" is not an ONNX model: ${e.message}`, 'give a .onnx file (a protobuf ModelProto)');
-    }
+    if ((await first()) !== FIRST_BYTE)
+      return fail('not-onnx', `"${path}" is not an ONNX model`, 'give a .onnx file (a protobuf ModelProto)');
     const place = e.path === '' ? '' : ` in ${e.path}`;
     return e.kind === 'truncated'
       ? fail('truncated-model', `"${path}" is truncated${place}: ${e.message}`, 'the download or copy is incomplete; get the file again')

@@ -2,7 +2,7 @@
 import protobuf from 'protobufjs/minimal.js';
 import type { ReadFile } from '../host.ts';
 import type { Message, MessageName } from './proto.ts';
-import { decode, Filler, isMessage, LAZY_BYTES, readLength, readTag } from './wire.ts';
+import { decode, Filler, isMessage, LAZY_BYTES, readLength, readTag, truncated } from './wire.ts';
 
 /** Messages up to this are read at once and decoded in memory. */
 const WHOLE = 1 << 16;
@@ -43,9 +43,14 @@ async function decodeRange<N extends MessageName>(
     const r = new protobuf.Reader(await window.get(at, Math.min(HEAD, end - at)));
     const { number, wire } = readTag(r);
     try {
-      const length = readLength(r, wire, end - at);
+      const length = readLength(r, wire);
       const f = fill.field(number, wire);
       const payload = at + r.pos;
+      const left = end - payload;
+      if (length > left) {
+        if (f !== undefined && isMessage(f.kind)) await decodeRange(f.kind, window, payload, end, depth + 1);
+        throw truncated(length, left);
+      }
       if (f?.kind === 'data' && length > LAZY_BYTES) fill.put(f, { at: payload, len: length });
       else if (f !== undefined && isMessage(f.kind) && length > WHOLE)
         fill.put(f, await decodeRange(f.kind, window, payload, payload + length, depth + 1));

@@ -59,8 +59,14 @@ export class Filler {
     const start = r.pos;
     const tag = readTag(r);
     try {
-      const length = readLength(r, tag.wire, r.len);
+      const length = readLength(r, tag.wire);
       const f = this.field(tag.number, tag.wire);
+      const left = r.len - r.pos;
+      if (length > left) {
+        // the innermost field that is cut is the one to name
+        if (f !== undefined && isMessage(f.kind)) decode(f.kind, r.buf.subarray(r.pos, r.len), undefined, depth + 1);
+        throw truncated(length, left);
+      }
       if (f !== undefined) readField(this, f, tag.wire, length, r, base, depth);
       else {
         if (tag.wire === 0) readInt(r);
@@ -158,23 +164,22 @@ export function readTag(r: protobuf.Reader): { number: number; wire: number } {
   return { number, wire };
 }
 
-/** Length of the payload that follows (0 for a varint), checked against `limit`, the end of the enclosing message. */
-export function readLength(r: protobuf.Reader, wire: number, limit: number): number {
-  let length = wire === 5 ? 4 : wire === 1 ? 8 : 0;
-  if (wire === 2) {
-    const n = readInt(r);
-    if (typeof n === 'bigint' || n < 0) throw new WireError('malformed', 'its length is impossible');
-    length = n;
-  }
-  if (r.pos + length > limit) throw new WireError('truncated', `${length} bytes are announced but only ${limit - r.pos} are left`);
-  return length;
+/** Length of the payload that follows; 0 for a varint. */
+export function readLength(r: protobuf.Reader, wire: number): number {
+  if (wire !== 2) return wire === 5 ? 4 : wire === 1 ? 8 : 0;
+  const n = readInt(r);
+  if (typeof n === 'bigint' || n < 0) throw new WireError('malformed', 'its length is impossible');
+  return n;
 }
+
+export const truncated = (length: number, left: number): WireError =>
+  new WireError('truncated', `${length} bytes are announced but only ${left} are left`);
 
 /** Decodes a message in memory. With `base` (its offset in the file) large payloads become spans of the file. */
 export function decode<N extends MessageName>(message: N, bytes: Uint8Array, base?: number, depth = 0): Message<N> {
   if (depth > MAX_DEPTH) throw new WireError('malformed', `messages are nested deeper than ${MAX_DEPTH} levels`);
   const fill = new Filler(message);
-  const r = new protobuf.Reader(bytes);
+  const r = new protobuf.Reader(plain(bytes));
   while (r.pos < r.len) fill.next(r, base, depth);
   return fill.done() as Message<N>;
 }
@@ -230,7 +235,7 @@ export function fieldsOf(unknown: Uint8Array | undefined, number: number): Uint8
   const r = new protobuf.Reader(unknown);
   while (r.pos < r.len) {
     const tag = readTag(r);
-    const length = readLength(r, tag.wire, r.len);
+    const length = readLength(r, tag.wire);
     const at = r.pos;
     if (tag.wire === 0) readInt(r);
     else r.pos += length;
@@ -245,8 +250,11 @@ const utf8 = new TextDecoder();
 export function encode<N extends MessageName>(message: N, value: Message<N>): Uint8Array {
   const w = protobuf.Writer.create();
   write(w, message, value as Loose);
-  return w.finish();
+  return plain(w.finish());
 }
+
+/** Node's Buffer as what it is below: `Buffer.slice` does not copy, and we mean to. */
+const plain = (b: Uint8Array): Uint8Array => (b.constructor === Uint8Array ? b : new Uint8Array(b.buffer, b.byteOffset, b.byteLength));
 
 function write(w: protobuf.Writer, message: string, value: Loose): void {
   for (const f of tables.get(message)!.inOrder) {
