@@ -25,7 +25,13 @@ export const unaryMinus = levels.length;
 /** Operators of which only one may stand in a row. */
 const alone = new Set([precedence('=='), precedence('+-'), precedence('->'), precedence('..')]);
 
-export const join = (a: Span, b: Span): Span => ({ ...a, end: Math.max(a.end, b.end) });
+export const join = (a: Span, b: Span): Span => ({
+  file: a.file,
+  start: a.start,
+  end: a.end > b.end ? a.end : b.end,
+  line: a.line,
+  column: a.column,
+});
 
 /** Builds the tree. `report` receives what precedence alone can see. */
 export function climb(parts: readonly Part[], report: (d: Diagnostic) => void): Expr {

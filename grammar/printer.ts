@@ -14,8 +14,7 @@ export function print(file: File): string {
 
 /** The canonical text of one expression or statement, without its comments, on as few lines as fit. */
 export function printNode(n: Expr | Stmt): string {
-  const p = printer(new Map());
-  return layout(isStatement(n) ? p.statement(n) : p.expression(n), width);
+  return layout(isStatement(n) ? bare.statement(n) : bare.expression(n), width);
 }
 
 const isStatement = (n: Expr | Stmt): n is Stmt =>
@@ -46,10 +45,10 @@ function printer(trivia: ReadonlyMap<Node, Trivia>) {
   };
 
   const expression = (e: Expr, level = 0): Doc => {
-    const inner = bare(e);
+    const inner = inside(e);
     return around(e, levelOf(e) < level ? group(['(', inner, ')']) : inner);
   };
-  const bare = (e: Expr): Doc => {
+  const inside = (e: Expr): Doc => {
     switch (e.kind) {
       case 'number':
         return `${e.text}${e.unit ?? ''}`;
@@ -178,3 +177,6 @@ function printer(trivia: ReadonlyMap<Node, Trivia>) {
     },
   };
 }
+
+/** Prints without comments. */
+const bare = printer(new Map());

@@ -32,6 +32,7 @@ export interface Readers {
 /** One file with what it uses. */
 export interface FileScope {
   readonly path: string;
+  readonly text: string;
   readonly ast: Ast.File;
   readonly doubtful: ReadonlySet<string>;
   readonly recipes: ReadonlyMap<string, Ast.RecipeDecl>;
@@ -46,6 +47,8 @@ export interface Context {
   readonly file: FileScope;
   readonly locals: ReadonlyMap<string, Local>;
   readonly report: (d: Diagnostic) => void;
+  /** A statement as text, on one line where it fits. */
+  readonly text: (s: Ast.Stmt) => string;
   /** Names whose value is being looked at, against endless circles. */
   readonly open: readonly string[];
 }

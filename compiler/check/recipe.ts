@@ -1,6 +1,7 @@
 /** One recipe: its names first, then its statements, then what only the whole shows. */
 import semver from 'semver';
 import { type Expr as AstExpr, children, type Let, type Node, type RecipeDecl } from '../../grammar/ast.ts';
+import { printNode } from '../../grammar/printer.ts';
 import type { Expr, Recipe, RecipeParam, Statement } from '../recipe.ts';
 import { type Context, diagnostic, type FileScope, type Local, lookup, report } from './context.ts';
 import { checkDomain, defaultFits } from './domain.ts';
@@ -18,8 +19,12 @@ export const fileContext = (file: FileScope, tell: Context['report']): Context =
   file,
   locals: new Map(),
   report: tell,
+  text: (s) => written(file.text.slice(s.span.start, s.span.end)) ?? printNode(s),
   open: [],
 });
+
+/** What the user wrote, where it is one plain line already. */
+const written = (slice: string): string | undefined => (/[\n#]| {2}/.test(slice) ? undefined : slice);
 
 /** Checks a recipe. `given`: names that the caller binds (--param). */
 export function checkRecipe(

@@ -38,10 +38,11 @@ const searchable = (l: Local): boolean => l.kind === 'variable' || (l.kind === '
 
 /** A search that mentions a variable of another one runs inside that one; a circle cannot. */
 function cycles(ctx: Context, searches: readonly Search[]): void {
+  const binder = new Map(searches.flatMap((s) => s.names.map((n) => [n.name, s] as const)));
   const outer = new Map(
     searches.map((s) => {
-      const words = mentioned(ctx, s.fields);
-      return [s, searches.filter((o) => o !== s && o.names.some((n) => words.has(n.name)))] as const;
+      const others = [...mentioned(ctx, s.fields)].map((w) => binder.get(w)).filter((o): o is Search => o !== undefined && o !== s);
+      return [s, [...new Set(others)]] as const;
     }),
   );
   circle(

@@ -1,6 +1,5 @@
 /** Statements of a recipe, each from its syntax to its checked form. */
 import type * as Ast from '../../grammar/ast.ts';
-import { printNode } from '../../grammar/printer.ts';
 import { find, statements } from '../catalog/index.ts';
 import type { Expr, Fields, Recipe, Selection, Statement } from '../recipe.ts';
 import { type NameKind, ref, type Schema } from '../schema.ts';
@@ -18,7 +17,7 @@ export type RecipeOf = (file: Context['file'], decl: Ast.RecipeDecl, at: Ast.Exp
 
 /** Checks one statement. undefined: a `let` of a value (kept in `lets`), or too wrong to go on. */
 export function checkStatement(ctx: Context, s: Ast.Stmt, recipeOf: RecipeOf): Statement | undefined {
-  const at = { span: s.span, text: printNode(s) };
+  const at = { span: s.span, text: ctx.text(s) };
   switch (s.kind) {
     case 'doc':
       return { verb: 'doc', value: s.text.value, ...at };
@@ -86,7 +85,7 @@ export function checkStatement(ctx: Context, s: Ast.Stmt, recipeOf: RecipeOf): S
 
 /** `evaluate arena { … }`, or something that is measured and reported. */
 export function checkEvaluate(ctx: Context, s: Ast.Evaluate): Extract<Statement, { verb: 'evaluate' }> {
-  const at = { span: s.span, text: printNode(s) };
+  const at = { span: s.span, text: ctx.text(s) };
   const entry = s.what.kind === 'name' && !lookup(ctx, s.what.name) ? find('evaluation', s.what.name) : undefined;
   if (entry && s.what.kind === 'name') {
     named(ctx, s.what, 'evaluation');

@@ -12,35 +12,41 @@ const largest = 8 * 1024 * 1024;
 
 /**
  * A resolver for a root recipe. Files must lie in the folder of the root recipe or below; files of a package in its folder.
- * Paths are shown relative to the working folder where they lie in it.
+ * Files are shown relative to the working folder, files of packages as `@scope/name@version/file`, the same on every machine.
  */
 export function nodeResolver(root: string, cwd: string = process.cwd()): Resolver {
-  const rootFolder = real(dirname(resolvePath(cwd, root)));
-  /** Folder that the files of a package (or of the root recipe) must not leave, by file. */
-  const fences = new Map<string, string>([[resolvePath(cwd, root), rootFolder]]);
-  const shown = (path: string): string => {
-    const short = relative(cwd, path);
-    return short.startsWith('..') || isAbsolute(short) ? path : short;
-  };
+  const path = resolvePath(cwd, root);
+  /** Where each shown file lies, and the folder that what it uses must not leave. */
+  const known = new Map<string, Found>([[root, { path, fence: real(dirname(path)) }]]);
   return (spec, from) => {
-    const here = resolvePath(cwd, from);
-    const fence = fences.get(here) ?? rootFolder;
-    const found = /^\.{0,2}\//.test(spec) || isAbsolute(spec) ? beside(spec, here, fence) : inPackage(spec, here);
+    const here = known.get(from) ?? { path: resolvePath(cwd, from), fence: real(dirname(path)) };
+    const found = /^\.{0,2}\//.test(spec) || isAbsolute(spec) ? beside(spec, here) : inPackage(spec, here.path);
     if ('error' in found) return found;
-    fences.set(found.path, found.fence);
+    const shown = found.pack ? `${found.pack}/${relative(found.fence, found.path)}` : near(found.path, cwd);
+    known.set(shown, found);
     const text = read(found.path, spec);
-    return typeof text === 'string' ? { path: shown(found.path), text } : text;
+    return typeof text === 'string' ? { path: shown, text } : text;
   };
 }
+function near(path: string, cwd: string): string {
+  const short = relative(cwd, path);
+  return short.startsWith('..') || isAbsolute(short) ? path : short;
+}
 
-type Found = { readonly path: string; readonly fence: string };
+interface Found {
+  readonly path: string;
+  readonly fence: string;
+  /** `@scope/name@version` */
+  readonly pack?: string;
+}
 
-function beside(spec: string, from: string, fence: string): Found | Failed {
+function beside(spec: string, from: Found): Found | Failed {
+  const { fence } = from;
   const leaves: Failed = { error: `"${spec}" leaves the folder of the recipe`, code: 'path-escape' };
   if (isAbsolute(spec)) return leaves;
-  const path = resolvePath(dirname(from), spec);
+  const path = resolvePath(dirname(from.path), spec);
   if (!inside(path, fence) || !inside(real(path), fence)) return leaves;
-  return { path, fence };
+  return { ...from, path };
 }
 
 const inside = (path: string, folder: string): boolean => {
@@ -74,8 +80,8 @@ function inPackage(spec: string, from: string): Found | Failed {
       error: `${name} is installed in version ${version}, and ${range} is asked for`,
       hint: `Ask for "${name}@^${version}", or install another version.`,
     };
-  const fence = dirname(manifest);
-  return beside(`./${qrecipe}`, join(fence, 'package.json'), real(fence));
+  const fence = real(dirname(manifest));
+  return beside(`./${qrecipe}`, { path: join(fence, 'package.json'), fence, pack: `${name}@${version}` });
 }
 
 function locate(name: string, from: string): string | undefined {
