@@ -1,4 +1,5 @@
 /** Options that compile and explain share, as the driver wants them. */
+import { realpath } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { fail } from '../../grammar/diagnostics.ts';
 import { bindingOf } from '../driver/metadata.ts';
@@ -57,4 +58,10 @@ export async function replayed(host: Host, path: string): Promise<Binding> {
   return (
     bindingOf(model) ?? fail('replay-none', `${path} was not made by qc: it stores no search results`, 'compile once without --replay')
   );
+}
+
+/** A compile that replaced its own input could not be repeated. */
+export async function refuseInput(output: string, model: string): Promise<void> {
+  const [a, b] = await Promise.all([output, model].map((path) => realpath(path).catch(() => undefined)));
+  if (a !== undefined && a === b) fail('output-is-input', `${output} is the model that is compiled`, 'write another file with -o');
 }

@@ -30,19 +30,20 @@ const WORTH_A_LINE = 50;
 
 function lines(io: Io, now: () => number): Progress {
   let current: { name: string; since: number } | undefined;
-  const finish = (failed: boolean) => {
-    if (current && (failed || now() - current.since >= WORTH_A_LINE))
-      io.err(`${failed ? 'failed' : 'done'}  ${current.name}  ${duration(now() - current.since)}\n`);
+  const finish = () => {
+    if (current && now() - current.since >= WORTH_A_LINE) io.err(`done  ${current.name}  ${duration(now() - current.since)}\n`);
     current = undefined;
   };
   return {
     phase(name) {
       if (current?.name === name) return;
-      finish(false);
+      finish();
       current = { name, since: now() };
     },
     async end(failed = false) {
-      finish(failed);
+      // The error says which phase failed better than a line of progress could.
+      if (failed) current = undefined;
+      finish();
     },
   };
 }

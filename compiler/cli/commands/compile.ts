@@ -1,5 +1,6 @@
 import { Option } from 'commander';
 import type { CompileResult, Dump } from '../../driver/types.ts';
+import type { WriteFile } from '../../host.ts';
 import { bytes, duration } from '../../report/units.ts';
 import { type Bindings, binding } from '../bindings.ts';
 import { exit } from '../exit.ts';
@@ -44,7 +45,7 @@ export default (cli: Cli): void =>
         .option('--report <file>', 'write a report: one HTML file that needs no network')
         .option('--force', 'replace existing files'),
     async ([model, recipe], options, io) => {
-      const [{ resolve }, { nodeHost }, { compile }, { progress }, { outputName, planOptions, replayed }] = await Promise.all([
+      const [{ resolve }, { nodeHost }, { compile }, { progress }, { outputName, planOptions, refuseInput, replayed }] = await Promise.all([
         import('node:path'),
         import('../../node/host.ts'),
         import('../../compile.ts'),
@@ -54,15 +55,19 @@ export default (cli: Cli): void =>
       const at = (path: string) => resolve(io.cwd, path);
       const host = await nodeHost(options.threads === undefined ? {} : { threads: options.threads });
       const shown = await progress(io, options.quiet === true || options.json === true);
-      let result: CompileResult | undefined;
+      let ended = false;
+      let report: WriteFile | undefined;
       try {
         const chosen = options.output ?? outputName(model!, recipe!);
         const output = options.dump && options.output === undefined ? resolve(await host.scratch(), 'dump.onnx') : at(chosen);
-        result = await compile({
+        await refuseInput(output, at(model!));
+        // Whether the report can be written is to be known before the work.
+        report = options.report === undefined ? undefined : await host.create(at(options.report), options.force === true);
+        const result = await compile({
           ...(await planOptions(io, host, model!, recipe!, options)),
           output,
           onEvent: (e) => shown.phase(e.phase, e.done, e.total),
-          histograms: options.report !== undefined,
+          histograms: report !== undefined,
           ...(options.data ? { data: Object.fromEntries(Object.entries(options.data).map(([k, v]) => [k, at(v)])) } : {}),
           ...(options.stats === undefined ? {} : { stats: at(options.stats) }),
           ...(options.replay ? { replay: await replayed(host, output) } : {}),
@@ -70,17 +75,23 @@ export default (cli: Cli): void =>
           ...(options.dump ? { dumps: [options.dump] } : {}),
           ...(options.threads === undefined ? {} : { threads: options.threads }),
         });
-        await shown.end(!result.ok);
-        if (options.report !== undefined) {
-          const [{ renderReport }, { writeText }] = await Promise.all([import('../../report/page.ts'), import('../files.ts')]);
-          await writeText(host, io, options.report, await renderReport(result.report), options.force === true);
+        if (report) {
+          shown.phase('report');
+          const { renderReport } = await import('../../report/page.ts');
+          await report.write(new TextEncoder().encode(await renderReport(result.report)));
+          await report.commit();
         }
+        ended = true;
+        await shown.end();
         if (options.json) io.out(`${JSON.stringify(asJson(result), null, 2)}\n`);
         else if (options.dump) io.out(`${result.dumps[options.dump]!.trimEnd()}\n`);
-        else summary(io, result, options.quiet === true);
+        else summary(io, result, options.quiet === true, options.report);
         return result.ok ? exit.done : exit.failed;
       } finally {
-        if (!result) await shown.end(true);
+        if (!ended) {
+          await shown.end(true);
+          await report?.abort();
+        }
         await host.close();
       }
     },
@@ -93,18 +104,16 @@ function asJson(r: CompileResult): Record<string, unknown> {
   return { ok, recipe, version, target, files, bytes, coverage, requires, metrics, binding, warnings, seconds, ...phases };
 }
 
-function summary(io: Io, r: CompileResult, quiet: boolean): void {
+function summary(io: Io, r: CompileResult, quiet: boolean, report: string | undefined): void {
   const s = style(io);
   for (const w of r.warnings)
     io.err(`${s.yellow('warning')}${s.dim(`[${w.code}]`)} ${w.message}\n${w.hint ? `  ${s.dim('hint:')} ${w.hint}\n` : ''}`);
   const broken = r.requires.filter((q) => !q.passed);
   for (const q of broken) io.err(`${s.red(s.bold('broken'))}  require ${q.text}   measured ${q.measured}\n`);
-  if (!r.ok) io.err('The contract does not hold: nothing was written.\n');
-  if (quiet) return;
-  if (r.ok) {
-    io.out(`${s.bold(`${bytes(r.bytes.before)} → ${bytes(r.bytes.after)}`)}  ${(r.bytes.after / r.bytes.before).toFixed(3)}x`);
-    io.out(`  ${(100 * r.coverage).toFixed(1)} % of linear and conv weights quantized, target ${r.target}\n`);
-  }
+  if (!r.ok) io.err('The contract does not hold: no model was written.\n');
+  if (quiet || !r.ok) return;
+  io.out(`${s.bold(`${bytes(r.bytes.before)} → ${bytes(r.bytes.after)}`)}  ${(r.bytes.after / r.bytes.before).toFixed(3)}x`);
+  io.out(`  ${(100 * r.coverage).toFixed(1)} % of linear and conv weights quantized, target ${r.target}\n`);
   const types = new Map<string, number>();
   for (const p of r.report.ports)
     if (p.type !== undefined) types.set(`${p.role}\n${p.port}\n${p.type}`, (types.get(`${p.role}\n${p.port}\n${p.type}`) ?? 0) + 1);
@@ -124,6 +133,7 @@ function summary(io: Io, r: CompileResult, quiet: boolean): void {
   for (const m of r.metrics) io.out(`${m.name}  ${m.text}\n`);
   for (const [name, value] of Object.entries(r.binding)) io.out(`${s.dim('chosen')}  ${name} = ${value}\n`);
   for (const f of r.files) io.out(`${s.dim('wrote')}  ${f.path}  ${bytes(f.bytes)}\n`);
+  if (report !== undefined) io.out(`${s.dim('wrote')}  ${report}\n`);
   const total = Object.values(r.seconds).reduce((a, b) => a + b, 0);
   if (total > 0) io.out(`${s.dim(`in ${duration(1000 * total)}`)}\n`);
 }
