@@ -19,6 +19,8 @@ export const MOVES: ReadonlySet<string> = new Set([
   'Cast',
   'Dropout',
 ]);
+/** Rotary embeddings as operators: they mix channels of their first input in pairs. */
+const TURNS: ReadonlySet<string> = new Set(['RotaryEmbedding', 'com.microsoft::RotaryEmbedding']);
 /** Element-wise operators of several values. */
 export const BLENDS: ReadonlySet<string> = new Set(['Mul', 'Add', 'Sub', 'Div', 'Neg', 'Concat', 'Where']);
 
@@ -33,7 +35,7 @@ export interface Trace {
 
 /** The inputs that a walk follows: data, not shapes. */
 export function dataInputs(v: View, n: Node): readonly string[] {
-  if (MOVES.has(typeOf(n))) return n.inputs.slice(0, 1);
+  if (MOVES.has(typeOf(n)) || TURNS.has(typeOf(n))) return n.inputs.slice(0, 1);
   const from = typeOf(n) === 'Where' ? n.inputs.slice(1) : n.inputs;
   return from.filter((i) => i !== '' && !v.constant(i));
 }
@@ -48,7 +50,7 @@ export function traceBack(
   value: string,
   stop: readonly string[],
   pass: readonly string[] = [],
-  via: ReadonlySet<string> = new Set([...MOVES, ...BLENDS]),
+  via: ReadonlySet<string> = new Set([...MOVES, ...TURNS, ...BLENDS]),
   limit = 64,
 ): Trace {
   const sources = new Set<Draft>();
