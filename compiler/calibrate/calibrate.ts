@@ -98,12 +98,20 @@ async function firstBatch(source: Source, model: Model) {
 
 async function step(fold: Fold, value: Value, label: string, host: Host): Promise<void> {
   const x = floats(value);
-  const bad = x.findIndex((v) => v - v !== 0);
-  if (bad >= 0)
+  if (!finite(x)) {
+    const bad = x.findIndex((v) => !Number.isFinite(v));
     fail(
       'calibrate-nan',
       `${label}: the activation "${fold.value}" holds ${x[bad]} at element ${bad}`,
       'the float model overflows on this data: leave the file out, or run the model in float32',
     );
+  }
   fold.state = await fold.observer.fold(fold.state, ofFloats(value.shape, x), host.crunch, fold.ref.args);
+}
+
+/** 0·x is NaN for infinities and NaN, so one sum tells of them all. */
+function finite(x: Float32Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += 0 * x[i]!;
+  return sum === 0;
 }

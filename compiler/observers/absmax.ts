@@ -12,7 +12,7 @@ const observer: Observer<typeof params, Float64Array> = {
   params,
   start: () => new Float64Array(0),
   async fold(state, batch, _crunch, p) {
-    const { x, rows, channels } = byChannel(batch, p.axis);
+    const { x, rows, channels } = byChannel(batch, p.axis, state.length);
     const most = state.length ? state : new Float64Array(channels);
     for (let r = 0, i = 0; r < rows; r++)
       for (let c = 0; c < channels; c++, i++) {

@@ -18,7 +18,7 @@ const observer: Observer<typeof params, Gram> = {
   params,
   start: () => ({ h: new Float64Array(0), count: 0 }),
   async fold(state, batch, crunch, p) {
-    const { x, rows, channels } = byChannel(batch, p.axis);
+    const { x, rows, channels } = byChannel(batch, p.axis, Math.sqrt(state.h.length));
     const h = state.count ? state.h : new Float64Array(channels * channels);
     await crunch.gram(h, x, channels);
     return { h, count: state.count + rows };

@@ -1,6 +1,6 @@
 import type { Observer } from '../define.ts';
 import { int } from '../schema.ts';
-import { float32 } from './_values.ts';
+import { extremes, float32 } from './_values.ts';
 
 const params = { bins: int({ doc: 'Bins over the range; even.', min: 2, max: 1 << 20, default: 4096 }) };
 
@@ -39,11 +39,7 @@ const observer: Observer<typeof params, Histogram> = {
   async fold(state, batch, crunch) {
     const x = float32(batch);
     if (x.length === 0) return state;
-    let { min, max } = state;
-    for (const v of x) {
-      if (v < min) min = v;
-      if (v > max) max = v;
-    }
+    const [min, max] = extremes(x, state.min, state.max);
     let next: Histogram = { ...state, min, max };
     if (state.min > state.max) {
       // A constant first batch still needs a width; a step of its own magnitude keeps it in the middle.

@@ -1,5 +1,5 @@
 import type { Observer } from '../define.ts';
-import { float32 } from './_values.ts';
+import { extremes, float32 } from './_values.ts';
 
 interface Range {
   readonly min: number;
@@ -14,11 +14,7 @@ const observer: Observer<Record<string, never>, Range> = {
   params: {},
   start: () => ({ min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY }),
   async fold(state, batch) {
-    let { min, max } = state;
-    for (const x of float32(batch)) {
-      if (x < min) min = x;
-      if (x > max) max = x;
-    }
+    const [min, max] = extremes(float32(batch), state.min, state.max);
     return { min, max };
   },
   finish: ({ min, max }) => ({ min: Float64Array.of(min), max: Float64Array.of(max) }),

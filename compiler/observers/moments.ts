@@ -18,7 +18,7 @@ const observer: Observer<typeof params, Sums> = {
   params,
   start: () => ({ sums: new Float64Array(0), count: 0 }),
   async fold(state, batch, crunch, p) {
-    const { x, rows, channels } = byChannel(batch, p.axis);
+    const { x, rows, channels } = byChannel(batch, p.axis, state.sums.length / 5);
     const sums = state.count ? state.sums : new Float64Array(5 * channels);
     if (state.count === 0) {
       sums.fill(Number.POSITIVE_INFINITY, 0, channels);
