@@ -9,6 +9,7 @@ import { broadcast, type Context, type Rule } from './context.ts';
 export const like: Rule = (c) => {
   const { dtype, shape, data } = c.in(0);
   c.set(0, dtype, shape, ['Identity', 'Dropout'].includes(c.node.op) ? data : undefined);
+  if (c.node.op === 'Dropout') c.set(1, 'bool', shape);
 };
 
 const shapeOf = (c: Context, n = c.inputs.length): readonly Dim[] | undefined =>
@@ -136,7 +137,7 @@ const each = (names: string, rule: Rule): [string, Rule][] => names.split(' ').m
 
 export const elementwise: readonly [string, Rule][] = [
   ...each(
-    'Identity Dropout Relu LeakyRelu PRelu Elu Selu Celu Sigmoid HardSigmoid HardSwish Swish Mish Tanh Gelu Softplus Softsign ThresholdedRelu Exp Log Erf Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Reciprocal Round Sign Shrink Clip Softmax LogSoftmax Hardmax LpNormalization MeanVarianceNormalization CumSum Trilu ReverseSequence ScatterND ScatterElements Scatter InstanceNormalization GroupNormalization LRN TensorScatter BitwiseNot RMSNormalization RotaryEmbedding',
+    'Identity Dropout Relu LeakyRelu PRelu Elu Selu Celu Sigmoid HardSigmoid HardSwish Swish Mish Tanh Gelu Softplus Softsign ThresholdedRelu Exp Log Erf Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Reciprocal Round Sign Shrink Clip Softmax LogSoftmax Hardmax LpNormalization MeanVarianceNormalization CumSum CumProd SwiGLU Trilu ReverseSequence ScatterND ScatterElements Scatter InstanceNormalization GroupNormalization LRN TensorScatter BitwiseNot RMSNormalization RotaryEmbedding',
     like,
   ),
   ...each('Abs Neg Floor Ceil Sqrt Not', unaryRule),

@@ -1,6 +1,6 @@
 /** Quantized operators, of ONNX and of ONNX Runtime's domain com.microsoft. */
 
-import { add, floorDiv, mul } from '../dims.ts';
+import { add, floorDiv, mul, sub } from '../dims.ts';
 import { dtypeOf } from '../dtype.ts';
 import type { Dim } from '../types.ts';
 import { axisOf, broadcast, type Context, type Rule } from './context.ts';
@@ -58,6 +58,13 @@ const skipNorm: Rule = (c) => {
   const stats = c.shape(0) && [...c.shape(0)!.slice(0, -1), 1];
   for (const i of [1, 2]) c.set(i, 'float32', stats);
   c.set(3, c.dtype(0), c.shape(0));
+};
+
+/** y like x; the state is the last kernel − 1 positions. */
+const causalConv: Rule = (c) => {
+  const [x, w] = [c.shape(0), c.shape(1)];
+  c.set(0, c.dtype(0), x);
+  c.set(1, c.dtype(0), c.shape(3) ?? (x && w && [x[0]!, x[1]!, sub(w.at(-1)!, 1)]));
 };
 
 const groupQuery: Rule = (c) => {
@@ -126,6 +133,7 @@ export const microsoft: readonly [string, Rule][] = [
   ['SkipLayerNormalization', skipNorm],
   ['SkipSimplifiedLayerNormalization', skipNorm],
   ['SimplifiedLayerNormalization', skipNorm],
+  ['CausalConvWithState', causalConv],
   ['GroupQueryAttention', groupQuery],
   ['MultiHeadAttention', (c) => c.set(0, c.dtype(0), c.shape(0) && c.shape(2) && [...c.shape(0)!.slice(0, 2), c.shape(2)!.at(-1)!])],
 ];
