@@ -33,7 +33,7 @@ export async function dataSource(host: Host, path: string, options: DataOptions 
     fail('data-mixed', `the folder ${path} has both .npz and .npy files`, 'keep one kind');
   const archives = names[0]!.endsWith('.npz');
   return {
-    describe: `data(${path})`,
+    describe: `data(${splitPath(path).name})`,
     ...(archives ? { batches: names.length } : {}),
     async *read(graph) {
       let left = options.samples ?? Number.POSITIVE_INFINITY;

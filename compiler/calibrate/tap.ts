@@ -1,7 +1,7 @@
 /** Taps: a copy of the model whose outputs are the values to be observed. ONNX Runtime then computes only what they need. */
 import { fail } from '../../grammar/diagnostics.ts';
 import { bitsOf } from '../graph/dtype.ts';
-import type { Attr, Graph, Model, Node, ValueInfo } from '../graph/types.ts';
+import type { Attr, Dim, Graph, Model, Node, ValueInfo } from '../graph/types.ts';
 import type { Value } from '../host.ts';
 
 /**
@@ -38,7 +38,7 @@ const makes = (graph: Graph, name: string): boolean =>
 
 /**
  * Cuts the values into passes, in graph order, so that the bytes of one pass's taps for one batch stay below `limit` where they can.
- * Sizes are estimates: symbols get the sizes that the first batch gives them, unknown ones the largest of these.
+ * Sizes are estimates: symbols get the sizes that the first batch gives them, unknown ones the largest of these. The shapes come from `graph.values`.
  */
 export function passes(graph: Graph, values: readonly string[], feeds: Readonly<Record<string, Value>>, limit: number): string[][] {
   const symbols = new Map<string, number>();
@@ -51,7 +51,7 @@ export function passes(graph: Graph, values: readonly string[], feeds: Readonly<
   const infos = new Map([...graph.values.values(), ...graph.outputs].map((v) => [v.name, v]));
   const bytes = (name: string): number => {
     const info = infos.get(name);
-    const sizes = (info?.shape ?? []).map((d) => (typeof d === 'number' ? d : (symbols.get(d) ?? largest)));
+    const sizes = (info?.shape ?? []).map((d) => estimate(d, symbols, largest));
     return (sizes.reduce((a, b) => a * b, 1) * bitsOf(info?.dtype ?? 'float32')) / 8;
   };
   const order = new Map(graph.nodes.flatMap((n) => n.outputs).map((name, i) => [name, i]));
@@ -68,4 +68,17 @@ export function passes(graph: Graph, values: readonly string[], feeds: Readonly<
     room -= size;
   }
   return out;
+}
+
+/** The size of a dimension: a number, a symbol, or a sum of products of these (differences are taken as sums, which is enough for a limit). */
+function estimate(dim: Dim, symbols: ReadonlyMap<string, number>, unknown: number): number {
+  if (typeof dim === 'number') return dim;
+  const factor = (f: string): number => (/^\d+$/.test(f) ? Number(f) : (symbols.get(f) ?? unknown));
+  const product = (term: string): number =>
+    symbols.get(term) ??
+    term
+      .split('*')
+      .map(factor)
+      .reduce((a, b) => a * b, 1);
+  return symbols.get(dim) ?? dim.split(/ [+-] /).reduce((sum, term) => sum + product(term), 0);
 }

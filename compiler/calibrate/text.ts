@@ -31,7 +31,7 @@ export async function textSource(host: Host, path: string, options: TextOptions 
   const tokenizer = await loadTokenizer(host, [folder, ...(options.tokenizerFolder === undefined ? [] : [options.tokenizerFolder])]);
   const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
   return {
-    describe: `text(${path}), windows of ${length} tokens`,
+    describe: `text(${splitPath(path).name}), windows of ${length} tokens`,
     async *read(graph) {
       const files = await Promise.all(names.map((n) => host.open(folder, n)));
       try {

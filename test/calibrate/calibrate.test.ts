@@ -97,6 +97,13 @@ test('passes are cut by estimated bytes, in graph order', () => {
   assert.equal(passes(g, ['y', 'r', 'h'], feeds, 400), [['h', 'r'], ['y']]);
   assert.equal(passes(g, ['y', 'r', 'h'], feeds, 191), [['h'], ['r'], ['y']]);
   assert.equal(passes(g, ['y', 'r', 'h'], feeds, 4000), [['h', 'r', 'y']]);
+  // 2·8 rows of 3, and one more: 51 numbers; a symbol that nothing binds counts as the largest size, 8
+  const symbolic = {
+    ...g,
+    values: new Map([info('h', 'float32', ['3*b*n + 3']), info('r', 'float32', ['?0', 4])].map((v) => [v.name, v])),
+  };
+  assert.equal(passes(symbolic, ['h', 'r'], feeds, 204 + 128), [['h', 'r']]);
+  assert.equal(passes(symbolic, ['h', 'r'], feeds, 204 + 127), [['h'], ['r']]);
 });
 
 test('what cannot be tapped', async () => {
