@@ -43,6 +43,14 @@ export abstract class ExpressionRules extends EmbeddedActionsParser {
     const t = this.consume(0, type);
     return { kind: 'name', name: t.image, span: this.span(t) };
   }
+  /** A missing comma is told, and reading goes on as if it were there. */
+  private separated(comma: boolean, hint: string): void {
+    this.ACTION(() => {
+      const next = this.LA(1);
+      if (!comma)
+        this.report({ code: 'syntax', severity: 'error', span: this.span(next), message: `Expected \`,\` before \`${next.image}\``, hint });
+    });
+  }
   protected text(): Text {
     const t = this.CONSUME(T.StringLit);
     return textNode(t.image, this.span(t));
@@ -70,7 +78,7 @@ export abstract class ExpressionRules extends EmbeddedActionsParser {
         this.CONSUME(T.Colon);
         const value = this.SUBRULE(this.expr);
         fields.push({ kind: 'field', key, value, span: this.over(key, value) });
-        this.OR([{ GATE: () => this.LA(1).tokenType !== T.RBrace, ALT: () => this.CONSUME(T.Comma) }, { ALT: () => undefined }]);
+        comma = this.OPTION(() => this.CONSUME(T.Comma)) !== undefined;
       });
       this.CONSUME(T.RBrace);
       return { kind: 'record', fields, span: this.since(from) };
@@ -203,7 +211,7 @@ export abstract class ExpressionRules extends EmbeddedActionsParser {
       const items: Expr[] = [];
       this.MANY(() => {
         items.push(this.SUBRULE(this.expr));
-        this.OR([{ GATE: () => this.LA(1).tokenType !== T.RBrack, ALT: () => this.CONSUME(T.Comma) }, { ALT: () => undefined }]);
+        comma = this.OPTION(() => this.CONSUME(T.Comma)) !== undefined;
       });
       this.CONSUME(T.RBrack);
       return { kind: 'list', items, span: this.since(from) };

@@ -28,7 +28,7 @@ const alone = new Set([precedence('=='), precedence('+-'), precedence('->'), pre
 export const join = (a: Span, b: Span): Span => ({
   file: a.file,
   start: a.start,
-  end: a.end > b.end ? a.end : b.end,
+  end: Math.max(a.end, b.end),
   line: a.line,
   column: a.column,
 });

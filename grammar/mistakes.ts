@@ -62,7 +62,9 @@ export function syntaxDiagnostic(e: IRecognitionException & { previousToken?: IT
   if (e.token.tokenType === T.OpenString)
     return error('The text has no closing quote', 'A text ends with `"` on the line where it begins.', 'open-text');
   const missing = e.name === 'MismatchedTokenException' ? /--> (.+?) <--/.exec(e.message)?.[1] : undefined;
-  const [expected, hint] = missing === undefined || wanted[rule]?.[0].includes(missing) ? (wanted[rule] ?? ['something else']) : [missing];
+  const top = missing === 'EOF' ? 'file' : rule;
+  const [expected, hint] =
+    missing === undefined || missing === 'EOF' || wanted[rule]?.[0].includes(missing) ? (wanted[top] ?? ['something else']) : [missing];
 
   if (missing === 'a name' && T.reserved.has(e.token.image)) {
     return error(`${found} is a word of the language and cannot be a name`, 'Pick another name.', 'reserved-word');

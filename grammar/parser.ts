@@ -35,12 +35,15 @@ export function parse(text: string, file: string): Parsed {
   const at = (t: IToken): Span => grammar!.span(t);
   const diagnostics = [
     ...lexed.errors.map((e) => lexicalDiagnostic(e, text, file)),
-    ...grammar.errors.map((e) => syntaxDiagnostic(e, text, at)),
+    ...oneALine(grammar.errors.map((e) => syntaxDiagnostic(e, text, at))),
     ...grammar.reports,
   ].sort((a, b) => (a.span?.start ?? 0) - (b.span?.start ?? 0));
   const ast = { ...bare, trivia: attachTrivia(bare, lexed.groups['comments'] ?? [], text, at) };
   return { ast, diagnostics, doubtful: diagnostics.length ? declared(lexed.tokens) : new Set() };
 }
+
+/** After a mistake the rest of its line is guesswork. */
+const oneALine = (all: readonly Diagnostic[]): Diagnostic[] => all.filter((d, i) => i === 0 || all[i - 1]?.span?.line !== d.span?.line);
 
 /** Every word that stands where a declaration has its name. */
 function declared(tokens: readonly IToken[]): Set<string> {

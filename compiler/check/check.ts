@@ -116,7 +116,16 @@ function load(
   };
   for (const u of ast.uses)
     if (declare(u.alias)) packages.set(u.alias.name, used(u, source, resolve, sources, loaded, [...stack, source.path], tell, unread));
-  const file: FileScope = { path: source.path, text: source.text, ast, doubtful, recipes, packages, lets };
+  const file: FileScope = {
+    path: source.path,
+    text: source.text,
+    ast,
+    doubtful,
+    misread: diagnostics.some((d) => d.code !== 'unknown-unit'),
+    recipes,
+    packages,
+    lets,
+  };
   const ctx = fileContext(file, tell);
   for (const i of ast.items) {
     if (i.kind === 'evaluate' || !declare(i.name)) continue;

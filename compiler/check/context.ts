@@ -35,6 +35,8 @@ export interface FileScope {
   readonly text: string;
   readonly ast: Ast.File;
   readonly doubtful: ReadonlySet<string>;
+  /** Statements could not be read, so what is missing may be in them. */
+  readonly misread: boolean;
   readonly recipes: ReadonlyMap<string, Ast.RecipeDecl>;
   /** undefined: the package could not be read; reported once, at its `use`. */
   readonly packages: ReadonlyMap<string, FileScope | undefined>;
@@ -72,12 +74,20 @@ export function suggest<C extends Code>(
   ctx.report({ ...diagnostic(code, span, ...args), ...(near ? { fix: { span, text: near } } : {}) });
 }
 
+/** Two neighbours in the wrong order: the commonest slip. */
+function swapped(a: string, b: string): boolean {
+  if (a.length !== b.length) return false;
+  let i = 0;
+  while (i < a.length && a[i] === b[i]) i++;
+  return i < a.length - 1 && a[i] === b[i + 1] && a[i + 1] === b[i] && a.slice(i + 2) === b.slice(i + 2);
+}
+
 /** What was meant, if something is near enough. */
 export function nearest(word: string, names: Iterable<string>): string | undefined {
   let best: string | undefined;
   let least = Math.max(1, Math.min(3, Math.floor(word.length / 3))) + 1;
   for (const n of names) {
-    const d = n.toLowerCase() === word.toLowerCase() ? 0 : distance(word, n);
+    const d = n.toLowerCase() === word.toLowerCase() ? 0 : swapped(word, n) ? 1 : distance(word, n);
     if (d < least) [best, least] = [n, d];
   }
   return best;

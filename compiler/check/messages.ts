@@ -8,14 +8,20 @@ interface Said {
   readonly message: string;
   readonly hint?: string;
 }
-const say = (message: string, hint?: string): Said => ({ message, ...(hint === undefined ? {} : { hint }) });
+const say = (message: string, hint?: string): Said => ({
+  message: message.charAt(0).toUpperCase() + message.slice(1),
+  ...(hint === undefined ? {} : { hint }),
+});
 const meant = (near: string | undefined, otherwise?: string): string | undefined => (near ? `Did you mean \`${near}\`?` : otherwise);
 
 export const messages = {
   'unknown-name': (kind: string, name: string, near: string | undefined, known: readonly string[], other: readonly string[] = []) =>
     say(
       `\`${name}\` is not ${an(kind)}`,
-      meant(near, other.length ? `\`${name}\` is ${other.map(an).join(' and ')}.` : `Known: ${or(known)}.`),
+      meant(
+        near,
+        other.length ? `\`${name}\` is ${other.map(an).join(' and ')}.` : known.length ? `Known: ${or(known)}.` : 'There is none.',
+      ),
     ),
   planned: (kind: string, name: string) =>
     say(

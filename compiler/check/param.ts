@@ -217,7 +217,7 @@ function localParam(ctx: Context, e: Ast.Name, local: Local, p: Param<unknown>, 
   if (p.is.kind === 'selection') return { kind: 'selection', selection: ctx.read.selection(ctx, e), span: e.span };
   if (!local.verdicts.has(p)) {
     local.verdicts.set(p, undefined);
-    local.verdicts.set(p, misfit(local, p, key));
+    local.verdicts.set(p, misfit(local, p, key, ctx.open));
   }
   const bad = local.verdicts.get(p);
   if (bad)
@@ -228,9 +228,9 @@ const accepts = (p: Param<unknown>, kind: ParamKind['kind']): boolean =>
   p.is.kind === kind || p.is.kind === 'expression' || (p.is.kind === 'either' && p.is.of.some((x) => accepts(x, kind)));
 
 /** The first value of a local name that does not fit: its value, its default, or one of its domain. */
-function misfit(local: Local, p: Param<unknown>, key: string): ReturnType<typeof trial> {
-  if (local.in.open.includes(local.name.name)) return undefined;
-  const inside = { ...local.in, open: [...local.in.open, local.name.name] };
+function misfit(local: Local, p: Param<unknown>, key: string, open: readonly string[]): ReturnType<typeof trial> {
+  if (open.includes(local.name.name)) return undefined;
+  const inside = { ...local.in, open: [...open, local.name.name] };
   const domain =
     local.domain?.kind === 'list' ? local.domain.items : local.domain?.kind === 'range' ? [local.domain.from, local.domain.to] : [];
   const values = [...(local.value ? [local.value] : []), ...domain];

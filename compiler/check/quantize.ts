@@ -31,7 +31,8 @@ export function checkType(ctx: Context, e: Ast.Expr): { as: Expr; entry?: Entry 
 
 function unknown(ctx: Context, name: Ast.Name): void {
   const known = [...namesOf('format'), ...namesOf('scheme')].filter((x) => !x.planned).map((x) => x.name);
-  const near = nearest(name.name, known);
+  const [, sign, bits] = /^(u?)int(\d+)$/.exec(name.name) ?? [];
+  const near = bits ? `int(${bits}${sign ? ', signed: no' : ''})` : nearest(name.name, known);
   suggest(ctx, 'unknown-name', name.span, near, 'format or scheme', name.name, near, known, kindsOf(name.name));
 }
 

@@ -52,8 +52,8 @@ export function checkRecipe(
   const outside = [...file.lets.values()].filter((l) => l.kind === 'variable' && searches(decl, l.name.name) && !locals.has(l.name.name));
   const body = [...outside.flatMap((l) => file.ast.items.filter((i): i is Let => i.kind === 'let' && i.name === l.name)), ...decl.body];
   const statements = body.map((s) => checkStatement(ctx, s, recipeOf)).filter((s): s is Statement => s !== undefined);
-  checkSearches(ctx, decl, given);
-  if (!decl.body.some((s) => !['doc', 'let', 'calibrate', 'schedule', 'require'].includes(s.kind)))
+  if (!file.misread) checkSearches(ctx, decl, given);
+  if (!file.misread && !decl.body.some((s) => !['doc', 'let', 'calibrate', 'schedule', 'require'].includes(s.kind)))
     ctx.report({ ...diagnostic('empty-recipe', decl.name.span, decl.name.name), severity: 'warning' });
   return {
     name: decl.name.name,

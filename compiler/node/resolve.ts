@@ -1,5 +1,5 @@
 /** Finds the files that recipes use: beside the recipe, or in a recipe package (an npm package whose package.json has `qrecipe`). */
-import { readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, relative, resolve as resolvePath, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -84,12 +84,11 @@ function inPackage(spec: string, from: string): Found | Failed {
   return beside(`./${qrecipe}`, { path: join(fence, 'package.json'), fence, pack: `${name}@${version}` });
 }
 
+/** The manifest of a package in the folders that node searches. */
 function locate(name: string, from: string): string | undefined {
-  try {
-    return realpathSync(createRequire(from).resolve(`${name}/package.json`));
-  } catch {
-    return undefined;
-  }
+  const folders = createRequire(from).resolve.paths(name) ?? [];
+  const manifest = folders.map((f) => join(f, name, 'package.json')).find((f) => existsSync(f));
+  return manifest === undefined ? undefined : realpathSync(manifest);
 }
 
 function read(path: string, spec: string): string | Failed {
