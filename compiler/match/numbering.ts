@@ -74,9 +74,17 @@ function byBranch(placed: readonly Placed[]): Blocks {
   branches.forEach((b, i) => {
     for (const n of b.draft.nodes) if (!block.has(n)) block.set(n, Math.floor(i / every));
   });
+  // a norm behind the sum belongs to the block before it where the next branch reads the norm, not the sum
+  const read = new Set(branches.map((b) => b.draft.ports['input']!.value));
+  const sums = new Map(branches.map((b, i) => [String(b.draft.facts['sum']), Math.floor(i / every)]));
+  const norms = placed.filter((p) => p.draft.role === 'norm' && p.view.path === '');
+  const post = norms.some((p) => read.has(p.draft.ports['output']!.value) && sums.has(p.draft.ports['input']!.value));
+  if (post)
+    for (const p of norms) for (const n of p.draft.nodes) block.set(n, block.get(n) ?? sums.get(p.draft.ports['input']!.value) ?? -1);
   const out: Blocks = new Map();
   for (const p of placed) {
-    const n = p.draft.role === 'residual' ? undefined : block.get(p.draft.nodes.at(-1)!);
+    const at = p.draft.role === 'residual' ? undefined : block.get(p.draft.nodes.at(-1)!);
+    const n = at === -1 ? undefined : at;
     if (n !== undefined) out.set(p, n);
   }
   return out;

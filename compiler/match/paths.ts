@@ -61,7 +61,8 @@ export function nameDrafts(
 ): { paths: Map<Placed, string>; blockOf: Map<Placed, number> } {
   const raw = new Map(placed.map((p) => [p, exporterPath(p, shared)]));
   const weights = placed.filter((p) => p.draft.ports['weight']);
-  const strip = unwrap(weights.map((p) => raw.get(p)).filter((s) => s !== undefined && s !== '') as string[]);
+  const named = placed.filter((p) => p.draft.ports['weight'] || p.draft.role === 'norm').map((p) => raw.get(p));
+  const strip = unwrap(named.filter((s) => s !== undefined).filter((s) => s !== ''));
   const paths = new Map(placed.map((p) => [p, strip(raw.get(p) ?? '')]));
   const containers = new Set<string>();
   for (const p of weights) for (let at = parent(paths.get(p)!); at !== ''; at = parent(at)) containers.add(at);
