@@ -71,7 +71,7 @@ export function sizeChart(rows: readonly { stage: string; kind: string; bytes: n
         field: 'kind',
         type: 'nominal',
         scale: { domain: kinds, range: kinds.map((k, i) => (k === REST ? 'var(--c7)' : `var(--c${i % 7})`)) },
-        legend: { columns: Math.max(1, Math.floor(width / 190)), labelLimit: 180 },
+        legend: { columns: Math.max(1, Math.floor(width / 190)), labelLimit: 400 },
       },
     },
   });
