@@ -7,29 +7,27 @@ import type { QuantizedValue, Simulated } from '../simulated.ts';
 import { Emit } from './emit.ts';
 import type { Lowering, Work } from './lowering.ts';
 import { numbers } from './make.ts';
-import { opsetOf } from './weights.ts';
 
 /**
- * The element type that codes are emitted in, and how far they are shifted. Unsigned 8-bit codes become signed ones (q − 128 under z − 128: the same
- * numbers), since products of unsigned with signed bytes saturate on x86 without VNNI.
+ * The element type that codes are emitted in, and how far they are shifted (q + shift under z + shift are the same numbers). Both sides of a product are
+ * signed, or both unsigned: on x86 without VNNI, ONNX Runtime's products of unsigned with signed bytes saturate. In quantize-dequantize form that means
+ * unsigned, since ONNX Runtime makes signed activations unsigned there.
  */
-export function emittedCodes(type: QType): { dtype: DType; shift: number; full: boolean } | undefined {
+export function emittedCodes(type: QType, signed: boolean): { dtype: DType; shift: number; full: boolean } | undefined {
   const { codes } = type;
-  if (!codes) return undefined;
-  if (codes.kind === 'float')
-    return codes.name === 'e2m1' ? undefined : { dtype: codes.name === 'e4m3' ? 'float8e4m3fn' : 'float8e5m2', shift: 0, full: true };
+  if (codes?.kind !== 'int') return undefined;
   const full = codes.hi - codes.lo === 2 ** codes.bits - 1;
   if (codes.bits > 8) return { dtype: codes.signed ? 'int16' : 'uint16', shift: 0, full: full && codes.bits === 16 };
-  return { dtype: 'int8', shift: codes.signed ? 0 : -128, full: full && codes.bits === 8 };
+  const shift = codes.signed === signed ? 0 : signed ? -128 : 128;
+  return { dtype: signed ? 'int8' : 'uint8', shift, full: full && codes.bits === 8 };
 }
 
 /** The operator set that a value's quantization needs. */
 export function valueOpset(v: QuantizedValue): number {
-  const emitted = emittedCodes(v.type);
-  if (!v.type.codes) return 13;
-  if (!emitted) return v.type.scaleType === 'nv' ? 19 : 12;
-  if (v.type.scaleType === 'nv') return 19;
-  return emitted.dtype.includes('16') ? 21 : Math.max(12, opsetOf(emitted.dtype));
+  const { codes, scaleType } = v.type;
+  if (!codes) return 13;
+  if (scaleType === 'nv' || (codes.kind === 'float' && codes.name !== 'e2m1')) return 19;
+  return codes.kind === 'int' && codes.bits > 8 && v.type.mode === 'static' ? 21 : 12;
 }
 
 /** Codes of a static value: x, its scale and its zero point as constants. */
@@ -41,8 +39,8 @@ export interface Codes {
 }
 
 /** Static codes by QuantizeLinear; codes of fewer bits than their type are clipped. */
-export function staticCodes(e: Emit, x: string, v: QuantizedValue, float: DType): Codes {
-  const emitted = emittedCodes(v.type);
+export function staticCodes(e: Emit, x: string, v: QuantizedValue, float: DType, signed: boolean): Codes {
+  const emitted = emittedCodes(v.type, signed);
   const { scale, zero, type } = v;
   if (!emitted || !scale) throw new Error(`${v.site.id}.${v.port}: no static codes`);
   const axis = v.site.ports[v.port]?.axes['channel'] ?? -1;
@@ -50,7 +48,7 @@ export function staticCodes(e: Emit, x: string, v: QuantizedValue, float: DType)
   const attrs = scale.length === 1 ? {} : { axis };
   const s = e.constant('scale', numbers(float === 'float16' && e.opset >= 19 ? 'float16' : 'float32', shape, scale));
   const zeros = Array.from(scale, (_, i) => (zero?.[i] ?? 0) + emitted.shift);
-  const z = emitted.dtype.startsWith('float8') ? fp8Zero(e, emitted.dtype) : e.constant('zero', numbers(emitted.dtype, shape, zeros));
+  const z = e.constant('zero', numbers(emitted.dtype, shape, zeros));
   const q = e.op('QuantizeLinear', [x, s, z], attrs);
   const codes = type.codes;
   const bound = (value: number) => e.scalar(value + emitted.shift, emitted.dtype);
@@ -58,14 +56,10 @@ export function staticCodes(e: Emit, x: string, v: QuantizedValue, float: DType)
   return { codes: clipped, scale: s, zero: z, dtype: emitted.dtype };
 }
 
-/** QuantizeLinear takes the type of its codes from the zero point. */
-const fp8Zero = (e: Emit, dtype: DType): string =>
-  e.editor.shared(`qc/${dtype}/0`, () => ({ dtype, shape: [], source: { kind: 'bytes', bytes: new Uint8Array(1) } }));
-
 /** Codes whose scale is found at run time, in a byte type. The scale keeps the reduced dimensions. */
 export function dynamicCodes(e: Emit, x: string, v: QuantizedValue, float: DType): Codes {
   const { type } = v;
-  const emitted = emittedCodes(type);
+  const emitted = emittedCodes(type, true);
   if (!emitted || type.codes?.kind !== 'int') throw new Error(`${v.site.id}.${v.port}: no integer codes`);
   const wide = float === 'float32' ? x : e.cast(x, 'float32');
   const q = toCodes(e, wide, type, dynamicScale(e, wide, type, scaleAxes(v)));
@@ -128,9 +122,10 @@ function roundTrip(e: Emit, x: string, float: DType, v: QuantizedValue): string 
     const [q = '', s = '', z = ''] = e.ops('DynamicQuantizeLinear', [x], ['codes', 'scale', 'zero']);
     return e.op('DequantizeLinear', [q, s, z]);
   }
-  if (type.mode === 'dynamic' || !emittedCodes(type) || (float !== 'float32' && !(float === 'float16' && e.opset >= 19)))
+  // fp8 by Cast: ONNX Runtime moves and fuses DequantizeLinear as if all codes were integers, and then refuses the types.
+  if (type.mode === 'dynamic' || type.codes?.kind !== 'int' || (float !== 'float32' && !(float === 'float16' && e.opset >= 19)))
     return fakeQuantize(e, x, float, v);
-  const q = staticCodes(e, x, v, float);
+  const q = staticCodes(e, x, v, float, false);
   const attrs = v.scale && v.scale.length > 1 ? { axis: v.site.ports[v.port]?.axes['channel'] ?? -1 } : {};
   return e.op('DequantizeLinear', [q.codes, q.scale, ...(q.zero ? [q.zero] : [])], attrs);
 }

@@ -5,7 +5,7 @@ import type { QuantizedValue } from '../simulated.ts';
 import { Emit } from './emit.ts';
 import { byteInput, byteOpset, byteWeight, toFloat } from './integer.ts';
 import type { Rule, Work } from './lowering.ts';
-import { weightOpset } from './weights.ts';
+import { besideUnsigned, middles, weightOpset } from './weights.ts';
 
 const spatial = (w: Work): number => w.weight.source.shape.length - 2;
 
@@ -72,12 +72,13 @@ export const convQdq: Rule = {
     const biasName = node.inputs[2];
     const tensor = biasName ? l.editor.view(node).constant(biasName)?.tensor : undefined;
     const inputScale = w.input?.scale?.[0] ?? 1;
-    const enc = encodeWeight(weight, name, 'source', tensor ? { bias: { tensor, inputScale } } : {});
+    const unsigned = besideUnsigned(w);
+    const enc = encodeWeight(weight, name, 'source', { unsigned, ...(tensor ? { bias: { tensor, inputScale } } : {}) });
     const e = new Emit(l.editor, name);
     const codes = e.constant('codes', { ...enc.codes, shape: weight.source.shape });
     const scale = e.constant('scale', enc.scales);
     const attrs = weight.type.grain.per === 'channel' ? { axis: 0 } : {};
-    const value = e.op('DequantizeLinear', [codes, scale], attrs);
+    const value = e.op('DequantizeLinear', [codes, scale, ...(unsigned ? [middles(e, enc.scales.shape)] : [])], attrs);
     if (enc.bias)
       node.inputs[2] = e.op('DequantizeLinear', [e.constant('bias', enc.bias.codes), e.constant('biasScale', enc.bias.scales)], {
         axis: 0,

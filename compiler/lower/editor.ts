@@ -7,6 +7,7 @@ import { topological } from '../graph/sort.ts';
 import type { Attr, Graph, Model, Node, Tensor } from '../graph/types.ts';
 import { uses } from '../graph/walk.ts';
 import { createView, type View } from '../match/view.ts';
+import { mergeConstants } from './merge.ts';
 import { raiseOpset } from './opset.ts';
 
 /** One graph of the copy with the edits that wait for it. */
@@ -143,7 +144,10 @@ export class Editor {
   behind(value: string, near: Node, nodes: readonly Node[]): void {
     for (let s: Scope | undefined = this.scope(near); s; s = s.parent) {
       const producer = s.graph.nodes.find((n) => n.outputs.includes(value));
-      if (producer) return this.after(producer, nodes);
+      if (producer) {
+        this.after(producer, nodes);
+        return;
+      }
       if (s.graph.inputs.some((v) => v.name === value) || s.graph.initializers.has(value)) {
         s.head.push(...nodes);
         return;
@@ -158,6 +162,7 @@ export class Editor {
       const sorted = topological([...s.head, ...nodes]);
       if ('cycle' in sorted) throw new Error(`the edits made a cycle at ${sorted.cycle[0]?.name}`);
       s.graph.nodes = sorted.order;
+      mergeConstants(s.graph);
     }
     // Inner graphs first: what only a dropped inner node read is dropped outside too.
     for (const s of [...this.all].reverse()) sweep(s.graph);

@@ -72,7 +72,7 @@ export function byteWeight(l: Lowering, w: Work, unsigned: boolean, product: boo
 /** Codes of a site's input as bytes: by QuantizeLinear, DynamicQuantizeLinear or primitive operators. */
 export function byteInput(l: Lowering, w: Work, v: QuantizedValue): Codes {
   return sharedCodes(l, w, v, 'bytes', (e) => {
-    if (v.type.mode === 'static') return staticCodes(e, v.value, v, w.float);
+    if (v.type.mode === 'static') return staticCodes(e, v.value, v, w.float, true);
     if (isDynamicQuantizeLinear(v.type) && w.float === 'float32') {
       const [codes = '', scale = '', zero = ''] = e.ops('DynamicQuantizeLinear', [v.value], ['codes', 'scale', 'zero']);
       return { codes, scale, zero, dtype: 'uint8' };

@@ -7,9 +7,11 @@ import { Emit } from './emit.ts';
 import { byteInput, byteOpset, byteWeight, finishProduct, isIntegerLinear, toFloat } from './integer.ts';
 import type { Lowering, Rule, Work } from './lowering.ts';
 
-/** The bias of a Gemm that the operator itself can add. */
+/** The bias of a Gemm that the operator itself can add: beside scales by row MatMulIntegerToFloat adds it wrongly (1.31). */
 function ownBias(l: Lowering, w: Work): string {
   const { node } = w.use;
+  const type = w.input?.type;
+  if (type?.mode === 'dynamic' && !isDynamicQuantizeLinear(type)) return '';
   const bias = node.op === 'Gemm' ? (node.inputs[2] ?? '') : '';
   const plain = attrFloat(node, 'alpha', 1) === 1 && attrFloat(node, 'beta', 1) === 1 && w.float === 'float32';
   return bias !== '' && plain && l.editor.view(node).constant(bias)?.tensor.shape.length === 1 ? bias : '';

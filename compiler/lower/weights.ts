@@ -1,11 +1,12 @@
 /** Weights as codes behind DequantizeLinear: what every operator that wants floats reads. */
+import { elements } from '../graph/dtype.ts';
 import type { DType, Tensor } from '../graph/types.ts';
 import { castType } from '../simulate/dequantized.ts';
 import { codeType, encodeWeight, encodingKey, storedFormat } from '../simulate/encode.ts';
 import { through } from '../simulate/simulate.ts';
 import { Emit } from './emit.ts';
 import type { Lowering, Rule, Work } from './lowering.ts';
-import { float32s } from './make.ts';
+import { float32s, numbers } from './make.ts';
 
 /** The axis of the stored weight that output channels lie on. */
 export const outAxis = (w: Work): number => (w.weight.order === 'or' ? 0 : w.weight.source.shape.length - 1);
@@ -29,7 +30,7 @@ export function weightOpset(w: Work): number {
 /** Emits the weight as codes and DequantizeLinear, once for all sites that encode it alike; returns the float value. */
 export function dequantizedWeight(l: Lowering, w: Work): string {
   const { weight, name } = w;
-  const key = `${encodingKey(weight, name)}|dequantized`;
+  const key = `${encodingKey(weight, name)}|dequantized|${w.use.via.length > 0}|${besideUnsigned(w)}`;
   const known = l.made.get(key);
   const e = new Emit(l.editor, name);
   const value = known ?? (weight.type.codes ? decode(e, w) : widened(e, w));
@@ -55,10 +56,27 @@ function widened(e: Emit, w: Work): string {
   return e.cast(e.constant(to, narrow), source.dtype);
 }
 
+/** Signed 8-bit codes beside a static activation are stored around 128: its codes are unsigned (see emittedCodes). */
+export function besideUnsigned(w: Work): boolean {
+  const { codes } = w.weight.type;
+  const x = w.input?.type;
+  const eight = codes?.kind === 'int' && codes.signed && codes.bits > 4;
+  return eight && x?.mode === 'static' && x.codes?.kind === 'int' && x.codes.bits <= 8;
+}
+
+/** Zero points of 128, one for each scale. */
+export const middles = (e: Emit, shape: readonly number[]): string =>
+  e.editor.shared(`qc/uint8/128[${shape.join()}]`, () => numbers('uint8', shape, new Uint8Array(elements(shape)).fill(128)));
+
+/**
+ * Codes, scales (and zero points) behind DequantizeLinear. An fp8 weight in front of a Transpose is Cast and Mul instead: ONNX Runtime moves
+ * DequantizeLinear behind the Transpose, which has no fp8 below operator set 21.
+ */
 function decode(e: Emit, w: Work): string {
   const { weight, name } = w;
   const { type, source, order, out, reduce } = weight;
-  const enc = encodeWeight(weight, name, 'source');
+  const unsigned = besideUnsigned(w);
+  const enc = encodeWeight(weight, name, 'source', { unsigned });
   const flat = order === 'or' ? [out, reduce] : [reduce, out];
   const whole = type.grain.per === 'tensor' || type.grain.per === 'channel';
   const shape = whole || source.shape.length === 2 ? source.shape : flat;
@@ -66,7 +84,14 @@ function decode(e: Emit, w: Work): string {
   if (type.codes?.kind === 'float' && type.codes.name === 'e2m1') return back(table(e, w, shape));
   const codes = e.constant('codes', reshaped(enc.codes, shape));
   const scales = e.constant('scale', enc.scales);
-  const zeros = enc.zeros ? [e.constant('zero', enc.zeros)] : [];
+  const zeros = enc.zeros ? [e.constant('zero', enc.zeros)] : unsigned ? [middles(e, enc.scales.shape)] : [];
+  if (enc.codes.dtype.startsWith('float8') && whole && w.use.via.length > 0) {
+    const wide = e.cast(codes, source.dtype);
+    const trailing = shape.length - 1 - outAxis(w);
+    const beside =
+      type.grain.per === 'channel' && trailing > 0 ? e.op('Reshape', [scales, e.list([-1, ...Array<number>(trailing).fill(1)])]) : scales;
+    return e.op('Mul', [wide, beside]);
+  }
   const axis = type.grain.per === 'channel' ? outAxis(w) : order === 'or' ? 1 : 0;
   const attrs = {
     ...(type.grain.per === 'tensor' ? {} : { axis }),

@@ -1,0 +1,109 @@
+/** Proof that a lowered model computes what was simulated: weights bit by bit, outputs within a stated tolerance. */
+import { fail } from '../../grammar/diagnostics.ts';
+import type { DType, Model } from '../graph/types.ts';
+import type { EvalContext, Host, Value } from '../host.ts';
+import { dequantizedRows } from '../simulate/dequantized.ts';
+import { grainOf, quantizeWeight, scaleTypeOf, storedFormat } from '../simulate/encode.ts';
+import { simulate } from '../simulate/simulate.ts';
+import type { EncodedWeight, Simulated } from '../simulated.ts';
+
+/** One output on one feed: ‖lowered − simulated‖ / ‖simulated‖. */
+export interface Difference {
+  readonly output: string;
+  readonly feed: number;
+  readonly relative: number;
+}
+
+/**
+ * Largest relative L2 error that counts as equal. Sums of float32 in another order differ by about 1e-6; one code that rounds the other way
+ * (a tie, or a scale one ulp apart) moves an 8-bit activation by 1/255 of its range.
+ */
+export const TOLERANCE = { floats: 1e-4, rounded: 2e-2 } as const;
+
+const readers: Partial<Record<DType, (b: ArrayBuffer) => ArrayLike<number>>> = {
+  float32: (b) => new Float32Array(b),
+  float64: (b) => new Float64Array(b),
+};
+
+const numbersOf = (v: Value): ArrayLike<number> | undefined => readers[v.dtype]?.(v.bytes.slice().buffer);
+
+/** Runs both models on the feeds. Outputs that are not float32 or float64 are skipped. `dir` is the folder of the model's data. */
+export async function compareOutputs(
+  host: Host,
+  expected: Model,
+  actual: Model,
+  dir: string,
+  feeds: readonly Record<string, Value>[],
+): Promise<Difference[]> {
+  const [reference, lowered] = [await host.session(expected, dir), await host.session(actual, dir)];
+  try {
+    const found: Difference[] = [];
+    for (const [feed, values] of feeds.entries()) {
+      const [a, b] = [await reference.run(values), await lowered.run(values)];
+      for (const output of reference.outputs) {
+        const [x, y] = [a[output] && numbersOf(a[output]), b[output] && numbersOf(b[output])];
+        if (x && y) found.push({ output, feed, relative: relative(x, y) });
+      }
+    }
+    return found;
+  } finally {
+    await reference.close();
+    await lowered.close();
+  }
+}
+
+function relative(reference: ArrayLike<number>, actual: ArrayLike<number>): number {
+  let error = 0;
+  let energy = 0;
+  for (let i = 0; i < reference.length; i++) {
+    const x = reference[i] ?? 0;
+    error += (x - (actual[i] ?? 0)) ** 2;
+    energy += x * x;
+  }
+  return energy === 0 ? Math.sqrt(error) : Math.sqrt(error / energy);
+}
+
+/**
+ * Proves `lowered` = `simulate(s)` on feeds. Error: `not-proved`, which names the worst output; it is a fault of the target, not of the recipe.
+ * Returns the differences.
+ */
+export async function prove(
+  host: Host,
+  s: Simulated,
+  lowered: Model,
+  dir: string,
+  feeds: readonly Record<string, Value>[],
+): Promise<Difference[]> {
+  const differences = await compareOutputs(host, simulate(s), lowered, dir, feeds);
+  const limit = s.values.some((v) => v.type.codes) ? TOLERANCE.rounded : TOLERANCE.floats;
+  const worst = differences.reduce<Difference | undefined>((w, d) => (w && w.relative >= d.relative ? w : d), undefined);
+  if (worst && !(worst.relative <= limit))
+    fail(
+      'not-proved',
+      `output "${worst.output}" of the lowered model differs from the simulated one by ${worst.relative.toExponential(2)} (limit ${limit})`,
+      'this is a fault of the target: please report it with the recipe',
+    );
+  return differences;
+}
+
+/** Do the codes, scales and zero points that a layout stores stand for exactly the simulated weight? */
+export async function weightIsExact(w: EncodedWeight, layout: 'source' | 'nbits', ctx: EvalContext): Promise<boolean> {
+  if (!w.type.codes) return true;
+  const expected = await dequantizedRows(w, ctx);
+  const stored = storedFormat(w.type.codes);
+  const r = await quantizeWeight(w, layout, stored, ctx);
+  const actual = await ctx.crunch.dequantize({
+    codes: r.codes,
+    scales: r.scales,
+    ...(r.zeros ? { zeros: r.zeros } : {}),
+    ...(r.globalScale === undefined ? {} : { globalScale: r.globalScale }),
+    out: w.out,
+    reduce: w.reduce,
+    order: w.order,
+    format: stored,
+    grain: grainOf(w),
+    scaleType: scaleTypeOf(w),
+    layout,
+  });
+  return expected.every((x, i) => Object.is(x, actual[i]) || x === actual[i]);
+}
