@@ -73,7 +73,9 @@ export abstract class ExpressionRules extends EmbeddedActionsParser {
     (): RecordExpr => {
       const from = this.CONSUME(T.LBrace);
       const fields: Field[] = [];
+      let comma = true;
       this.MANY(() => {
+        this.separated(comma, 'Fields are `key: value`, with commas between them.');
         const key = this.word(T.Word);
         this.CONSUME(T.Colon);
         const value = this.SUBRULE(this.expr);
@@ -209,7 +211,9 @@ export abstract class ExpressionRules extends EmbeddedActionsParser {
     (): Expr => {
       const from = this.CONSUME(T.LBrack);
       const items: Expr[] = [];
+      let comma = true;
       this.MANY(() => {
+        this.separated(comma, 'Items are separated by commas.');
         items.push(this.SUBRULE(this.expr));
         comma = this.OPTION(() => this.CONSUME(T.Comma)) !== undefined;
       });
