@@ -3,11 +3,11 @@
  * Nothing below the CLI imports `node:*`.
  */
 import type { Crunch } from './crunch.ts';
-import type { FileRange, Model } from './graph/types.ts';
+import type { DType, FileRange, Model, Tensor } from './graph/types.ts';
 
 /** Values that go in and out of a session: little-endian bytes with type and shape, as ONNX raw_data. */
 export interface Value {
-  readonly dtype: import('./graph/types.ts').DType;
+  readonly dtype: DType;
   readonly shape: readonly number[];
   readonly bytes: Uint8Array;
 }
@@ -56,7 +56,7 @@ export interface Host {
 export interface EvalContext {
   readonly crunch: Crunch;
   /** The tensor's bytes, from memory or from its file. */
-  bytes(t: import('./graph/types.ts').Tensor): Promise<Uint8Array>;
+  bytes(t: Tensor): Promise<Uint8Array>;
   /** The absolute path of a file range, for native code that maps the file; undefined where files cannot be mapped (wasm). */
   mapped(r: FileRange): { path: string; at: number; len: number } | undefined;
 }

@@ -4,7 +4,8 @@ import { dtypeOf } from './dtype.ts';
 import { AttrType, type AttrTypeName, type Message } from './proto.ts';
 import { decodeTensor, type Origin } from './tensorproto.ts';
 import type { Attr, Dim, Func, Graph, Model, Node, ValueInfo } from './types.ts';
-import { decode, encode } from './wire.ts';
+import { decode } from './wire.ts';
+import { encode } from './wireout.ts';
 
 const utf8 = new TextDecoder();
 const attrNames = new Map(Object.entries(AttrType).map(([k, v]) => [v as number, k as AttrTypeName]));

@@ -3,7 +3,8 @@ import { toType } from './decode.ts';
 import { dtypeNumbers } from './dtype.ts';
 import { AttrType, type AttrTypeName, type Message } from './proto.ts';
 import type { Attr, Func, Graph, Model, Node, Tensor, ValueInfo } from './types.ts';
-import { decode, encode } from './wire.ts';
+import { decode } from './wire.ts';
+import { encode } from './wireout.ts';
 
 /** Where a tensor's bytes are in the written model: in it, or in a file beside it. */
 export type Placed = Uint8Array | { readonly location: string; readonly offset: number; readonly length: number };

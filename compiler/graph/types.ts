@@ -3,6 +3,8 @@
  * Tensors are lazy: bytes in memory, a range of a file, or an expression over other tensors.
  */
 
+import type { EvalContext } from '../host.ts';
+
 /** Element types under the field's (numpy / ml_dtypes) names. */
 export type DType =
   | 'float32'
@@ -66,7 +68,7 @@ export interface LazyTensor {
   /** Which result of the evaluation this tensor is. */
   readonly part: string;
   /** Computes every part at once; effects only through `ctx`. The evaluator keeps the last key's results, so parts should be written next to each other. */
-  evaluate(ctx: import('../host.ts').EvalContext): Promise<Record<string, Uint8Array>>;
+  evaluate(ctx: EvalContext): Promise<Record<string, Uint8Array>>;
 }
 
 /** An integer of an attribute: a bigint only where a number cannot hold it. */

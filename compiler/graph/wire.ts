@@ -1,4 +1,4 @@
-/** Messages to and from the protobuf wire format, driven by the table in proto.ts. */
+/** Messages from the protobuf wire format, driven by the table in proto.ts. Its inverse is wireout.ts. */
 import protobuf from 'protobufjs/minimal.js';
 import { type Data, type Message, type MessageName, type Span, schema } from './proto.ts';
 
@@ -7,9 +7,9 @@ export const LAZY_BYTES = 1024;
 const MAX_DEPTH = 96;
 
 export type Field = { name: string; number: number; kind: string; many: boolean };
-type Loose = Record<string, unknown> & { unknown?: Uint8Array };
+export type Loose = Record<string, unknown> & { unknown?: Uint8Array };
 
-const tables = new Map<string, { byNumber: Map<number, Field>; inOrder: Field[] }>(
+export const tables = new Map<string, { byNumber: Map<number, Field>; inOrder: Field[] }>(
   Object.entries(schema).map(([message, fields]) => {
     const all = Object.entries(fields as Record<string, readonly [number, string, 'many'?]>).map(([name, [number, kind, many]]) => ({
       name,
@@ -246,64 +246,9 @@ export function fieldsOf(unknown: Uint8Array | undefined, number: number): Uint8
 
 const utf8 = new TextDecoder();
 
-/** Encodes a message, known fields by number, then the unknown ones as they came. Spans are not allowed: the caller resolved them. */
-export function encode<N extends MessageName>(message: N, value: Message<N>): Uint8Array {
-  const w = protobuf.Writer.create();
-  write(w, message, value as Loose);
-  return plain(w.finish());
-}
-
 /** Node's Buffer as what it is below: `Buffer.slice` does not copy, and we mean to. */
-const plain = (b: Uint8Array): Uint8Array => (b.constructor === Uint8Array ? b : new Uint8Array(b.buffer, b.byteOffset, b.byteLength));
-
-function write(w: protobuf.Writer, message: string, value: Loose): void {
-  for (const f of tables.get(message)!.inOrder) {
-    const v = value[f.name];
-    if (v === undefined) continue;
-    if (f.many) for (const item of v as unknown[]) writeField(w, f, item);
-    else writeField(w, f, v);
-  }
-  if (value.unknown !== undefined) w.raw(value.unknown);
-}
-
-function writeField(w: protobuf.Writer, f: Field, v: unknown): void {
-  const key = f.number * 8;
-  switch (f.kind) {
-    case 'int':
-      writeInt(w.uint32(key), v as number | bigint);
-      return;
-    case 'float':
-      w.uint32(key + 5).float(v as number);
-      return;
-    case 'string':
-      w.uint32(key + 2).string(v as string);
-      return;
-    case 'bytes':
-    case 'varints':
-    case 'data':
-      if (!(v instanceof Uint8Array)) throw new Error(`a span of a file reached the encoder in field ${f.name}`);
-      w.uint32(key + 2).bytes(v);
-      return;
-    default:
-      write(w.uint32(key + 2).fork(), f.kind, v as Loose);
-      w.ldelim();
-  }
-}
-
-function writeInt(w: protobuf.Writer, v: number | bigint): void {
-  if (typeof v === 'number' && v >= 0 && v <= 0xffffffff) w.uint32(v);
-  else {
-    const big = BigInt.asUintN(64, BigInt(v));
-    const bytes: number[] = [];
-    let rest = big;
-    while (rest > 127n) {
-      bytes.push(Number(rest & 127n) | 128);
-      rest >>= 7n;
-    }
-    bytes.push(Number(rest));
-    w.raw(Uint8Array.from(bytes));
-  }
-}
+export const plain = (b: Uint8Array): Uint8Array =>
+  b.constructor === Uint8Array ? b : new Uint8Array(b.buffer, b.byteOffset, b.byteLength);
 
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   if (parts.length === 1) return parts[0]!;

@@ -1,7 +1,7 @@
 /** A host whose files are in memory, and small models made by hand. */
 
 import type { Message } from '../../compiler/graph/proto.ts';
-import { encode } from '../../compiler/graph/wire.ts';
+import { encode } from '../../compiler/graph/wireout.ts';
 import type { Host, ReadFile } from '../../compiler/host.ts';
 import { fail } from '../../grammar/diagnostics.ts';
 

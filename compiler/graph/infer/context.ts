@@ -83,3 +83,10 @@ export function broadcast(shapes: readonly (readonly Dim[] | undefined)[], fresh
     return dims.length === 0 ? 1 : dims.every((d) => d === dims[0]) ? dims[0]! : fresh(axis);
   });
 }
+
+/** Axes come as attribute before opset 13, as input since. */
+export const axesOf = (c: Context): readonly number[] | undefined => c.ints('axes') ?? c.numbers(1);
+
+/** Sets output 0 with the type of input 0. */
+export const set0 = (c: Context, shape: readonly Dim[] | undefined, data?: readonly Dim[] | undefined): void =>
+  c.set(0, c.dtype(0), shape, data);
