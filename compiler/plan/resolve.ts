@@ -126,9 +126,8 @@ function defaultGrain(format: ReturnType<Format['resolve']>, port: Port, mode: Q
   return isKernel(port) ? { per: 'channel' } : (format.grain ?? { per: 'channel' });
 }
 
-/** Does a weight have taps besides its output and reduction axes? (A 1×1 convolution has none.) */
-export const isKernel = (port: Port): boolean =>
-  (port.shape ?? []).some((d, i) => i !== port.axes['out'] && i !== port.axes['reduce'] && typeof d === 'number' && d > 1);
+/** Is it the weight of a convolution? (1×1 ones too: their groups would be channels of a pixel.) */
+export const isKernel = (port: Port): boolean => (port.shape?.length ?? 2) > 2;
 
 /** The length of a weight's reduction, all its axes but `out`. */
 export function reduceOf(port: Port): number | undefined {

@@ -15,6 +15,8 @@ export interface Scheme<S extends Schema = Schema> extends Named<S> {
 
 const word = (value: string): Val => ({ kind: 'string', value });
 const num = (value: number): Val => ({ kind: 'number', value });
+/** Four bits and fewer: a short grid of shrunken steps gains a fifth of the error of the full range, at little cost. */
+const searched: Ref = { name: 'mse', args: { steps: 12, shrink: 0.76 } };
 const law = (r: Ref | undefined): Record<string, Val> => (r ? { scale: { kind: 'ref', of: 'law', name: r.name, args: argsOf(r) } } : {});
 const argsOf = (r: Ref): Record<string, Val> =>
   Object.fromEntries(
@@ -49,7 +51,7 @@ function weightOnly(name: string, bits: number, signed: boolean, group: number |
     parts: (p) => [
       weight(integer(bits, signed), {
         ...(group === undefined ? { per: word('channel') } : { group: num(Number(p['group'])) }),
-        ...law(p['scale'] as Ref | undefined),
+        ...law((p['scale'] as Ref | undefined) ?? (bits <= 4 ? searched : undefined)),
       }),
     ],
   };
@@ -70,7 +72,10 @@ function weightAndInput(
     ...(group === undefined ? {} : { positional: ['group'] }),
     parts: (p) =>
       parts(
-        { ...(group === undefined ? { per: word('channel') } : { group: num(Number(p['group'])) }), ...law(p['scale'] as Ref | undefined) },
+        {
+          ...(group === undefined ? { per: word('channel') } : { group: num(Number(p['group'])) }),
+          ...law((p['scale'] as Ref | undefined) ?? (group === undefined ? undefined : searched)),
+        },
         p,
       ),
   };
