@@ -33,6 +33,8 @@ export interface Known {
   of(role: string): readonly Draft[];
   /** The site that yields a value; of several, the one that was found first (weights before composites). */
   yielding(value: string): Draft | undefined;
+  /** The site of a role that has this node. */
+  holding(role: string, n: Node): Draft | undefined;
 }
 
 /** Ports of an activation: `channel` is its last axis, or `channel` when given. */

@@ -1,6 +1,6 @@
 /** Finds every site of a model: runs the roles over each graph, then names, groups and connects what they found. */
 import type { Role } from '../define.ts';
-import type { Model } from '../graph/types.ts';
+import type { Model, Node } from '../graph/types.ts';
 import { roles as allRoles } from '../roles/index.ts';
 import type { Miss, Site, Sites } from '../sites.ts';
 import { findBlocks } from './blocks.ts';
@@ -38,10 +38,16 @@ function matchView(v: View, roles: readonly Role[]): { drafts: Draft[]; misses: 
   const tags: Tag[] = [];
   const byRole = new Map<string, readonly Draft[]>();
   const byOutput = new Map<string, Draft>();
-  const known: Known = { of: (role) => byRole.get(role) ?? [], yielding: (value) => byOutput.get(value) };
+  const holders = new Map<string, Map<Node, Draft>>();
+  const known: Known = {
+    of: (role) => byRole.get(role) ?? [],
+    yielding: (value) => byOutput.get(value),
+    holding: (role, n) => holders.get(role)?.get(n),
+  };
   for (const role of roles) {
     const found = role.match(v, known);
     byRole.set(role.name, found.drafts);
+    holders.set(role.name, new Map(found.drafts.flatMap((d) => d.nodes.map((n) => [n, d] as const))));
     for (const d of found.drafts) {
       const output = d.nodes.at(-1)?.outputs[0];
       if (output && !byOutput.has(output)) byOutput.set(output, d);

@@ -1,7 +1,7 @@
 /** Canonical module paths: from the exporter's scopes where it gives them, else from the structure. Unique within a role, and stable. */
 import type { Draft } from './draft.ts';
 import type { Placed } from './find.ts';
-import { modulePath, scope, unwrap } from './names.ts';
+import { modulePath, unwrap } from './names.ts';
 import { numberBlocks } from './numbering.ts';
 
 /** Roles that are made of others: their path may be a module that holds other sites. */
@@ -46,11 +46,14 @@ const PLUMBING = new Set(['Transpose', 'Identity', 'Cast', 'Constant']);
 
 function exporterPath(p: Placed, shared: ReadonlyMap<string, readonly Placed[]>): string | undefined {
   const { draft } = p;
-  if (draft.role === 'residual' && new Set(draft.nodes.map(scope)).size > 1) return undefined;
+  if (draft.role === 'residual' && new Set(draft.nodes.map((n) => modulePath([n], n.op, []))).size > 1) return undefined;
   const work = draft.nodes.filter((n) => !PLUMBING.has(n.op));
   // a table belongs to the embedding, not to a head that shares it
   const alone = (w: string) => (shared.get(w) ?? []).every((q) => q === p || (draft.role === 'embedding' && q.draft.role !== 'embedding'));
-  const own = [draft.ports['weight']?.value, draft.bias].filter((w) => w !== undefined && alone(w));
+  const { gain } = draft.facts;
+  const own = [draft.ports['weight']?.value, typeof gain === 'string' ? gain : undefined, draft.bias].filter(
+    (w) => w !== undefined && alone(w),
+  );
   return modulePath(work.length ? work : draft.nodes, work[0]?.op ?? '', own as string[]);
 }
 

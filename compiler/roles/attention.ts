@@ -22,7 +22,7 @@ interface Side {
 function side(v: View, known: Known, value: string): Side {
   const trace = traceBack(v, known, value, ['linear', 'conv', 'embedding'], ['norm']);
   const linears = trace.sources.filter((d) => d.role !== 'embedding');
-  const normed = known.of('norm').some((d) => trace.nodes.includes(d.nodes.at(-1)!));
+  const normed = trace.nodes.some((n) => known.holding('norm', n));
   return { value, trace, linears: linears.length === 1 || !normed ? linears : [] };
 }
 
@@ -91,8 +91,8 @@ function written(v: View, known: Known, soft: Draft): { draft: Draft; tags: Tag[
   const other = pv.node.inputs[0] === pv.value ? 1 : 0;
   const value = side(v, known, pv.node.inputs[other]!);
   const context = pv.node.outputs[0]!;
-  const out = seekForward(v, context, new Set([...MOVES, 'Mul']), (n) => known.of('linear').some((d) => d.nodes.includes(n)));
-  const output = out && known.of('linear').find((d) => d.nodes.includes(out.node));
+  const out = seekForward(v, context, new Set([...MOVES, 'Mul']), (n) => known.holding('linear', n) !== undefined);
+  const output = out && known.holding('linear', out.node);
   const [keys, vals] = [cache(v, k), cache(v, value)];
   const rope = pairing(v, q.trace.nodes);
   const nodes = [
@@ -192,8 +192,8 @@ const OPS: Readonly<Record<string, { readonly past: readonly [number, number]; r
 function fused(v: View, known: Known, n: Node): { draft: Draft; tags: Tag[] } {
   const spec = OPS[typeOf(n)]!;
   const sides = n.inputs.slice(0, 3).map((i) => side(v, known, i));
-  const output = seekForward(v, n.outputs[0]!, MOVES, (c) => known.of('linear').some((d) => d.nodes.includes(c)));
-  const out = output && known.of('linear').find((d) => d.nodes.includes(output.node));
+  const output = seekForward(v, n.outputs[0]!, MOVES, (c) => known.holding('linear', c) !== undefined);
+  const out = output && known.holding('linear', output.node);
   const tags = [
     ...sides.flatMap((s, i) => s.linears.map((on) => ({ on, member: `attention.${'qkv'[i]}` }))),
     ...(out ? [{ on: out, member: 'attention.output' }] : []),

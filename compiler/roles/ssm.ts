@@ -95,10 +95,13 @@ function recurrence(v: View, known: Known, n: Node): { draft: Draft; tags: Tag[]
     (k) => typeOf(k) === 'Mul' && k.inputs.some((i) => gates.some((g) => g.ports['output']!.value === i)),
   );
   const gate = gated && gates.find((g) => gated.node.inputs.includes(g.ports['output']!.value));
-  const out = seekForward(v, y, new Set([...via, 'Pow', 'ReduceMean', 'Sqrt', 'Reciprocal', 'Div', 'SimplifiedLayerNormalization']), (k) =>
-    known.of('linear').some((d) => d.nodes.includes(k)),
+  const out = seekForward(
+    v,
+    y,
+    new Set([...via, 'Pow', 'ReduceMean', 'Sqrt', 'Reciprocal', 'Div', 'SimplifiedLayerNormalization']),
+    (k) => known.holding('linear', k) !== undefined,
   );
-  const output = out && known.of('linear').find((d) => d.nodes.includes(out.node));
+  const output = out && known.holding('linear', out.node);
   const axes = { token: 1, channel: -1 };
   const port = (name: 'x' | 'B' | 'C' | 'dt') => activation(v, name, laidOut(v, outer(body[name])), axes);
   const ports = {
