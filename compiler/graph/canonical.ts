@@ -8,17 +8,24 @@ import { allGraphs } from './walk.ts';
 
 /**
  * The same function in fewer forms: model-local functions inlined, Dropout and Identity gone, constants of Constant nodes above 64 elements made
- * initializers, BatchNormalization folded into the Conv before it. Names of weights and of graph inputs and outputs stay. The source is untouched.
+ * initializers, BatchNormalization folded into the Conv before it, inputs that have a default value (as IR 3 demands of every weight) fixed to it. Names of weights and of graph inputs and outputs stay. The source is untouched.
  */
 export function canonicalize(source: Model): Model {
   const model = cloneModel(inlineFunctions(source));
   const fresh = freshNames(model);
+  fixDefaults(model);
   for (const g of allGraphs(model.graph)) {
     liftConstants(g);
     dropCopies(g);
     foldBatchNorms(g, fresh);
   }
   return prune(model);
+}
+
+/** An initializer is a constant only where it is not an input too; since IR 4 it need not be one. */
+function fixDefaults(m: Model): void {
+  m.irVersion = Math.max(m.irVersion, 4);
+  m.graph.inputs = m.graph.inputs.filter((v) => !m.graph.initializers.has(v.name));
 }
 
 /** Weights are where every pass looks for them. */
@@ -35,15 +42,18 @@ function liftConstants(g: Graph): void {
 function dropCopies(g: Graph): void {
   const outputs = new Set(g.outputs.map((v) => v.name));
   const readers = consumers(g);
+  const names = new Map<string, string>();
   g.nodes = g.nodes.filter((n) => {
     const [value, mask] = n.outputs;
     const copies =
       n.domain === '' &&
       (n.op === 'Identity' || (n.op === 'Dropout' && idle(g, n) && !(mask !== undefined && (readers.has(mask) || outputs.has(mask)))));
     if (!copies || value === undefined || outputs.has(value)) return true;
-    replaceUses(g, value, n.inputs[0]!);
+    // nodes are in order, so the input of a copy of a copy is known already
+    names.set(value, names.get(n.inputs[0]!) ?? n.inputs[0]!);
     return false;
   });
+  replaceUses(g, names);
 }
 
 /** Dropout outside training: training_mode absent or constant false. */

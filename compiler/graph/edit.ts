@@ -32,18 +32,19 @@ export function mapGraphs(a: Attr, f: (g: Graph) => Graph): Attr {
   return a.type === 'graphs' ? { ...a, value: a.value.map(f) } : a;
 }
 
-/** Makes every reader of `from` read `to` instead, in subgraphs too where they do not define the name themselves. Graph outputs keep their names. */
-export function replaceUses(graph: Graph, from: string, to: string): void {
+/** Makes readers of each key read its value instead, in subgraphs too where they do not define the name themselves. Graph outputs keep their names. */
+export function replaceUses(graph: Graph, names: ReadonlyMap<string, string>): void {
+  const now = (name: string): string => names.get(name) ?? name;
   for (const n of graph.nodes) {
-    n.inputs = n.inputs.map((name) => (name === from ? to : name));
-    for (const s of subgraphs(n)) if (freeNames(s.graph).has(from)) replaceInside(s.graph, from, to);
+    n.inputs = n.inputs.map(now);
+    for (const s of subgraphs(n)) {
+      const inner = new Map([...freeNames(s.graph)].flatMap((name) => (names.has(name) ? [[name, names.get(name)!]] : [])));
+      if (inner.size === 0) continue;
+      replaceUses(s.graph, inner);
+      // the output of a subgraph may be an outer value
+      for (const o of s.graph.outputs) o.name = inner.get(o.name) ?? o.name;
+    }
   }
-}
-
-function replaceInside(graph: Graph, from: string, to: string): void {
-  replaceUses(graph, from, to);
-  // the output of a subgraph may be an outer value
-  for (const o of graph.outputs) if (o.name === from) o.name = to;
 }
 
 /** The nodes that read each value, those included whose subgraphs do. */

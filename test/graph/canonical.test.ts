@@ -11,6 +11,7 @@ import { loadModel, loadModelFromBytes } from '../../compiler/graph/load.ts';
 import { printModel } from '../../compiler/graph/print.ts';
 import type { Message } from '../../compiler/graph/proto.ts';
 import type { Model } from '../../compiler/graph/types.ts';
+import { allGraphs } from '../../compiler/graph/walk.ts';
 import { encodeModel } from '../../compiler/graph/write.ts';
 import { files } from './host.ts';
 import { bytesOf, float, model, node, value } from './memory.ts';
@@ -135,6 +136,53 @@ test('Dropout goes only where it does nothing', async () => {
   assert.equal(await ops([node('Dropout', ['x', 'r', 'on'], ['d']), node('Relu', ['d'], ['y'])]), ['Dropout', 'Relu']);
   assert.equal(await ops([node('Dropout', ['x'], ['d', 'm']), node('Where', ['m', 'd', 'x'], ['y'])]), ['Dropout', 'Where']);
   assert.equal(await ops([node('Relu', ['x'], ['d']), node('Dropout', ['d'], ['y'])]), ['Relu', 'Dropout']);
+});
+
+test('inputs with a default value become constants', async () => {
+  const w = { name: 'w', data_type: float, dims: [1], raw_data: new Uint8Array(4) };
+  const m = await loadModelFromBytes(
+    bytesOf(model({ input: [value('x', 2), value('w', 1)], initializer: [w], node: [node('Add', ['x', 'w'], ['y'])] }, { ir_version: 3 })),
+  );
+  const c = canonicalize(m);
+  assert.equal([m.irVersion, c.irVersion, c.graph.inputs.map((v) => v.name)], [3, 4, ['x']]);
+});
+
+test('copies of copies, read in a branch and given out by it', async () => {
+  const branch = (name: string, output: string): Message<'Graph'> => ({
+    name,
+    node: output === 'c' ? [] : [node('Neg', ['c'], [output])],
+    output: [value(output, 2)],
+  });
+  const yes = { name: 'yes', data_type: 9, dims: [], raw_data: Uint8Array.of(1) };
+  const m = canonicalize(
+    await loadModelFromBytes(
+      bytesOf(
+        model({
+          initializer: [yes],
+          node: [
+            node('Exp', ['x'], ['a']),
+            node('Identity', ['a'], ['b']),
+            node('Identity', ['b'], ['c']),
+            node('If', ['yes'], ['y'], {
+              attribute: [
+                { name: 'then_branch', type: 5, g: branch('t', 'c') },
+                { name: 'else_branch', type: 5, g: branch('e', 'n') },
+              ],
+            }),
+          ],
+        }),
+      ),
+    ),
+  );
+  assert.equal(breaches(m, 'float'), []);
+  assert.equal(
+    [...allGraphs(m.graph)].map((g) => [g.nodes.map((n) => `${n.op}(${n.inputs})`).join(' '), g.outputs[0]!.name]),
+    [
+      ['Exp(x) If(yes)', 'y'],
+      ['', 'a'],
+      ['Neg(a)', 'n'],
+    ],
+  );
 });
 
 test('the text of a graph', async () => {
