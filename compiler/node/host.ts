@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { fail } from '../../grammar/diagnostics.ts';
 import type { Crunch } from '../crunch.ts';
 import type { Host } from '../host.ts';
 import { startCleanup } from './cleanup.ts';
@@ -31,6 +32,7 @@ export async function nodeHost(options: NodeHostOptions = {}): Promise<NodeHost>
     list: listFiles,
     create: (path, force) => createFile(path, force, cleanup),
     async session(model, dir, wanted = {}) {
+      if (wanted.customOps !== undefined) fail('custom-ops', 'onnxruntime-node registers no custom operators');
       const [{ openSession }, { sessionModel }] = await Promise.all([import('./session.ts'), import('./encode.ts')]);
       const { bytes, folder } = await sessionModel(model, dir, host);
       const threads = wanted.threads ?? options.threads;
