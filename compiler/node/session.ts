@@ -1,5 +1,6 @@
 import { InferenceSession } from 'onnxruntime-node';
 import { fail } from '../../grammar/diagnostics.ts';
+import { dtypeOf } from '../graph/dtype.ts';
 import type { Session } from '../host.ts';
 import { fromTensor, toTensor } from './tensors.ts';
 
@@ -45,6 +46,10 @@ export async function openSession(model: Uint8Array, folder: string, options: Se
   };
 }
 
-/** ONNX Runtime's message without its status prefix. */
-const reason = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/^Error Code \d+ - /, '').trim();
+/** ONNX Runtime's message without its status prefix; type numbers as names. */
+function reason(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const type = /^Unsupported data type: (\d+)/.exec(text)?.[1];
+  if (type) return `it has an input or output of type ${dtypeOf(Number(type)) ?? type}, which ONNX Runtime for Node cannot pass`;
+  return text.replace(/^Error Code \d+ - /, '').trim();
+}

@@ -155,6 +155,12 @@ test('every type that ONNX Runtime for Node carries goes in and comes out', asyn
 test('what ONNX Runtime refuses is an error for users', async () => {
   assert.match(await errorOf(() => openSession(new Uint8Array(10), '.')), /^session-load: ONNX Runtime cannot load the model: /);
   const m = model(graph([info('x', 'float32', ['n'])], [node('Identity', ['x'], ['y'])], [info('y', 'float32', ['n'])]));
+  const half = model(graph([info('x', 'bfloat16', ['n'])], [node('Identity', ['x'], ['y'])], [info('y', 'bfloat16', ['n'])]));
+  assert.is(
+    await errorOf(() => host.session(half, '.')),
+    'session-load: ONNX Runtime cannot load the model: it has an input or output of type bfloat16, which ONNX Runtime for Node cannot pass',
+  );
+  assert.is(await errorOf(() => host.session(m, '.', { customOps: 'x.so' })), 'custom-ops: onnxruntime-node registers no custom operators');
   const session = await host.session(m, '.');
   assert.match(await errorOf(() => session.run({})), /^session-run: ONNX Runtime stopped: /);
   await session.close();
