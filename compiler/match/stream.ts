@@ -53,12 +53,16 @@ function between(v: View, value: string, targets: ReadonlySet<string>): { from: 
   return { from, nodes };
 }
 
-/** A projection shortcut: `operand` is a linear or conv of a value (ResNet's downsampling), seen through its norm. */
+/**
+ * A projection shortcut: `operand` is a linear or conv of a value (ResNet's downsampling), seen through its norm. Where that value is itself
+ * normed, the sum is one of two parallel branches (attention and mlp that read one norm).
+ */
 function shortcut(v: View, known: Known, operand: string): string | undefined {
   const direct = known.yielding(operand);
   const inner = direct?.role === 'norm' ? known.yielding(direct.ports['input']!.value) : direct;
-  const projects = inner?.role === 'linear' || inner?.role === 'conv';
-  return projects ? v.origin(inner.ports['input']!.value) : undefined;
+  if (inner?.role !== 'linear' && inner?.role !== 'conv') return undefined;
+  const source = v.origin(inner.ports['input']!.value);
+  return known.yielding(source)?.role === 'norm' ? undefined : source;
 }
 
 /** Every residual addition of a graph, in order. */
