@@ -44,11 +44,11 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const plan = planAt(binding);
     const simulated = await run.phase('encode', () => encode(plan, source.model, calibrated?.statistics, options.host.crunch));
     const lowered = await run.phase('lower', () => target.lower(simulated, args as never));
-    const size = await writtenSize(lowered.model, source.reader);
+    const originNow = () => originOf({ read, plan, target: target.name, source, calibrated, lowered, options, run });
+    const size = await writtenSize(withOrigin(lowered.model, plan, await originNow()), source.reader);
     const found = await run.phase('measure', () => assess({ plan, source, simulated, lowered, size, options, run }));
     const ok = found.requires.every((r) => r.passed);
-    const origin = await originOf({ read, plan, target: target.name, source, calibrated, lowered, options, run });
-    const model = withOrigin(lowered.model, plan, origin);
+    const model = withOrigin(lowered.model, plan, await originNow());
     const files = ok ? await run.phase('write', () => emit(model, source.dir, meter.crunch, calibrated, options, run)) : [];
     const explanation = explainPlan(plan, source.model, source.bytes, target);
     return {

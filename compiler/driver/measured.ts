@@ -24,7 +24,7 @@ export interface Known {
 const num = (value: number, unit?: Unit): Val => ({ kind: 'number', value, ...(unit ? { unit } : {}) });
 const metricOf = (name: string): Metric | undefined => metrics.find((m) => m.name === name);
 
-/** Names of the graph outputs that a metric's argument means: one by name, or all float ones of the model. */
+/** Names of the graph outputs that a metric's argument means: one by name; else the model's first float output. */
 export function outputsOf(call: Call, scope: Scope, model: Model): string[] {
   const of = call.args['of'] ? evaluate(call.args['of'], scope) : undefined;
   if (of?.kind === 'selection') {
@@ -36,7 +36,10 @@ export function outputsOf(call: Call, scope: Scope, model: Model): string[] {
       failAt('dead-selection', `The model has no output "${name}".`, call.span, `Its outputs are ${real.join(', ')}.`);
     return [name];
   }
-  return model.graph.outputs.filter((o) => o.dtype?.includes('float') ?? true).map((o) => o.name);
+  return model.graph.outputs
+    .filter((o) => o.dtype?.includes('float') ?? true)
+    .map((o) => o.name)
+    .slice(0, 1);
 }
 
 export const outputName = (s: Selection): string | undefined =>
