@@ -142,6 +142,10 @@ const linear: Role = {
       if (typeof found !== 'string') drafts.push(found);
       else if (found !== '') misses.push(miss('linear', n, found));
     }
+    for (const n of v.nodes('Einsum')) {
+      if (n.inputs.some((i) => v.constant(i)?.tensor.shape.length === 2))
+        misses.push(miss('linear', n, 'it is an Einsum; export it as a MatMul'));
+    }
     return { drafts, misses };
   },
 };

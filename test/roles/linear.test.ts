@@ -95,6 +95,7 @@ test('misses say why', () => {
       b.op('MatMul', [b.weight('left', [8, 8]), x], {}, { name: 'from the left' }),
       b.op('MatMul', [x, b.weight('batched', [3, 8, 8])], {}, { name: 'three matrices' }),
       b.op('Gemm', [b.input('y', [2, 8]), b.weight('w', [8, 4]), b.input('c', [2, 4])], {}, { name: 'no bias' }),
+      b.op('Einsum', [x, b.weight('e', [8, 4])], { equation: 'bsd,de->bse' }, { name: 'einsum' }),
     ];
   });
   assert.equal(
@@ -103,6 +104,7 @@ test('misses say why', () => {
       'linear from the left: its constant is the left operand',
       'linear three matrices: its weight has rank 3, not 2',
       'linear no bias: its third operand is not a constant bias vector',
+      'linear einsum: it is an Einsum; export it as a MatMul',
     ],
   );
   assert.is(s.sites.length, 0);
