@@ -3,8 +3,9 @@ import type { Engine } from './engine.ts';
 
 /** What runtime/native/node exports. */
 interface Addon {
-  isa(): string;
+  isa(name: string): string;
   call(
+    isa: string,
     op: number,
     numbers: number[],
     file: { path: string; at: number; len: number } | undefined,
@@ -19,11 +20,12 @@ export async function nativeEngine(packageFolder: string): Promise<Engine | stri
   try {
     const { createRequire } = await import('node:module');
     const addon = createRequire(import.meta.url)(path) as Addon;
+    const isa = addon.isa(process.env['QC_ISA'] ?? '');
     return {
       kind: 'native',
-      isa: addon.isa(),
+      isa,
       maps: true,
-      call: (op, numbers, file, inputs, outputs) => addon.call(op, [...numbers], file, [...inputs], [...outputs]),
+      call: (op, numbers, file, inputs, outputs) => addon.call(isa, op, [...numbers], file, [...inputs], [...outputs]),
       close: () => {},
     };
   } catch (error) {

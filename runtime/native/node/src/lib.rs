@@ -19,19 +19,17 @@ pub struct FileRange {
     pub len: f64,
 }
 
-/// The instruction set in use: that of QC_ISA (an error when this machine lacks it), else the best.
+/// The instruction set called `name`, or the best of this machine for an empty name.
 #[napi]
-pub fn isa() -> Result<String> {
-    Ok(chosen_isa().map_err(to_error)?.name().into())
+pub fn isa(name: String) -> Result<String> {
+    Ok(named_isa(&name).map_err(to_error)?.name().into())
 }
 
-fn chosen_isa() -> std::result::Result<Isa, Fault> {
-    match std::env::var("QC_ISA") {
-        Ok(name) if !name.is_empty() => {
-            Isa::named(&name).ok_or_else(|| Fault { code: "bad-isa", message: format!("QC_ISA={name}: this machine has no such instruction set") })
-        }
-        _ => Ok(Isa::detect()),
+fn named_isa(name: &str) -> std::result::Result<Isa, Fault> {
+    if name.is_empty() {
+        return Ok(Isa::detect());
     }
+    Isa::named(name).ok_or_else(|| Fault { code: "bad-isa", message: format!("this machine has no instruction set {name}") })
 }
 
 pub struct Call {
@@ -72,8 +70,8 @@ impl Task for Call {
 
 /// Performs an operation of the protocol on a worker thread. Outputs must not be touched until the promise settles.
 #[napi]
-pub fn call(op: u32, numbers: Vec<f64>, file: Option<FileRange>, inputs: Vec<Uint8Array>, outputs: Vec<Uint8Array>) -> Result<AsyncTask<Call>> {
-    Ok(AsyncTask::new(Call { isa: chosen_isa().map_err(to_error)?, op, numbers, file, inputs, outputs }))
+pub fn call(isa: String, op: u32, numbers: Vec<f64>, file: Option<FileRange>, inputs: Vec<Uint8Array>, outputs: Vec<Uint8Array>) -> Result<AsyncTask<Call>> {
+    Ok(AsyncTask::new(Call { isa: named_isa(&isa).map_err(to_error)?, op, numbers, file, inputs, outputs }))
 }
 
 /// `code: message`, which the loader takes apart.

@@ -1,4 +1,5 @@
-//! The step with the smallest Σ importance·|w − ŵ|^p on a grid of shrunken ranges.
+//! The step with the smallest Σ importance·|w − ŵ|^p on a grid of shrunken ranges. `signed`: negative steps too, which turn
+//! the extra negative code of a symmetric format toward positive weights, and the step of the signed_absmax law.
 //! Source: Nagel et al., A White Paper on Neural Network Quantization, 2021 (arXiv:2106.08295), §3.1.
 
 use super::minmax::{asymmetric, extent, symmetric, Extent};
@@ -28,11 +29,13 @@ pub fn fit(isa: Isa, target: &Target, unit: &Unit) -> Fitted {
         match target.format {
             Format::Int(f) if !target.symmetric => consider(asymmetric(target, f, Extent { min: e.min * a, max: e.max * a })),
             Format::Int(f) => {
-                consider(symmetric(target, e.absmax() * a / F8::splat(target.format.top())));
+                let step = e.absmax() * a / F8::splat(target.format.top());
+                consider(symmetric(target, step));
                 if signed && f.lo < -f.hi {
-                    let toward = e.min.zip(e.max, |min, max| extreme(min, max) / lowest(f)) * a;
-                    consider(symmetric(target, toward));
-                    consider(symmetric(target, F8::splat(0.0) - toward));
+                    consider(symmetric(target, F8::splat(0.0) - step));
+                    if i == 0 {
+                        consider(symmetric(target, e.min.zip(e.max, |min, max| extreme(min, max) / lowest(f))));
+                    }
                 }
             }
             Format::Float(f) => consider(symmetric(target, e.absmax() * a / F8::splat(f.max))),
