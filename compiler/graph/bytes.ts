@@ -7,10 +7,17 @@ import type { FileRange, LazyTensor, Tensor } from './types.ts';
 /** Pieces in which file ranges are copied. */
 const CHUNK = 1 << 22;
 
+interface Evaluation {
+  readonly key: string;
+  readonly parts: Promise<Record<string, Uint8Array>>;
+}
+
 /** Reads tensors of one model. Keeps its files open, and the parts of the lazy tensor that was evaluated last. */
 export interface Reader extends EvalContext {
   /** The bytes in pieces; a file range is never in memory as a whole. */
   chunks(t: Tensor): AsyncGenerator<Uint8Array>;
+  /** Starts the evaluation of a lazy tensor that will be asked for next, so that it runs while the last one is written. */
+  prefetch(t: Tensor): void;
   close(): Promise<void>;
 }
 
@@ -26,7 +33,8 @@ export function openTensors(host: Pick<Host, 'open'> & { readonly crunch?: Crunc
     }
     return file;
   };
-  let last: { key: string; parts: Promise<Record<string, Uint8Array>> } | undefined;
+  let last: Evaluation | undefined;
+  let next: Evaluation | undefined;
 
   const reader: Reader = {
     get crunch() {
@@ -58,20 +66,32 @@ export function openTensors(host: Pick<Host, 'open'> & { readonly crunch?: Crunc
       const file = await fileOf(t.source);
       for (let done = 0; done < len; done += CHUNK) yield await file.read(at + done, Math.min(CHUNK, len - done));
     },
+    prefetch(t) {
+      if (t.source.kind !== 'lazy' || [last?.key, next?.key].includes(t.source.lazy.key)) return;
+      next = evaluation(t.source.lazy);
+    },
     async close() {
+      await next?.parts.catch(() => undefined);
       last = undefined;
+      next = undefined;
       const open = await Promise.allSettled(files.values());
       files.clear();
       for (const f of open) if (f.status === 'fulfilled') await f.value.close();
     },
   };
 
+  function evaluation(lazy: LazyTensor): Evaluation {
+    const parts = lazy.evaluate(nested);
+    // whoever asks for the parts sees the error; one that nobody asks for is none
+    parts.catch(() => undefined);
+    return { key: lazy.key, parts };
+  }
   function parts(lazy: LazyTensor): Promise<Record<string, Uint8Array>> {
-    if (last?.key !== lazy.key) {
-      // drop the old parts before the new ones are made, so that only one layer is in memory
-      last = undefined;
-      last = { key: lazy.key, parts: lazy.evaluate(nested) };
-    }
+    if (last?.key === lazy.key) return last.parts;
+    // drop the old parts before new ones are made, so that few layers are in memory
+    last = undefined;
+    last = next?.key === lazy.key ? next : evaluation(lazy);
+    if (last === next) next = undefined;
     return last.parts;
   }
   /** Lazy tensors over lazy tensors: inner results are not kept, so the outer key stays. */

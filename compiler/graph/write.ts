@@ -105,15 +105,26 @@ async function place(
   progress: WriteOptions['progress'],
 ): Promise<Map<Tensor, Placed>> {
   const places = new Map<Tensor, Placed>();
+  const order = [...new Set(tensors(model))].filter(hasBytes);
   let done = 0;
-  for (const t of tensors(model)) {
-    if (places.has(t) || !hasBytes(t)) continue;
+  for (const [i, t] of order.entries()) {
+    const bytes = t.source.kind === 'lazy' ? await reader.bytes(t) : undefined;
+    if (bytes !== undefined) prefetchAfter(order, i, reader);
     if (data !== undefined && outside.has(t)) places.set(t, await append(data, t, reader));
-    else places.set(t, await reader.bytes(t));
+    else places.set(t, bytes ?? (await reader.bytes(t)));
     done += sizeOf(t);
     progress?.(Math.min(done, total), total);
   }
   return places;
+}
+
+/** The next evaluation runs while the parts of this one are written. */
+function prefetchAfter(order: readonly Tensor[], i: number, reader: Reader): void {
+  const current = order[i]!.source;
+  const next = order
+    .slice(i + 1, i + 8)
+    .find((t) => t.source.kind === 'lazy' && current.kind === 'lazy' && t.source.lazy.key !== current.lazy.key);
+  if (next !== undefined) reader.prefetch(next);
 }
 
 async function append(data: WriteFile, t: Tensor, reader: Reader): Promise<Placed> {
