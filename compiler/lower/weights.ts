@@ -60,7 +60,7 @@ function widened(e: Emit, w: Work): string {
 export function besideUnsigned(w: Work): boolean {
   const { codes } = w.weight.type;
   const x = w.input?.type;
-  const eight = codes?.kind === 'int' && codes.signed && codes.bits > 4;
+  const eight = codes?.kind === 'int' && codes.signed && codes.bits > 4 && w.weight.type.grain.per !== 'block';
   return eight && x?.mode === 'static' && x.codes?.kind === 'int' && x.codes.bits <= 8;
 }
 
@@ -83,8 +83,8 @@ function decode(e: Emit, w: Work): string {
   const back = (y: string) => (shape === source.shape ? y : e.op('Reshape', [y, e.list(source.shape)]));
   if (type.codes?.kind === 'float' && type.codes.name === 'e2m1') return back(table(e, w, shape));
   const codes = e.constant('codes', reshaped(enc.codes, shape));
-  const scales = e.constant('scale', enc.scales);
-  const zeros = enc.zeros ? [e.constant('zero', enc.zeros)] : unsigned ? [middles(e, enc.scales.shape)] : [];
+  const scales = everyRow(e, w, e.constant('scale', enc.scales));
+  const zeros = enc.zeros ? [everyRow(e, w, e.constant('zero', enc.zeros), codeType(enc.stored))] : unsigned ? [middles(e, enc.scales.shape)] : [];
   if (enc.codes.dtype.startsWith('float8') && whole && w.use.via.length > 0) {
     const wide = e.cast(codes, source.dtype);
     const trailing = shape.length - 1 - outAxis(w);
@@ -98,6 +98,16 @@ function decode(e: Emit, w: Work): string {
     ...(type.grain.per === 'group' ? { block_size: type.grain.group } : type.grain.per === 'block' ? { block_size: type.grain.cols } : {}),
   };
   return back(e.op('DequantizeLinear', [codes, scales, ...zeros], attrs));
+}
+
+/** DequantizeLinear has blocks along one axis only: scales of [rows, cols] blocks are repeated for every row. Gather knows no 4-bit type. */
+function everyRow(e: Emit, w: Work, x: string, dtype?: DType): string {
+  const { grain } = w.weight.type;
+  if (grain.per !== 'block' || grain.rows === 1) return x;
+  const rows = e.list(Array.from({ length: w.weight.out }, (_, o) => Math.floor(o / grain.rows)));
+  const narrow = dtype !== undefined && dtype !== 'int8' && dtype !== 'uint8';
+  const y = e.op('Gather', [narrow ? e.cast(x, 'uint8') : x, rows], { axis: w.weight.order === 'or' ? 0 : 1 });
+  return narrow ? e.cast(y, dtype) : y;
 }
 
 const E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6];
