@@ -4,7 +4,7 @@ import { byChannel } from './_values.ts';
 
 const params = { axis: int({ doc: 'The channel axis; negative counts from the end.', default: -1 }) };
 
-interface Gram {
+export interface Gram {
   readonly h: Float64Array;
   readonly count: number;
 }

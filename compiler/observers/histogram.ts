@@ -5,7 +5,7 @@ import { extremes, float32 } from './_values.ts';
 const params = { bins: int({ doc: 'Bins over the range; even.', min: 2, max: 1 << 20, default: 4096 }) };
 
 /** Equal bins over [lo, hi], which covers [min, max]. */
-interface Histogram {
+export interface Histogram {
   readonly counts: Float64Array;
   readonly lo: number;
   readonly hi: number;

@@ -1,7 +1,7 @@
 import type { Observer } from '../define.ts';
 import { extremes, float32 } from './_values.ts';
 
-interface Range {
+export interface Range {
   readonly min: number;
   readonly max: number;
 }

@@ -5,7 +5,7 @@ import { byChannel } from './_values.ts';
 const params = { axis: int({ doc: 'The channel axis; negative counts from the end.', default: -1 }) };
 
 /** `sums` [5, channels]: min, max, Σx, Σx², Σ|x|, as crunch folds them. */
-interface Sums {
+export interface Sums {
   readonly sums: Float64Array;
   readonly count: number;
 }
