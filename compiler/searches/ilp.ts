@@ -59,7 +59,13 @@ const method: SearchMethod<typeof params> = {
       const extra = c.cost - cheapest[i]!;
       b -= base.limit === undefined || extra <= 0 ? 0 : Math.ceil(extra / step - 1e-9);
     }
-    const best: Best = better({ at, trial: await score(at) }, { at: first, trial: base });
+    // Rounding up may leave some of the budget: what still fits is taken.
+    let best: Best = better({ at, trial: await score(at) }, { at: first, trial: base });
+    for (const v of space)
+      for (const value of v.domain) {
+        const next = { ...best.at, [v.name]: value };
+        best = better(best, { at: next, trial: await score(next) });
+      }
     return settled(best);
   },
 };

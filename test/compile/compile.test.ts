@@ -53,12 +53,15 @@ test('a convolutional model with folded BatchNormalization', async () => {
 });
 
 test('the computed sizes are what is written', async () => {
-  const { result } = await w.compiled('llama', 'quantize linear or embedding as W4A16 { group: 32 }\nrequire size <= 0.5x', { target: 'ort' });
+  const { result } = await w.compiled('llama', 'quantize linear or embedding as W4A16 { group: 32 }\nrequire size <= 0.5x', {
+    target: 'ort',
+  });
   const claimed = Number(/size = (\d+) B/.exec(result.requires[0]!.measured)![1]);
   assert.ok(Math.abs(claimed / result.bytes.after - 1) < 0.005, `${claimed} ${result.bytes.after}`);
   const weights = result.report.ports.filter((p) => p.kind === 'weight');
   const saved = weights.reduce((n, p) => n + p.bytesBefore! - p.bytesAfter!, 0);
-  assert.ok(Math.abs((result.bytes.before - saved) / result.bytes.after - 1) < 0.01, `${saved}`);
+  // The graph itself gets smaller too: constants are merged, shape arithmetic goes.
+  assert.ok(Math.abs((result.bytes.before - saved) / result.bytes.after - 1) < 0.03, `${saved}`);
   assert.ok(weights.every((p) => p.weightSqnr! > 15));
 });
 

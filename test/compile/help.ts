@@ -2,8 +2,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Crunch } from '../../compiler/crunch.ts';
 import { type CompileOptions, type CompileResult, compile } from '../../compiler/compile.ts';
+import type { Crunch } from '../../compiler/crunch.ts';
 import { nodeHost } from '../../compiler/node/host.ts';
 import { nodeResolver } from '../../compiler/node/resolve.ts';
 
