@@ -3,6 +3,7 @@ import { realpath } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { fail } from '../../grammar/diagnostics.ts';
 import { bindingOf } from '../driver/metadata.ts';
+import { readRecipe } from '../driver/recipe.ts';
 import type { PlanOptions } from '../driver/types.ts';
 import { loadModel } from '../graph/load.ts';
 import type { Host } from '../host.ts';
@@ -64,4 +65,27 @@ export async function replayed(host: Host, path: string): Promise<Binding> {
 export async function refuseInput(output: string, model: string): Promise<void> {
   const [a, b] = await Promise.all([output, model].map((path) => realpath(path).catch(() => undefined)));
   if (a !== undefined && a === b) fail('output-is-input', `${output} is the model that is compiled`, 'write another file with -o');
+}
+
+/** A binding that nothing reads is a slip: the recipe names other data. */
+export async function refuseUnread(options: PlanOptions, data: Bindings): Promise<void> {
+  const { program } = await readRecipe(options);
+  const read = new Set<string>();
+  const walk = (x: unknown): void => {
+    if (x === null || typeof x !== 'object') return;
+    const e = x as { kind?: unknown; of?: unknown; name?: unknown; args?: Readonly<Record<string, { value?: unknown }>> };
+    if (e.kind === 'call' && e.of === 'source')
+      for (const a of Object.values(e.args ?? {})) if (typeof a.value === 'string') read.add(a.value);
+    for (const inner of x instanceof Map ? x.values() : Object.values(x)) walk(inner);
+  };
+  walk(program.recipes);
+  walk(program.evaluations);
+  const unread = Object.keys(data).find((name) => !read.has(name));
+  if (unread === undefined) return;
+  const known = [...read].map((n) => `data("${n}")`).join(', ');
+  fail(
+    'data-unread',
+    `--data ${unread}=…: the recipe reads no data("${unread}")`,
+    known ? `it reads ${known}` : 'it reads no data at all: leave --data out',
+  );
 }

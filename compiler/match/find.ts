@@ -32,6 +32,14 @@ function inOrder(roles: readonly Role[]): Role[] {
   return out;
 }
 
+/** A weight of no elements has nothing to quantize. */
+function withoutEmpty(found: ReturnType<Role['match']>): ReturnType<Role['match']> {
+  const empty = found.drafts.filter((d) => d.ports['weight'] !== undefined && d.size === 0);
+  if (!empty.length) return found;
+  const misses = empty.map((d) => ({ role: d.role, node: d.nodes[0]!.name, why: 'its weight has no elements' }));
+  return { ...found, drafts: found.drafts.filter((d) => !empty.includes(d)), misses: [...found.misses, ...misses] };
+}
+
 function matchView(v: View, roles: readonly Role[]): { drafts: Draft[]; misses: Miss[]; tags: Tag[] } {
   const drafts: Draft[] = [];
   const misses: Miss[] = [];
@@ -45,7 +53,7 @@ function matchView(v: View, roles: readonly Role[]): { drafts: Draft[]; misses: 
     holding: (role, n) => holders.get(role)?.get(n),
   };
   for (const role of roles) {
-    const found = role.match(v, known);
+    const found = withoutEmpty(role.match(v, known));
     byRole.set(role.name, found.drafts);
     holders.set(role.name, new Map(found.drafts.flatMap((d) => d.nodes.map((n) => [n, d] as const))));
     for (const d of found.drafts) {

@@ -45,13 +45,14 @@ export default (cli: Cli): void =>
         .option('--report <file>', 'write a report: one HTML file that needs no network')
         .option('--force', 'replace existing files'),
     async ([model, recipe], options, io) => {
-      const [{ resolve }, { nodeHost }, { compile }, { progress }, { outputName, planOptions, refuseInput, replayed }] = await Promise.all([
-        import('node:path'),
-        import('../../node/host.ts'),
-        import('../../compile.ts'),
-        import('../progress.ts'),
-        import('../options.ts'),
-      ]);
+      const [{ resolve }, { nodeHost }, { compile }, { progress }, { outputName, planOptions, refuseInput, refuseUnread, replayed }] =
+        await Promise.all([
+          import('node:path'),
+          import('../../node/host.ts'),
+          import('../../compile.ts'),
+          import('../progress.ts'),
+          import('../options.ts'),
+        ]);
       const at = (path: string) => resolve(io.cwd, path);
       const host = await nodeHost(options.threads === undefined ? {} : { threads: options.threads });
       const shown = await progress(io, options.quiet === true || options.json === true);
@@ -63,8 +64,10 @@ export default (cli: Cli): void =>
         await refuseInput(output, at(model!));
         // Whether the report can be written is to be known before the work.
         report = options.report === undefined ? undefined : await host.create(at(options.report), options.force === true);
+        const shared = await planOptions(io, host, model!, recipe!, options);
+        if (options.data) await refuseUnread(shared, options.data);
         const result = await compile({
-          ...(await planOptions(io, host, model!, recipe!, options)),
+          ...shared,
           output,
           onEvent: (e) => shown.phase(e.phase, e.done, e.total),
           histograms: report !== undefined,
