@@ -58,6 +58,7 @@ function crunchOf(engine: Engine): Crunch {
     first: Bytes,
     rest: readonly Uint8Array[],
     outputs: readonly Uint8Array[],
+    label?: string,
   ) => {
     try {
       if (first instanceof Uint8Array) return await engine.call(code, numbers, undefined, [first, ...rest], outputs);
@@ -66,7 +67,7 @@ function crunchOf(engine: Engine): Crunch {
     } catch (error) {
       const [, name, message] = /^([a-z]+(?:-[a-z]+)+|unreadable|panic): (.*)/s.exec(error instanceof Error ? error.message : '') ?? [];
       if (error instanceof QcError || !name || !message || name === 'panic' || name === 'bad-request') throw error;
-      return fail(name, message);
+      return fail(name, label === undefined ? message : `${label}: ${message}`);
     }
   };
   return {
@@ -85,6 +86,7 @@ function crunchOf(engine: Engine): Crunch {
         r.weight.data,
         given,
         zeros ? [codes, scales, zeros] : [codes, scales],
+        r.label,
       );
       return {
         codes,

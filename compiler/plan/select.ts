@@ -228,6 +228,7 @@ function nearest(sel: Selection, g: Ground): string {
     }
     case 'role': {
       const names = sites.flatMap((s) => [s.role, ...s.members]);
+      if (!names.length) return 'Nothing with a role was found in the model. `qc inspect --misses` says why.';
       return `The model has ${rank(sel.member === undefined ? sel.role : `${sel.role}.${sel.member}`, names)}. \`qc inspect\` lists all.`;
     }
     case 'op':
