@@ -50,7 +50,7 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const ok = found.requires.every((r) => r.passed);
     const model = withOrigin(lowered.model, plan, await originNow());
     const files = ok ? await run.phase('write', () => emit(model, source.dir, meter.crunch, calibrated, options, run)) : [];
-    const explanation = explainPlan(plan, source.model, source.bytes, target);
+    const explanation = explainPlan(plan, source.model, source.bytes, target, lowered.emitted);
     return {
       ok,
       recipe: plan.recipe,

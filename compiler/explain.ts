@@ -2,6 +2,7 @@
 
 import { type Explanation, explainPlan } from './driver/explanation.ts';
 import { openModel } from './driver/model.ts';
+import { emittedBy } from './driver/ops.ts';
 import { planner } from './driver/planner.ts';
 import { readRecipe, readSelection } from './driver/recipe.ts';
 import { chooseTarget } from './driver/target.ts';
@@ -16,12 +17,13 @@ export async function explain(options: PlanOptions, selection?: string): Promise
   const model = await openModel(options.host, options.model);
   try {
     const plan = planner(recipe, model, options)(options.replay ?? {});
-    const { target } = chooseTarget(plan, options.target);
+    const { target, args } = chooseTarget(plan, options.target);
     const only =
       selection === undefined
         ? undefined
         : new Set(select(readSelection(selection), { model: model.model, sites: model.sites }).sites.map((s) => s.id));
-    return explainPlan(plan, model.model, model.bytes, target, only);
+    const emitted = await emittedBy(plan, model.model, target, args);
+    return explainPlan(plan, model.model, model.bytes, target, emitted, only);
   } finally {
     await model.close();
   }

@@ -13,15 +13,20 @@ export const observed = (plan: Pick<Plan, 'slots'>): readonly Slot[] =>
   plan.slots.filter((s) => s.type?.codes && s.type.mode === 'static' && s.site.ports[s.port]?.kind === 'activation');
 
 /** Builds the simulated level. `statistics` may be missing where nothing static is quantized. Nothing is computed yet: weights are lazy. */
-export async function encode(plan: Plan, model: Model, statistics: Statistics | undefined, crunch: Crunch): Promise<Simulated> {
+export const encode = (plan: Plan, model: Model, statistics: Statistics | undefined, crunch: Crunch): Promise<Simulated> =>
+  simulated(plan, model, (v) => scaled(v, statistics, crunch));
+
+/** The simulated level of a plan; `finish` gives static values their scales. */
+export async function simulated(plan: Plan, model: Model, finish: (v: QuantizedValue) => Promise<QuantizedValue>): Promise<Simulated> {
   const tensors = tensorsOf(model);
   const weights: EncodedWeight[] = [];
   const values: QuantizedValue[] = [];
   for (const slot of plan.slots) {
-    const port = slot.site.ports[slot.port];
-    if (!port || !slot.type) continue;
-    if (port.kind === 'weight') weights.push(weightOf(slot, tensors.get(port.value)));
-    else values.push(await quantizedValue(slot, port.value, statistics, crunch));
+    const { site, port, type } = slot;
+    const at = site.ports[port];
+    if (!at || !type) continue;
+    if (at.kind === 'weight') weights.push(weightOf(slot, tensors.get(at.value)));
+    else values.push(await finish({ site, port, type, value: at.value }));
   }
   return { model, weights, values, sites: plan.sites };
 }
@@ -43,13 +48,12 @@ function weightOf(slot: Slot, source: Tensor | undefined): EncodedWeight {
   };
 }
 
-async function quantizedValue(slot: Slot, value: string, statistics: Statistics | undefined, crunch: Crunch): Promise<QuantizedValue> {
-  const { site, port } = slot;
-  const type = slot.type!;
-  const base = { site, port, type, value };
-  if (type.mode === 'dynamic' || !type.codes) return base;
-  if (!statistics) throw new Error(`${site.id}.${port}: static without statistics`);
-  const { lo, hi } = await rangeOf(statistics, value, type.law, type.codes, type.symmetric, crunch);
+/** Scale and zero point of a static value, from its statistics. */
+async function scaled(v: QuantizedValue, statistics: Statistics | undefined, crunch: Crunch): Promise<QuantizedValue> {
+  const { type } = v;
+  if (type.mode === 'dynamic' || !type.codes) return v;
+  if (!statistics) throw new Error(`${v.site.id}.${v.port}: static without statistics`);
+  const { lo, hi } = await rangeOf(statistics, v.value, type.law, type.codes, type.symmetric, crunch);
   const { scale, zero } = quantParams(lo, hi, type);
-  return { ...base, scale: Float32Array.of(scale), zero: Float32Array.of(zero) };
+  return { ...v, scale: Float32Array.of(scale), zero: Float32Array.of(zero) };
 }

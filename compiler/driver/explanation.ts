@@ -1,5 +1,5 @@
 /** What a recipe does to a model, and who decided: every port, its type, the winner, the shadowed, what stays float and why, operators, bytes. */
-import type { Target } from '../define.ts';
+import type { Lowered, Target } from '../define.ts';
 import type { Model } from '../graph/types.ts';
 import type { Planned } from '../plan/plan.ts';
 import { coverage, type PortSize, type Sizes, sizesOf } from '../plan/size.ts';
@@ -26,6 +26,8 @@ export interface ExplainedPort {
   readonly shadowed: readonly Said[];
   /** Why the target cannot express the type. */
   readonly refused?: string;
+  /** Operators that will be emitted for the site. */
+  readonly ops?: readonly string[];
   readonly parameters?: number;
   readonly bytesBefore?: number;
   readonly bytesAfter?: number;
@@ -41,12 +43,22 @@ export interface Explanation {
   /** Share of the weight parameters of linear and conv sites that have codes. */
   readonly coverage: number;
   readonly variables: Readonly<Record<string, number | string | boolean>>;
+  /** Domains of the variables that a search will bind; their values here are where it starts. */
+  readonly searched: Readonly<Record<string, readonly (number | string | boolean)[]>>;
 }
 
 export const saidOf = (d: Decider): Said => ({ at: `${d.span.file}:${d.span.line}`, text: d.text.replace(/\s+/g, ' ').trim() });
 
-/** Explains a plan for a target. `only`: sites to show (all when absent). `bytes`: the model's files. */
-export function explainPlan(plan: Planned, model: Model, bytes: number, target: Target, only?: ReadonlySet<string>): Explanation {
+/** Explains a plan for a target. `bytes`: the model's files; `emitted`: what each site becomes; `only`: sites to show (all when absent). */
+export function explainPlan(
+  plan: Planned,
+  model: Model,
+  bytes: number,
+  target: Target,
+  emitted: Lowered['emitted'] = [],
+  only?: ReadonlySet<string>,
+): Explanation {
+  const ops = new Map(emitted.map((e) => [e.site, e.ops]));
   const sizes = sizesOf(plan, model, bytes);
   const shown = (s: Site) => !only || only.has(s.id);
   const types = new Map<string, Record<string, QType>>();
@@ -61,6 +73,7 @@ export function explainPlan(plan: Planned, model: Model, bytes: number, target: 
       by: saidOf(slot.by),
       shadowed: slot.shadowed.map(saidOf),
       ...(refused === undefined ? {} : { refused }),
+      ...(ops.has(slot.site.id) ? { ops: ops.get(slot.site.id)! } : {}),
     });
   }
   for (const u of plan.untouched)
@@ -82,6 +95,7 @@ export function explainPlan(plan: Planned, model: Model, bytes: number, target: 
     bytesAfter: sizes.after,
     coverage: coverage(plan, sizes),
     variables: plan.binding,
+    searched: Object.fromEntries(plan.searches.flatMap((s) => s.variables.map((v) => [v.key, v.domain]))),
   };
 }
 
@@ -111,11 +125,13 @@ export function explanationText(e: Explanation): string {
     const type = p.type ?? `float, ${p.why}`;
     lines.push(`${p.path.padEnd(width)}  ${p.port.padEnd(6)}  ${type}${bytes}${p.by ? `  ← ${p.by.at}  ${p.by.text}` : ''}`);
     for (const s of p.shadowed) lines.push(`${' '.repeat(width)}          over ${s.at}  ${s.text}`);
+    if (p.ops?.length && p.kind === 'weight') lines.push(`${' '.repeat(width)}          as ${p.ops.join(' ')}`);
     if (p.refused !== undefined) lines.push(`${' '.repeat(width)}          refused by ${e.target}: ${p.refused}`);
   }
   const silent = e.ports.length - spoken.length;
   if (silent) lines.push(`${silent} activations stay float: no statement speaks of them`);
-  for (const [k, v] of Object.entries(e.variables)) lines.push(`variable ${k} = ${v}`);
+  for (const [k, v] of Object.entries(e.variables))
+    lines.push(e.searched[k] ? `variable ${k}: searched in [${e.searched[k].join(', ')}], here ${v}` : `variable ${k} = ${v}`);
   lines.push(
     `${count(e.bytesBefore)} → ${count(Math.round(e.bytesAfter))} B (${(e.bytesAfter / Math.max(1, e.bytesBefore)).toFixed(3)}x), ${(100 * e.coverage).toFixed(1)} % of linear and conv weights quantized`,
   );

@@ -3,7 +3,7 @@ import { type Diagnostic, fail, QcError } from '../../grammar/diagnostics.ts';
 import type { Target } from '../define.ts';
 import type { Planned } from '../plan/plan.ts';
 import { withDefaults } from '../plan/resolve.ts';
-import type { QType } from '../plan/types.ts';
+import type { Plan, QType } from '../plan/types.ts';
 import { targets } from '../targets/index.ts';
 
 export interface Chosen {
@@ -20,7 +20,13 @@ export function chooseTarget(plan: Planned, asked: string | undefined): Chosen {
 }
 
 /** A type that the target cannot express is refused, never replaced. Error: `target-refuses`, one for each statement and reason. */
-export function checkCovered(plan: Planned, target: Target): void {
+export function checkCovered(plan: Plan, target: Target): void {
+  const refused = refusals(plan, target);
+  if (refused.length) throw new QcError(refused);
+}
+
+/** What a target refuses of a plan. */
+export function refusals(plan: Plan, target: Target): Diagnostic[] {
   const types = new Map<string, Record<string, QType>>();
   for (const s of plan.slots) if (s.type) types.set(s.site.id, { ...types.get(s.site.id), [s.port]: s.type });
   const refused = new Map<string, { d: Diagnostic; sites: string[] }>();
@@ -40,11 +46,8 @@ export function checkCovered(plan: Planned, target: Target): void {
       refused.set(key, { d, sites: [s.site.path] });
     }
   }
-  if (refused.size)
-    throw new QcError(
-      [...refused.values()].map(({ d, sites }) => ({
-        ...d,
-        hint: `Sites: ${sites.slice(0, 3).join(', ')}${sites.length > 3 ? ` and ${sites.length - 3} more` : ''}.`,
-      })),
-    );
+  return [...refused.values()].map(({ d, sites }) => ({
+    ...d,
+    hint: `Sites: ${sites.slice(0, 3).join(', ')}${sites.length > 3 ? ` and ${sites.length - 3} more` : ''}.`,
+  }));
 }

@@ -70,7 +70,7 @@ export function resolveType(asked: Asked, site: Site, port: Port, names: Names):
     scaleType: got.scaleType,
     ...(got.codes ? { codes: got.codes } : {}),
   };
-  return { ...type, text: textOf(type, asked.format, port, got.symmetric) };
+  return { ...type, text: textOf(type, asked.format, port, got.symmetric, names) };
 }
 
 const flag = (v: Val | undefined): boolean | undefined => (v?.kind === 'bool' ? v.value : undefined);
@@ -175,7 +175,7 @@ function lawOf(v: Val | undefined, fallback: string, names: Names, span: Span): 
   return { name: def.name, args: withDefaults(def.params, asked.args) };
 }
 
-function textOf(t: Omit<QType, 'text'>, asked: RefVal, port: Port, formatSymmetric: boolean): string {
+function textOf(t: Omit<QType, 'text'>, asked: RefVal, port: Port, formatSymmetric: boolean, names: Names): string {
   if (t.codes === undefined) return t.format.name;
   const width =
     t.codes.kind === 'int' && Object.keys(asked.args).every((k) => k === 'bits' || k === 'signed')
@@ -187,15 +187,22 @@ function textOf(t: Omit<QType, 'text'>, asked: RefVal, port: Port, formatSymmetr
       : t.grain.per === 'block'
         ? `block ${t.grain.rows}x${t.grain.cols}`
         : `per ${t.grain.per}`;
-  const args = Object.values(t.law.args);
-  const law = `${t.law.name}${args.length ? `(${args.map((a) => (Array.isArray(a) ? `[${a.join(', ')}]` : String(a))).join(', ')})` : ''}`;
   const parts = [
     width,
     grain,
     ...(t.symmetric === formatSymmetric ? [] : [t.symmetric ? 'symmetric' : 'asymmetric']),
     ...(port.kind === 'activation' ? [t.mode] : []),
-    ...(port.kind === 'activation' && t.mode === 'dynamic' ? [] : [law]),
+    ...(port.kind === 'activation' && t.mode === 'dynamic' ? [] : [lawText(t.law, names)]),
     ...(t.scaleType === 'model' ? [] : [`${t.scaleType} scales`]),
   ];
   return parts.join(' ');
+}
+
+/** The law as a recipe would spell it: `mse(12, shrink: 0.76)`, without what is the default. */
+function lawText(law: Ref, names: Names): string {
+  const def = names.laws.find((l) => l.name === law.name);
+  const first = def?.positional?.[0];
+  const said = Object.entries(law.args).filter(([k, v]) => v !== def?.params[k]?.default);
+  const args = said.map(([k, v]) => (k === first ? String(v) : `${k}: ${v === true ? 'yes' : v === false ? 'no' : String(v)}`));
+  return args.length ? `${law.name}(${args.join(', ')})` : law.name;
 }
