@@ -17,7 +17,8 @@ export const soft: Doc = { kind: 'line', flat: '' };
 export const hard: Doc = { kind: 'line', flat: '', hard: true };
 export const blank: Doc = { kind: 'blank' };
 export const indent = (of: Doc): Doc => ({ kind: 'indent', of });
-export const group = (of: Doc): Doc => ({ kind: 'group', of, breaks: mustBreak(of) });
+/** `broken`: its lines are broken even where they would fit. */
+export const group = (of: Doc, broken = false): Doc => ({ kind: 'group', of, breaks: broken || mustBreak(of) });
 /** Text that stands only in a group that was broken. */
 export const whenBroken = (text: string): Doc => ({ kind: 'broken', text });
 export const comment = (text: string, own: boolean, late: boolean): Doc => ({ kind: 'comment', text, own, late });
@@ -32,7 +33,7 @@ function mustBreak(d: Doc): boolean {
   if (d.kind === 'line') return d.hard === true;
   if (d.kind === 'group') return d.breaks;
   if (d.kind === 'indent') return mustBreak(d.of);
-  return d.kind === 'comment';
+  return d.kind === 'comment' && d.own;
 }
 
 /** Width of a document on one line; stops counting past `limit`. */

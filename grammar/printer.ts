@@ -30,10 +30,11 @@ function levelOf(e: Expr): number {
 
 function printer(trivia: ReadonlyMap<Node, Trivia>) {
   /** Comments before, the node, comments at the end of its line. Comments on lines below it come apart, for after a comma. */
+  const opens = new Set<Node>();
   const parts = (n: Node, doc: Doc): { doc: Doc; below: Doc } => {
     const t = trivia.get(n);
     if (t === undefined) return { doc, below: [] };
-    const lead = t.lead.map((c) => comment(c.text, c.own, false));
+    const lead = t.lead.filter((c) => c.own || !opens.has(n)).map((c) => comment(c.text, c.own, !c.own));
     const trail = t.trail.map((c) => comment(c.text, c.own, true));
     const own = t.trail.findIndex((c) => c.own);
     const split = own < 0 ? trail.length : own;
@@ -61,7 +62,7 @@ function printer(trivia: ReadonlyMap<Node, Trivia>) {
       case 'record':
         return record(e);
       case 'list':
-        return bracketed('[', e, e.items, (x) => expression(x), soft, ']', true);
+        return bracketed('[', e, e.items, inside, soft, ']', true);
       case 'call':
         return [
           expression(e.callee, unaryMinus + 1),
@@ -97,14 +98,24 @@ function printer(trivia: ReadonlyMap<Node, Trivia>) {
     close: string,
     trailing: boolean,
   ): Doc => {
-    const inner = (trivia.get(owner)?.inner ?? []).map((c) => comment(c.text, c.own, false));
-    if (items.length === 0) return inner.length ? group([open, indent([hard, inner]), hard, close]) : `${open}${close}`;
+    if (items.length === 0) {
+      const inner = trivia.get(owner)?.inner ?? [];
+      const late = inner.filter((c) => !c.own).map((c) => comment(c.text, false, true));
+      const own = inner.filter((c) => c.own).map((c) => comment(c.text, true, false));
+      if (inner.length === 0) return `${open}${close}`;
+      return group([open, late, own.length ? indent([hard, own]) : [], hard, close]);
+    }
+    // A comment behind the opening bracket stays there.
+    const first = items[0] as N;
+    opens.add(first);
+    const opening = (trivia.get(first)?.lead ?? []).filter((c) => !c.own).map((c) => comment(c.text, false, true));
     const rows = items.map((n, i) => {
-      const own = n.kind === 'arg' || n.kind === 'field' || n.kind === 'param';
-      const p = own ? parts(n, each(n)) : { doc: each(n), below: [] as Doc };
+      const p = parts(n, each(n));
       return [p.doc, i < items.length - 1 ? ',' : trailing ? whenBroken(',') : [], p.below];
     });
-    return group([open, indent([edge, join(line, rows)]), edge, close]);
+    // Comments of items stay with their items, so these stand one a line.
+    const commented = items.some((n) => trivia.get(n)?.lead.length || trivia.get(n)?.trail.length);
+    return group([open, opening, indent([edge, join(line, rows)]), edge, close], commented);
   };
   const record = (r: RecordExpr): Doc =>
     bracketed('{', r, r.fields, (f: Field) => [around(f.key, f.key.name), ': ', expression(f.value)], line, '}', true);
@@ -152,12 +163,13 @@ function printer(trivia: ReadonlyMap<Node, Trivia>) {
   };
   const use = (u: Use): Doc => ['use ', expression(u.source), ' as ', name(u.alias)];
   const recipe = (r: RecipeDecl): Doc => {
-    const inner = (trivia.get(r)?.inner ?? []).map((c) => comment(c.text, c.own, false));
+    const inner = trivia.get(r)?.inner ?? [];
+    const opening = inner.filter((c) => !c.own).map((c) => comment(c.text, false, true));
     const param = (p: ParamDecl): Doc => [name(p.name), ' = ', expression(p.value), p.domain ? [' in ', expression(p.domain)] : []];
     const params = r.params.length ? [' ', bracketed('(', r, r.params, param, soft, ')', false)] : [];
     const head = ['recipe ', name(r.name), r.title ? [' ', expression(r.title)] : [], ' version ', expression(r.version), params, ' {'];
-    const body = r.body.length ? indent([hard, block(r.body, statement)]) : inner.length ? indent([hard, inner]) : [];
-    return [head, body, r.body.length || inner.length ? hard : '', '}'];
+    const body = r.body.length ? [block(r.body, statement)] : inner.filter((c) => c.own).map((c) => comment(c.text, true, false));
+    return [head, opening, body.length ? [indent([hard, body]), hard] : opening.length ? hard : '', '}'];
   };
   /** Statements one a line, with the single empty lines that stood between them. */
   const block = <N extends Node>(nodes: readonly N[], each: (n: N) => Doc): Doc =>

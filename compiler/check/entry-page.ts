@@ -41,13 +41,13 @@ export function table(schema: Schema, positional: readonly string[] = []): strin
   const rows = Object.entries(schema).map(([name, p]) => {
     const also = p.aliases?.length ? ` Also \`${p.aliases.join('`, `')}\`.` : '';
     const place = positional.indexOf(name);
-    const given = p.default === undefined ? (p.optional ? '' : 'must be given') : `\`${valueOf(p.default)}\``;
+    const given = p.default === undefined ? (p.optional ? '' : 'must be given') : `\`${shownValue(p.default)}\``;
     return `| \`${name}\`${place < 0 ? '' : ` (${place + 1})`} | ${cell(typeOf(p))} | ${given} | ${cell(p.doc)}${also} |`;
   });
   return rows.length ? ['| parameter | type | default | |', '|---|---|---|---|', ...rows].join('\n') : '';
 }
 
-function valueOf(v: unknown): string {
+function shownValue(v: unknown): string {
   if (typeof v === 'boolean') return v ? 'yes' : 'no';
   if (typeof v === 'object' && v !== null && 'name' in v) return String(v.name);
   return typeof v === 'string' ? v : JSON.stringify(v);
