@@ -96,6 +96,8 @@ const plan: Rows = {
   'law-activation': 'The scale law fits weights, not ranges of activations.',
   'lowered-differs':
     'The emitted operators do not compute what was planned: a bug of the target, or an operator that this ONNX Runtime computes differently.',
+  'not-proved':
+    'The lowered model computes something else than what was planned: a fault of the target, not of the recipe. Please report it.',
   'recipe-missing': 'The file has no recipe, or none of that name.',
   'recipe-several': 'The file has several recipes: name one, file.qrecipe#name.',
   'replay-none': 'The model given to --replay stores no search results.',
@@ -152,6 +154,7 @@ const data: Rows = {
   'eval-alone': 'The folder has no tasks to evaluate one model on.',
   'eval-array': 'An evaluation file lacks an array.',
   'eval-unknown': 'The evaluation folder has no known task.',
+  'data-unread': 'Data that is bound on the command line is not read by the recipe.',
   'many-batches': 'Several batches do not go into one file.',
 };
 const machine: Rows = {
@@ -167,6 +170,7 @@ const machine: Rows = {
   unreadable: 'A file cannot be read.',
   'no-crunch': 'Neither the native addon nor the wasm module was found.',
   'bad-isa': 'QC_ISA names no instruction set of this machine.',
+  'custom-ops': 'onnxruntime-node registers no custom operators.',
   'session-load': 'ONNX Runtime cannot load the model.',
   'session-run': 'ONNX Runtime stopped while it ran the model.',
   internal: 'A bug of qc. Please report it with the recipe and the model.',
