@@ -38,11 +38,12 @@ export const convInteger: Rule = {
   name: 'ConvInteger',
   applies: (w) => isIntegerConv(w) && w.input?.type.mode === 'dynamic',
   opset: byteOpset,
+  takesInput: () => true,
   emit(l, w) {
     const v = w.input as QuantizedValue;
     const { node } = w.use;
     const x = byteInput(l, w, v);
-    const b = byteWeight(l, w, x.dtype === 'uint8', false);
+    const b = byteWeight(l, w, x.dtype === 'int8', false);
     const e = new Emit(l.editor, node.outputs[0] ?? w.site.path);
     const zeros = x.zero || b.zero ? [x.zero ?? e.scalar(0, x.dtype), ...(b.zero ? [b.zero] : [])] : [];
     const product = e.op('ConvInteger', [x.codes, b.codes, ...zeros]);
@@ -57,7 +58,6 @@ export const convInteger: Rule = {
     if (last) last.outputs[0] = node.outputs[0] ?? '';
     l.editor.replace(node, e.nodes);
     l.note(w.site, e.nodes);
-    return { input: true };
   },
 };
 
@@ -73,7 +73,10 @@ export const convQdq: Rule = {
     const tensor = biasName ? l.editor.view(node).constant(biasName)?.tensor : undefined;
     const inputScale = w.input?.scale?.[0] ?? 1;
     const unsigned = besideUnsigned(w);
-    const enc = encodeWeight(weight, name, 'source', { unsigned, ...(tensor ? { bias: { tensor, inputScale } } : {}) });
+    const enc = encodeWeight(weight, name, 'source', {
+      ...(unsigned ? { signed: false } : {}),
+      ...(tensor ? { bias: { tensor, inputScale } } : {}),
+    });
     const e = new Emit(l.editor, name);
     const codes = e.constant('codes', { ...enc.codes, shape: weight.source.shape });
     const scale = e.constant('scale', enc.scales);
@@ -86,6 +89,5 @@ export const convQdq: Rule = {
     l.editor.head(e.nodes, node, name);
     node.inputs[w.use.index] = through(l.editor, node, w.use.via, value, l.made);
     l.note(w.site, [...e.nodes, node], e.initializers);
-    return { input: false };
   },
 };

@@ -30,7 +30,7 @@ export const gatherRows: Rule = {
     const { out, reduce, type } = weight;
     const nibbles = type.codes?.kind === 'int' && type.codes.bits <= 4;
     const signed = type.codes?.kind === 'int' && type.codes.signed;
-    const enc = encodeWeight(weight, name, 'source', nibbles && signed ? { unsigned: true } : {});
+    const enc = encodeWeight(weight, name, 'source', nibbles ? { signed: false } : {});
     const e = new Emit(l.editor, name);
     const rows = node.inputs[1] ?? '';
     const pick = (table: string) => e.op('Gather', [table, rows], { axis: 0 });
@@ -54,7 +54,6 @@ export const gatherRows: Rule = {
     if (last) last.outputs[0] = node.outputs[0] ?? '';
     l.editor.replace(node, e.nodes);
     l.note(w.site, e.nodes, e.initializers);
-    return { input: false };
   },
 };
 

@@ -1,7 +1,8 @@
 /** Integer products: codes of activations times codes of weights in int32, scaled once at the end. */
+import type { CodeFormat } from '../crunch.ts';
 import type { DType } from '../graph/types.ts';
 import { attrFloat, attrInt } from '../match/view.ts';
-import { type Encoded, encodeWeight } from '../simulate/encode.ts';
+import { encodeWeight, storedFormat } from '../simulate/encode.ts';
 import type { QuantizedValue } from '../simulated.ts';
 import { type Codes, dynamicCodes, isDynamicQuantizeLinear, sharedCodes, staticCodes } from './activations.ts';
 import { Emit } from './emit.ts';
@@ -41,14 +42,16 @@ const lastAxis = (v: QuantizedValue): number => {
   return axis < 0 ? axis : (port?.shape?.length ?? axis + 1) - 1;
 };
 
-/** Weight codes as bytes: signed, or around 128 where the activation's codes are unsigned. [reduce, out] for products. */
-export function byteWeight(l: Lowering, w: Work, unsigned: boolean, product: boolean): { codes: string; scale: string; zero?: string } {
+/** Codes of a weight as bytes of the sign that the activation's codes have; [reduce, out] for products. */
+export function byteWeight(l: Lowering, w: Work, signed: boolean, product: boolean): { codes: string; scale: string; zero?: string } {
   const { weight, name } = w;
-  const enc = encodeWeight(weight, name, 'source');
-  const narrow = enc.codes.dtype.endsWith('4') || enc.codes.dtype.endsWith('2');
-  const signed = enc.stored.kind === 'int' && enc.stored.signed;
-  const used: Encoded = unsigned && signed && !narrow ? encodeWeight(weight, name, 'source', { unsigned: true }) : enc;
-  const key = `${used.key}|bytes|${unsigned}|${product}`;
+  const format = storedFormat(weight.type.codes as CodeFormat);
+  if (format.kind !== 'int') throw new Error(`${w.site.id}: fp8 has no integer product`);
+  // What is narrower than a byte is cast to it, and then positive codes fit either sign.
+  const narrow = format.bits < 8;
+  const flip = narrow ? format.signed && !signed : format.signed !== signed;
+  const enc = encodeWeight(weight, name, 'source', flip ? { signed: !format.signed } : {});
+  const key = `${enc.key}|bytes|${signed}|${product}`;
   const known = l.made.get(key);
   if (known) {
     const result = JSON.parse(known) as { codes: string; scale: string; zero?: string; held: string[] };
@@ -56,12 +59,13 @@ export function byteWeight(l: Lowering, w: Work, unsigned: boolean, product: boo
     return result;
   }
   const e = new Emit(l.editor, name);
-  const stored = e.constant('codes', weight.source.shape.length === 2 ? used.codes : { ...used.codes, shape: weight.source.shape });
-  const wide = narrow ? e.cast(stored, signed ? 'int8' : 'uint8') : stored;
-  const codes = product && weight.order === 'or' ? e.op('Transpose', [wide], { perm: [1, 0] }) : wide;
-  const scale = e.constant('scale', used.scales);
-  const shifted = unsigned && signed;
-  const zero = used.zeros ? e.constant('zero', used.zeros) : shifted && !narrow ? e.scalar(128, 'uint8') : undefined;
+  const type = signed ? 'int8' : 'uint8';
+  const wide = (x: string) => (narrow ? e.cast(x, type) : x);
+  const stored = wide(e.constant('codes', weight.source.shape.length === 2 ? enc.codes : { ...enc.codes, shape: weight.source.shape }));
+  const codes = product && weight.order === 'or' ? e.op('Transpose', [stored], { perm: [1, 0] }) : stored;
+  const scale = e.constant('scale', enc.scales);
+  const moved = 2 ** (format.bits - 1) * (format.signed ? 1 : -1);
+  const zero = enc.zeros ? wide(e.constant('zero', enc.zeros)) : flip ? e.scalar(moved, type) : undefined;
   const result = { codes, scale, ...(zero ? { zero } : {}), held: e.initializers };
   l.editor.head(e.nodes, w.use.node, name);
   l.note(w.site, e.nodes, e.initializers);
@@ -115,10 +119,11 @@ export const matMulInteger: Rule = {
   name: 'MatMulInteger',
   applies: (w) => isIntegerLinear(w) && w.input?.type.mode === 'dynamic',
   opset: byteOpset,
+  takesInput: () => true,
   emit(l, w) {
     const v = w.input as QuantizedValue;
     const x = byteInput(l, w, v);
-    const b = byteWeight(l, w, x.dtype === 'uint8', true);
+    const b = byteWeight(l, w, x.dtype === 'int8', true);
     const e = new Emit(l.editor, w.use.node.outputs[0] ?? w.site.path);
     const zeros = x.zero || b.zero ? [x.zero ?? e.scalar(0, x.dtype), ...(b.zero ? [b.zero] : [])] : [];
     const product = e.cast(e.op('MatMulInteger', [x.codes, b.codes, ...zeros]), 'float32');
@@ -127,6 +132,5 @@ export const matMulInteger: Rule = {
     finishProduct(e, w, toFloat(e, y, w.float));
     l.editor.replace(w.use.node, e.nodes);
     l.note(w.site, e.nodes);
-    return { input: true };
   },
 };

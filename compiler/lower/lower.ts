@@ -1,4 +1,4 @@
-/** Lowering: each site by the first rule of the target that applies, then what is left of the activations. */
+/** Lowering: each site by the first rule of the target that applies; activations that no rule takes are quantized where they are. */
 import type { Lowered } from '../define.ts';
 import type { QuantizedValue, Simulated } from '../simulated.ts';
 import { lowerValues, valueOpset } from './activations.ts';
@@ -15,8 +15,9 @@ export function lower(s: Simulated, rules: readonly Rule[]): Lowered {
   const needed = [...chosen.map(({ work, rule }) => rule.opset(work)), ...s.values.map(valueOpset)];
   l.editor.raise(Math.max(0, ...needed));
   const taken = new Set<QuantizedValue>();
-  for (const { work, rule } of chosen) if (rule.emit(l, work).input && work.input) taken.add(work.input);
+  for (const { work, rule } of chosen) if (work.input && rule.takesInput?.(work)) taken.add(work.input);
   lowerValues(l, s, taken);
+  for (const { work, rule } of chosen) rule.emit(l, work);
   const emitted = [...l.emitted].map(([site, x]) => ({ site, ops: [...x.ops], initializers: [...x.initializers] }));
   return { model: l.editor.finish(), emitted };
 }

@@ -30,8 +30,9 @@ export interface Rule {
   applies(w: Work): boolean;
   /** The operator set that the rule needs. */
   opset(w: Work): number;
-  /** Emits the site. Returns whether the quantization of its input is part of what was emitted. */
-  emit(l: Lowering, w: Work): { input: boolean };
+  /** Is the quantization of the site's input part of what the rule emits? Else it is there before, and the node reads its result. */
+  takesInput?(w: Work): boolean;
+  emit(l: Lowering, w: Work): void;
 }
 
 /** The state of one lowering: the edits, what is shared, what each site became. */

@@ -50,6 +50,7 @@ export const matMulNBits: Rule = {
     return product && index === 1 && blocked(w) && (w.float === 'float32' || w.float === 'float16');
   },
   opset: () => 11,
+  takesInput: byGroups,
   emit(l, w) {
     const { node } = w.use;
     const b = blocks(l, w);
@@ -59,18 +60,16 @@ export const matMulNBits: Rule = {
     const vector = bias !== '' && l.editor.view(node).constant(bias)?.tensor.shape.length === 1;
     const inputs = [node.inputs[0] ?? '', b.codes, b.scales, b.zeros ?? '', '', vector ? bias : ''];
     while (inputs.at(-1) === '') inputs.pop();
-    const rounds = byGroups(w);
     const y = e.op('com.microsoft.MatMulNBits', inputs, {
       K: w.weight.reduce,
       N: w.weight.out,
       bits: b.bits,
       block_size: b.group,
-      accuracy_level: rounds ? 4 : 1,
+      accuracy_level: byGroups(w) ? 4 : 1,
     });
     finishProduct(e, w, y, vector);
     l.editor.replace(node, e.nodes);
     l.note(w.site, e.nodes);
-    return { input: rounds };
   },
 };
 
@@ -101,6 +100,5 @@ export const gatherBlockQuantized: Rule = {
     e.op('com.microsoft.GatherBlockQuantized', [codes, node.inputs[1] ?? '', scales, ...zeros], attrs, node.outputs[0]);
     l.editor.replace(node, e.nodes);
     l.note(w.site, e.nodes);
-    return { input: false };
   },
 };

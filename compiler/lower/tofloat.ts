@@ -27,10 +27,11 @@ export const matMulIntegerToFloat: Rule = {
   name: 'MatMulIntegerToFloat',
   applies: isIntegerLinear,
   opset: byteOpset,
+  takesInput: () => true,
   emit(l, w) {
     const v = w.input as QuantizedValue;
     const x = byteInput(l, w, v);
-    const b = byteWeight(l, w, x.dtype === 'uint8', true);
+    const b = byteWeight(l, w, x.dtype === 'int8', true);
     const e = new Emit(l.editor, w.use.node.outputs[0] ?? w.site.path);
     const wide = (s: string) => (w.float === 'float32' ? s : e.cast(s, 'float32'));
     const bias = ownBias(l, w);
@@ -40,7 +41,6 @@ export const matMulIntegerToFloat: Rule = {
     finishProduct(e, w, toFloat(e, y, w.float), bias !== '');
     l.editor.replace(w.use.node, e.nodes);
     l.note(w.site, e.nodes);
-    return { input: true };
   },
 };
 
@@ -50,14 +50,14 @@ export const dynamicQuantizeMatMul: Rule = {
   applies: (w) =>
     isIntegerLinear(w) && w.readers === 1 && w.float === 'float32' && isDynamicQuantizeLinear((w.input as QuantizedValue).type),
   opset: byteOpset,
+  takesInput: () => true,
   emit(l, w) {
-    const b = byteWeight(l, w, true, true);
+    const b = byteWeight(l, w, false, true);
     const e = new Emit(l.editor, w.use.node.outputs[0] ?? w.site.path);
     const bias = ownBias(l, w);
     const y = e.op('com.microsoft.DynamicQuantizeMatMul', trimmed([w.use.node.inputs[0] ?? '', b.codes, b.scale, b.zero ?? '', bias]));
     finishProduct(e, w, y, bias !== '');
     l.editor.replace(w.use.node, e.nodes);
     l.note(w.site, e.nodes);
-    return { input: true };
   },
 };

@@ -102,8 +102,8 @@ export function encodingKey(w: EncodedWeight, name: string): string {
 }
 
 export interface EncodeOptions {
-  /** Signed codes stored as unsigned ones around 2^(bits−1). */
-  readonly unsigned?: boolean;
+  /** Store integers so, whatever the format says: q ∓ 2^(bits−1) under z ∓ 2^(bits−1). */
+  readonly signed?: boolean;
   /** Also encode this bias in int32 under s_x·s_w. */
   readonly bias?: { readonly tensor: Tensor; readonly inputScale: number };
 }
@@ -118,9 +118,10 @@ export function encodeWeight(w: EncodedWeight, name: string, layout: Layout, opt
   const stored = storedFormat(format);
   const { out, reduce, order } = w;
   const groups = groupsOf(w);
-  const { unsigned, bias } = options;
-  const key = `${encodingKey(w, name)}|${layout}|${unsigned ? 'unsigned' : ''}|${bias ? `${w.site.bias}*${bias.inputScale}` : ''}`;
-  const sign = stored.kind === 'int' && unsigned ? ({ 2: 0xaa, 4: 0x88 }[stored.bits] ?? 0x80) : 0;
+  const { bias } = options;
+  const flip = stored.kind === 'int' && options.signed !== undefined && options.signed !== stored.signed;
+  const key = `${encodingKey(w, name)}|${layout}|${flip ? 'flipped' : ''}|${bias ? `${w.site.bias}*${bias.inputScale}` : ''}`;
+  const sign = stored.kind === 'int' && flip ? ({ 2: 0xaa, 4: 0x88 }[stored.bits] ?? 0x80) : 0;
   const shift = (b: Uint8Array) => (sign ? b.map((v) => v ^ sign) : b);
   const evaluate = async (ctx: EvalContext): Promise<Record<string, Uint8Array>> => {
     const r = await quantizeWeight(w, layout, stored, ctx);
@@ -144,7 +145,7 @@ export function encodeWeight(w: EncodedWeight, name: string, layout: Layout, opt
     w.type.grain.per === 'tensor' ? [] : w.type.grain.per === 'channel' ? [out] : turned ? [groups, scaleRows] : [scaleRows, groups];
   const scaleType = { e8m0: 'float8e8m0', nv: 'float8e4m3fn' }[w.type.scaleType as string] ?? scaleTypeOf(w);
   const codes = layout === 'nbits' ? nbitsParts(w, stored, groups) : { shape: turned ? [reduce, out] : [out, reduce], zeros: scaleShape };
-  const codeDtype = layout === 'nbits' ? 'uint8' : codeType(stored.kind === 'int' && unsigned ? { ...stored, signed: false } : stored);
+  const codeDtype = layout === 'nbits' ? 'uint8' : codeType(stored.kind === 'int' && flip ? { ...stored, signed: !stored.signed } : stored);
   return {
     codes: part('codes', codeDtype, codes.shape),
     scales: part('scales', scaleType as DType, layout === 'nbits' ? [out * groups] : scaleShape),

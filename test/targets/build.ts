@@ -1,17 +1,18 @@
 /** Small models by hand, quantized at their sites without a recipe. */
-import type { DType, Dim, Model, Node, Tensor } from '../../compiler/graph/types.ts';
+
+import type { Lowered } from '../../compiler/define.ts';
+import { formats } from '../../compiler/formats/index.ts';
 import { elements } from '../../compiler/graph/dtype.ts';
 import { infer } from '../../compiler/graph/infer.ts';
-import { formats } from '../../compiler/formats/index.ts';
+import type { Dim, DType, Model, Node, Tensor } from '../../compiler/graph/types.ts';
 import type { Host, Value } from '../../compiler/host.ts';
 import { numbers } from '../../compiler/lower/make.ts';
+import { compareOutputs } from '../../compiler/lower/prove.ts';
 import { findSites } from '../../compiler/match/find.ts';
 import type { Grain, QType } from '../../compiler/plan/types.ts';
-import { compareOutputs } from '../../compiler/lower/prove.ts';
 import { quantParams } from '../../compiler/simulate/params.ts';
 import { simulate } from '../../compiler/simulate/simulate.ts';
 import type { EncodedWeight, QuantizedValue, Simulated } from '../../compiler/simulated.ts';
-import type { Lowered } from '../../compiler/define.ts';
 import { targets } from '../../compiler/targets/index.ts';
 
 /** Numbers that look like weights: deterministic, roughly normal, with a few large ones. */

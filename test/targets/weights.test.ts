@@ -1,9 +1,9 @@
 // Weights alone: every format and form, on both targets, equals the simulation; the numbers that come out are the dequantized ones.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openTensors } from '../../compiler/graph/bytes.ts';
 import { node } from '../../compiler/lower/make.ts';
 import { weightIsExact } from '../../compiler/lower/prove.ts';
-import { openTensors } from '../../compiler/graph/bytes.ts';
 import { nodeHost } from '../../compiler/node/host.ts';
 import { difference, feed, floats, type Kind, modelOf, type Parts, quantized } from './build.ts';
 
@@ -47,6 +47,7 @@ const kinds: Record<string, Kind> = {
   'fp8 e5m2 tensor': { format: 'fp8', args: { kind: 'e5m2' }, grain: { per: 'tensor' } },
   'fp8 group 32': { format: 'fp8', grain: group(32) },
   'fp4 group 32': { format: 'fp4', grain: group(32) },
+  'fp4 block 16x16': { format: 'fp4', grain: { per: 'block', rows: 16, cols: 16 } },
   mxfp4: { format: 'mxfp4', grain: group(32) },
   nvfp4: { format: 'nvfp4', grain: group(16) },
   float16: { format: 'float16', grain: { per: 'tensor' } },
