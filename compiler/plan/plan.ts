@@ -4,7 +4,7 @@ import type { Binding, Recipe, Statement } from '../recipe.ts';
 import type { Site, Sites } from '../sites.ts';
 import { deciderOf, flatten, type Params, type Scoped } from './apply.ts';
 import { dataOf, evaluate, failAt, mapFields, refOf, type Scope, truth, type Val } from './bind.ts';
-import { type Asked, isKernel, type Names, resolveType, withDefaults } from './resolve.ts';
+import { type Asked, isKernel, type Names, reduceOf, resolveType, withDefaults } from './resolve.ts';
 import { type Part, schemes } from './schemes.ts';
 import { type Ground, select } from './select.ts';
 import { checkTies } from './ties.ts';
@@ -163,17 +163,18 @@ function asksOf(s: Of<'quantize'>, site: Site, scope: Scope): { port: string; as
       port,
       asked: {
         format: { kind: 'ref', of: 'format', ...p.format },
-        fields: port === 'weight' ? refine(ofKernel(p.fields, site), rest) : { ...p.fields, ...pick(rest, 'tie') },
+        fields: port === 'weight' ? refine(inChannels(p.fields, site), rest) : { ...p.fields, ...pick(rest, 'tie') },
         scheme: scheme.name,
         span,
       },
     }));
 }
 
-/** The groups of a scheme are for matrices; a kernel has a scale for each output channel. */
-function ofKernel(fields: Part['fields'], site: Site): Part['fields'] {
+/** The groups of a scheme are for matrices that are longer than a group; a kernel or a short reduction has a scale for each output channel. */
+function inChannels(fields: Part['fields'], site: Site): Part['fields'] {
   const port = site.ports['weight'];
-  if (!port || !fields['group'] || !isKernel(port)) return fields;
+  const group = fields['group'];
+  if (!port || group?.kind !== 'number' || !(isKernel(port) || (reduceOf(port) ?? group.value) < group.value)) return fields;
   return { ...Object.fromEntries(Object.entries(fields).filter(([k]) => k !== 'group')), per: { kind: 'string', value: 'channel' } };
 }
 
