@@ -17,7 +17,9 @@ export function remaining(elapsed: number, done: number, total: number): number 
 const title = (name: string, elapsed: number, done?: number, total?: number): string => {
   if (done === undefined || !total) return name;
   const left = remaining(elapsed, done, total);
-  return `${name}  ${done}/${total}${left === undefined ? '' : ` · ${duration(left)} left`}`;
+  // Steps are counted, bytes are not.
+  const stands = total < 10_000 ? `${done}/${total}` : `${Math.floor((100 * done) / total)} %`;
+  return `${name}  ${stands}${left === undefined ? '' : ` · ${duration(left)} left`}`;
 };
 
 export async function progress(io: Io, quiet: boolean, now: () => number = () => performance.now()): Promise<Progress> {
@@ -48,67 +50,63 @@ function lines(io: Io, now: () => number): Progress {
   };
 }
 
+/** A phase on the terminal. */
+interface Shown {
+  readonly name: string;
+  readonly since: number;
+  update(text: string): void;
+  finish(failed: boolean): void;
+  /** Resolves when its last line is drawn. */
+  readonly drawn: Promise<unknown>;
+}
+
 async function terminal(now: () => number): Promise<Progress> {
   const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
   // stdout stays free for results.
   const logger = new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stderr) });
-  interface Running {
-    readonly name: string;
-    readonly since: number;
-    update(text: string): void;
-    finish(failed: boolean): void;
-    readonly drawn: Promise<unknown>;
-  }
-  let current: Running | undefined;
-  let queue = Promise.resolve<unknown>(undefined);
-  const start = (name: string): Running => {
+  const draw = (task: (t: { title: string | undefined }) => Promise<void>, first: string) =>
+    new Listr([{ title: first, task: (_, t) => task(t) }], {
+      exitOnError: false,
+      fallbackRendererCondition: false,
+      rendererOptions: { logger, collapseErrors: true, showErrorMessage: false },
+    }).run();
+
+  const start = (name: string, before: Promise<unknown>): Shown => {
     const since = now();
-    let finish: (failed: boolean) => void = () => {};
-    const over = new Promise<boolean>((done) => {
-      finish = done;
-    });
     let text = name;
-    let show: ((t: string) => void) | undefined;
+    let show = (_: string): void => {};
+    let finish: Shown['finish'] = () => {};
+    const over = new Promise<{ failed: boolean; took: number }>((done) => {
+      finish = (failed) => done({ failed, took: now() - since });
+    });
+    const pause = new Promise<void>((done) => setTimeout(() => done(), WORTH_A_LINE).unref());
     // One list a phase, one after the other: phases are known only as they come.
-    const drawn = queue.then(() =>
-      new Listr(
-        [
-          {
-            title: text,
-            task: async (_: unknown, task: { title: string | undefined }) => {
-              show = (t) => {
-                task.title = t;
-              };
-              const failed = await over;
-              task.title = `${name}  ${duration(now() - since)}`;
-              if (failed) throw new Error(name);
-            },
-          },
-        ],
-        {
-          exitOnError: false,
-          fallbackRendererCondition: false,
-          rendererOptions: { logger, collapseErrors: true, showErrorMessage: false },
-        },
-      ).run(),
-    );
-    queue = drawn;
-    return {
-      name,
-      since,
-      update(t) {
-        text = t;
-        show?.(t);
-      },
-      finish: (failed) => finish(failed),
-      drawn,
+    const drawn = before.then(async () => {
+      const early = await Promise.race([over, pause]);
+      if (early && !early.failed && early.took < WORTH_A_LINE) return;
+      await draw(async (task) => {
+        show = (t) => {
+          task.title = t;
+        };
+        show(text);
+        const { failed, took } = await over;
+        show(`${name}  ${duration(took)}`);
+        if (failed) throw new Error(name);
+      }, text);
+    });
+    const update = (t: string): void => {
+      text = t;
+      show(t);
     };
+    return { name, since, update, finish: (failed) => finish(failed), drawn };
   };
+
+  let current: Shown | undefined;
   return {
     phase(name, done, total) {
       if (current?.name !== name) {
         current?.finish(false);
-        current = start(name);
+        current = start(name, current?.drawn ?? Promise.resolve());
       }
       current.update(title(name, now() - current.since, done, total));
     },
