@@ -30,7 +30,7 @@ const scale = ref('law', { doc: 'Scale law of the weights.', optional: true });
 const calibrated = ref('law', { doc: 'Scale law of the activations, over the calibration data.', optional: true });
 const grouped = (n: number) =>
   either<number | string>([int({ doc: 'Elements', min: 2 })], {
-    doc: 'Elements of a weight group, along the reduction.',
+    doc: 'Elements of a weight group, along the reduction; convolutions and shorter reductions have one scale for each output channel.',
     default: n,
     aliases: ['group_size'],
   });

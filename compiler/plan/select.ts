@@ -109,7 +109,8 @@ function edgesOf(sel: Extract<Selection, { kind: 'edge' }>, g: Ground): SiteEdge
   const byId = new Map(g.sites.sites.map((s) => [s.id, s]));
   return g.sites.edges.filter((e) => {
     const [a, b] = [byId.get(e.from), byId.get(e.to)];
-    return a !== undefined && b !== undefined && ((from(a) && to(b)) || (sel.tied && from(b) && to(a)));
+    if (a === undefined || b === undefined || (e.tied && !sel.tied)) return false;
+    return (from(a) && to(b)) || (sel.tied && from(b) && to(a));
   });
 }
 
