@@ -76,6 +76,7 @@ fn quantile(counts: &[f64], lo: f64, hi: f64, q: f64) -> f64 {
 pub fn entropy_clip(counts: &[f64], lo: f64, hi: f64, levels: usize) -> (f64, f64) {
     let n = counts.len();
     let zero = ((-lo / (hi - lo)) * n as f64).clamp(0.0, n as f64);
+    let sums = Cumulated::new(counts);
     let mut best = (f64::INFINITY, lo, hi);
     let width = (hi - lo) / n as f64;
     for i in 0..CANDIDATES {
@@ -85,7 +86,7 @@ pub fn entropy_clip(counts: &[f64], lo: f64, hi: f64, levels: usize) -> (f64, f6
         if end <= first + levels.min(n / 2) {
             break;
         }
-        let divergence = divergence(counts, first, end, levels);
+        let divergence = sums.divergence(counts, first, end, levels);
         if divergence < best.0 {
             best = (divergence, lo + first as f64 * width, lo + end as f64 * width);
         }
@@ -93,31 +94,55 @@ pub fn entropy_clip(counts: &[f64], lo: f64, hi: f64, levels: usize) -> (f64, f6
     (best.1.min(0.0), best.2.max(0.0))
 }
 
-fn divergence(counts: &[f64], first: usize, end: usize, levels: usize) -> f64 {
-    let inner = &counts[first..end];
-    let n = inner.len();
-    let mut p = inner.to_vec();
-    p[0] += counts[..first].iter().sum::<f64>();
-    p[n - 1] += counts[end..].iter().sum::<f64>();
-    let total: f64 = p.iter().sum();
-    let kept: f64 = inner.iter().sum();
-    if kept <= 0.0 {
-        return f64::INFINITY;
+/// Prefix sums over bins, so that a candidate costs one logarithm a level, not one a bin.
+struct Cumulated {
+    mass: Vec<f64>,
+    present: Vec<f64>,
+    /// Σ c·ln c.
+    logs: Vec<f64>,
+}
+
+impl Cumulated {
+    fn new(counts: &[f64]) -> Self {
+        let prefix = |f: fn(f64) -> f64| {
+            let mut sum = 0.0;
+            std::iter::once(0.0)
+                .chain(counts.iter().map(|&c| {
+                    sum += if c > 0.0 { f(c) } else { 0.0 };
+                    sum
+                }))
+                .collect()
+        };
+        Cumulated { mass: prefix(|c| c), present: prefix(|_| 1.0), logs: prefix(|c| c * ln(c)) }
     }
-    let mut kl = 0.0;
-    for level in 0..levels {
-        let (a, b) = (level * n / levels, (level + 1) * n / levels);
-        let mass: f64 = inner[a..b].iter().sum();
-        let present = inner[a..b].iter().filter(|c| **c > 0.0).count();
-        for i in a..b {
-            if p[i] > 0.0 {
-                // A clipped outlier in an otherwise empty bin has no level: a small mass keeps the sum finite.
-                let q = if inner[i] > 0.0 { mass / present as f64 / kept } else { 1e-12 };
-                kl += p[i] / total * ln(p[i] / total / q);
+
+    /// KL(P ‖ Q) = (Σ p ln p − Σ p ln q) / T − ln T, where q is one number for the bins of a level that are not empty.
+    fn divergence(&self, counts: &[f64], first: usize, end: usize, levels: usize) -> f64 {
+        let total = self.mass[counts.len()];
+        let kept = self.mass[end] - self.mass[first];
+        if kept <= 0.0 {
+            return f64::INFINITY;
+        }
+        let outside = [(first, self.mass[first]), (end - 1, total - self.mass[end])];
+        let n = end - first;
+        let mut cross = 0.0;
+        let mut entropy = self.logs[end] - self.logs[first];
+        for level in 0..levels {
+            let (a, b) = (first + level * n / levels, first + (level + 1) * n / levels);
+            let mass = self.mass[b] - self.mass[a];
+            let log = if mass > 0.0 { ln(mass / ((self.present[b] - self.present[a]) * kept)) } else { 0.0 };
+            cross += mass * log;
+            for (bin, extra) in outside {
+                if extra > 0.0 && (a..b).contains(&bin) {
+                    // Outliers clipped into an empty bin have no level: a small mass keeps the sum finite.
+                    cross += extra * if counts[bin] > 0.0 { log } else { ln(1e-12) };
+                    let before = if counts[bin] > 0.0 { counts[bin] * ln(counts[bin]) } else { 0.0 };
+                    entropy += (counts[bin] + extra) * ln(counts[bin] + extra) - before;
+                }
             }
         }
+        (entropy - cross) / total - ln(total)
     }
-    kl
 }
 
 /// Natural logarithm of a normal x > 0 by the atanh series, the same on every machine.

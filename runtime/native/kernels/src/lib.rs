@@ -1,0 +1,16 @@
+//! The run-time loops of qc as pure functions: no ONNX Runtime, no OS calls, no threads; callers hand out the tasks.
+//!
+//! A loop is written once over [`simd::Simd`] (thirty-two columns side by side) and compiled for every instruction set
+//! of the list in [`isa`]. Integers are equal on all of them; floats too, since every sum has one fixed order
+//! and nothing is contracted to FMA.
+
+pub mod isa;
+pub mod layout;
+pub mod linear;
+pub mod quantize;
+pub mod simd;
+
+pub use isa::Isa;
+pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH};
+pub use linear::{float_task, int8_task, Output, Task};
+pub use quantize::{quantize_rows, Rows};

@@ -1,0 +1,170 @@
+//! AVX2: vpmaddubsw multiplies unsigned codes with signed activations.
+
+use super::Simd;
+use std::arch::x86_64::*;
+use std::array::from_fn;
+
+pub struct Avx2;
+
+/// Four activations of step `cell`, in every 32-bit lane.
+#[inline(always)]
+pub(super) unsafe fn quad(a: *const i8, cell: usize) -> __m256i {
+    _mm256_set1_epi32(a.add(cell * 4).cast::<i32>().read_unaligned())
+}
+
+/// A 4-bit cell as bytes: columns 0–7, 8–15, 16–23, 24–31, four codes each.
+#[inline(always)]
+pub(super) unsafe fn nibbles(cell: *const u8) -> [__m256i; 4] {
+    let low = _mm256_set1_epi8(15);
+    let [x, y] = [0, 32].map(|at| _mm256_loadu_si256(cell.add(at).cast()));
+    [
+        _mm256_and_si256(x, low),
+        _mm256_and_si256(y, low),
+        _mm256_and_si256(_mm256_srli_epi16(x, 4), low),
+        _mm256_and_si256(_mm256_srli_epi16(y, 4), low),
+    ]
+}
+
+#[inline(always)]
+pub(super) unsafe fn bytes(cell: *const u8) -> [__m256i; 4] {
+    from_fn(|j| _mm256_loadu_si256(cell.add(32 * j).cast()))
+}
+
+impl Simd for Avx2 {
+    type Ints = [__m256i; 4];
+    type Floats = [__m256; 4];
+    const ROWS: usize = 2;
+    /// Codes around zero: products of unsigned bytes beyond 128 would saturate in vpmaddubsw.
+    const OFFSET8: i32 = 128;
+
+    #[inline(always)]
+    unsafe fn dot4<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
+        // A pair is at most 2·15·127 = 3810: eight of them fit 16 bits.
+        const FIT: usize = 8;
+        let ones = _mm256_set1_epi16(1);
+        let mut sums = [[_mm256_setzero_si256(); 4]; R];
+        let mut from = 0;
+        while from < cells {
+            let to = cells.min(from + FIT);
+            let mut part = [[_mm256_setzero_si256(); 4]; R];
+            for cell in from..to {
+                let w = nibbles(codes.add(cell * 64));
+                for r in 0..R {
+                    let x = quad(a[r], cell);
+                    for j in 0..4 {
+                        part[r][j] = _mm256_add_epi16(part[r][j], _mm256_maddubs_epi16(w[j], x));
+                    }
+                }
+            }
+            for r in 0..R {
+                for j in 0..4 {
+                    sums[r][j] = _mm256_add_epi32(sums[r][j], _mm256_madd_epi16(part[r][j], ones));
+                }
+            }
+            from = to;
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn dot8<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
+        let (ones, top) = (_mm256_set1_epi16(1), _mm256_set1_epi8(-128));
+        let mut sums = [[_mm256_setzero_si256(); 4]; R];
+        for cell in 0..cells {
+            let w = bytes(codes.add(cell * 128)).map(|x| _mm256_xor_si256(x, top));
+            for r in 0..R {
+                let x = quad(a[r], cell);
+                for j in 0..4 {
+                    // |w|·(a with the sign of w): a pair is at most 2·128·127 < 2¹⁵.
+                    let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w[j]), _mm256_sign_epi8(x, w[j]));
+                    sums[r][j] = _mm256_add_epi32(sums[r][j], _mm256_madd_epi16(pairs, ones));
+                }
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn less(sums: Self::Ints, by: i32) -> Self::Ints {
+        let by = _mm256_set1_epi32(by);
+        sums.map(|s| _mm256_sub_epi32(s, by))
+    }
+    #[inline(always)]
+    unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {
+        let (offset, by) = (_mm256_set1_epi32(offset), _mm256_set1_epi32(by));
+        from_fn(|j| {
+            let z = _mm256_cvtepu8_epi32(_mm_loadl_epi64(zeros.add(8 * j).cast()));
+            _mm256_sub_epi32(sums[j], _mm256_mullo_epi32(_mm256_sub_epi32(z, offset), by))
+        })
+    }
+    #[inline(always)]
+    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
+        Self::add_product(acc, sums.map(|s| _mm256_cvtepi32_ps(s)), scales)
+    }
+
+    #[inline(always)]
+    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
+        let low = _mm256_set1_epi32(15);
+        let z = Self::load(zeros);
+        for half in 0..2 {
+            let x = _mm256_loadu_si256(codes.add(32 * half).cast());
+            for (k, shift) in [0, 8, 16, 24].into_iter().enumerate() {
+                for (j, nibble) in [(half, 0), (half + 2, 4)] {
+                    let q = _mm256_and_si256(_mm256_srl_epi32(x, _mm_cvtsi32_si128(shift + nibble)), low);
+                    _mm256_storeu_ps(to.add(32 * k + 8 * j), _mm256_sub_ps(_mm256_cvtepi32_ps(q), z[j]));
+                }
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
+        let low = _mm256_set1_epi32(255);
+        let (x, z) = (bytes(codes), Self::load(zeros));
+        for (k, shift) in [0, 8, 16, 24].into_iter().enumerate() {
+            for j in 0..4 {
+                let q = _mm256_and_si256(_mm256_srl_epi32(x[j], _mm_cvtsi32_si128(shift)), low);
+                _mm256_storeu_ps(to.add(32 * k + 8 * j), _mm256_sub_ps(_mm256_cvtepi32_ps(q), z[j]));
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot<const R: usize>(w: *const f32, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+        let mut sums = [[_mm256_setzero_ps(); 4]; R];
+        for k in 0..depth {
+            let w = Self::load(w.add(32 * k));
+            for r in 0..R {
+                let x = _mm256_set1_ps(*a[r].add(k));
+                for j in 0..4 {
+                    sums[r][j] = _mm256_add_ps(sums[r][j], _mm256_mul_ps(w[j], x));
+                }
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
+        from_fn(|j| _mm256_add_ps(acc[j], _mm256_mul_ps(part[j], _mm256_loadu_ps(scales.add(8 * j)))))
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> Self::Floats {
+        [_mm256_setzero_ps(); 4]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::Floats {
+        from_fn(|j| _mm256_loadu_ps(from.add(8 * j)))
+    }
+    #[inline(always)]
+    unsafe fn store(x: Self::Floats, to: *mut f32) {
+        for (j, v) in x.into_iter().enumerate() {
+            _mm256_storeu_ps(to.add(8 * j), v);
+        }
+    }
+    #[inline(always)]
+    unsafe fn times(x: Self::Floats, by: f32) -> Self::Floats {
+        let by = _mm256_set1_ps(by);
+        x.map(|v| _mm256_mul_ps(v, by))
+    }
+    #[inline(always)]
+    unsafe fn plus(x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        from_fn(|j| _mm256_add_ps(x[j], y[j]))
+    }
+}

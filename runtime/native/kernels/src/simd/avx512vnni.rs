@@ -1,0 +1,137 @@
+//! AVX-512 with VNNI: vpdpbusd on 512 bits, sixteen columns a register.
+
+use super::Simd;
+use std::arch::x86_64::*;
+use std::array::from_fn;
+
+pub struct Avx512Vnni;
+
+#[inline(always)]
+unsafe fn quad(a: *const i8, cell: usize) -> __m512i {
+    _mm512_set1_epi32(a.add(cell * 4).cast::<i32>().read_unaligned())
+}
+
+#[inline(always)]
+unsafe fn load(from: *const u8) -> __m512i {
+    _mm512_loadu_si512(from.cast())
+}
+
+#[inline(always)]
+unsafe fn add_products<const R: usize>(sums: &mut [[__m512i; 2]; R], w: [__m512i; 2], a: &[*const i8; R], cell: usize) {
+    for r in 0..R {
+        let x = quad(a[r], cell);
+        for j in 0..2 {
+            sums[r][j] = _mm512_dpbusd_epi32(sums[r][j], w[j], x);
+        }
+    }
+}
+
+impl Simd for Avx512Vnni {
+    type Ints = [__m512i; 2];
+    type Floats = [__m512; 2];
+    const ROWS: usize = 8;
+    const OFFSET8: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn dot4<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
+        let low = _mm512_set1_epi8(15);
+        let mut sums = [[_mm512_setzero_si512(); 2]; R];
+        for cell in 0..cells {
+            let x = load(codes.add(cell * 64));
+            let w = [_mm512_and_si512(x, low), _mm512_and_si512(_mm512_srli_epi16(x, 4), low)];
+            add_products(&mut sums, w, &a, cell);
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn dot8<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
+        let mut sums = [[_mm512_setzero_si512(); 2]; R];
+        for cell in 0..cells {
+            add_products(&mut sums, [load(codes.add(cell * 128)), load(codes.add(cell * 128 + 64))], &a, cell);
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn less(sums: Self::Ints, by: i32) -> Self::Ints {
+        let by = _mm512_set1_epi32(by);
+        sums.map(|s| _mm512_sub_epi32(s, by))
+    }
+    #[inline(always)]
+    unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {
+        let (offset, by) = (_mm512_set1_epi32(offset), _mm512_set1_epi32(by));
+        from_fn(|j| {
+            let z = _mm512_cvtepu8_epi32(_mm_loadu_si128(zeros.add(16 * j).cast()));
+            _mm512_sub_epi32(sums[j], _mm512_mullo_epi32(_mm512_sub_epi32(z, offset), by))
+        })
+    }
+    #[inline(always)]
+    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
+        Self::add_product(acc, sums.map(|s| _mm512_cvtepi32_ps(s)), scales)
+    }
+
+    #[inline(always)]
+    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
+        let low = _mm512_set1_epi32(15);
+        let (x, z) = (load(codes), Self::load(zeros));
+        for (k, shift) in [0, 8, 16, 24].into_iter().enumerate() {
+            for j in 0..2 {
+                let q = _mm512_and_si512(_mm512_srl_epi32(x, _mm_cvtsi32_si128(shift + 4 * j as i32)), low);
+                _mm512_storeu_ps(to.add(32 * k + 16 * j), _mm512_sub_ps(_mm512_cvtepi32_ps(q), z[j]));
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
+        let low = _mm512_set1_epi32(255);
+        let z = Self::load(zeros);
+        for j in 0..2 {
+            let x = load(codes.add(64 * j));
+            for (k, shift) in [0, 8, 16, 24].into_iter().enumerate() {
+                let q = _mm512_and_si512(_mm512_srl_epi32(x, _mm_cvtsi32_si128(shift)), low);
+                _mm512_storeu_ps(to.add(32 * k + 16 * j), _mm512_sub_ps(_mm512_cvtepi32_ps(q), z[j]));
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot<const R: usize>(w: *const f32, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+        let mut sums = [[_mm512_setzero_ps(); 2]; R];
+        for k in 0..depth {
+            let w = Self::load(w.add(32 * k));
+            for r in 0..R {
+                let x = _mm512_set1_ps(*a[r].add(k));
+                for j in 0..2 {
+                    sums[r][j] = _mm512_add_ps(sums[r][j], _mm512_mul_ps(w[j], x));
+                }
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
+        from_fn(|j| _mm512_add_ps(acc[j], _mm512_mul_ps(part[j], _mm512_loadu_ps(scales.add(16 * j)))))
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> Self::Floats {
+        [_mm512_setzero_ps(); 2]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::Floats {
+        from_fn(|j| _mm512_loadu_ps(from.add(16 * j)))
+    }
+    #[inline(always)]
+    unsafe fn store(x: Self::Floats, to: *mut f32) {
+        for (j, v) in x.into_iter().enumerate() {
+            _mm512_storeu_ps(to.add(16 * j), v);
+        }
+    }
+    #[inline(always)]
+    unsafe fn times(x: Self::Floats, by: f32) -> Self::Floats {
+        let by = _mm512_set1_ps(by);
+        x.map(|v| _mm512_mul_ps(v, by))
+    }
+    #[inline(always)]
+    unsafe fn plus(x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        from_fn(|j| _mm512_add_ps(x[j], y[j]))
+    }
+}

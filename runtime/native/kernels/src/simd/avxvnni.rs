@@ -1,0 +1,92 @@
+//! AVX-VNNI: vpdpbusd on 256 bits; floats as AVX2.
+
+use super::avx2::{bytes, nibbles, quad, Avx2};
+use super::Simd;
+use std::arch::x86_64::*;
+
+pub struct AvxVnni;
+
+impl Simd for AvxVnni {
+    type Ints = <Avx2 as Simd>::Ints;
+    type Floats = <Avx2 as Simd>::Floats;
+    const ROWS: usize = 2;
+    const OFFSET8: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn dot4<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
+        let mut sums = [[_mm256_setzero_si256(); 4]; R];
+        for cell in 0..cells {
+            let w = nibbles(codes.add(cell * 64));
+            for r in 0..R {
+                let x = quad(a[r], cell);
+                for j in 0..4 {
+                    sums[r][j] = _mm256_dpbusd_avx_epi32(sums[r][j], w[j], x);
+                }
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn dot8<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
+        let mut sums = [[_mm256_setzero_si256(); 4]; R];
+        for cell in 0..cells {
+            let w = bytes(codes.add(cell * 128));
+            for r in 0..R {
+                let x = quad(a[r], cell);
+                for j in 0..4 {
+                    sums[r][j] = _mm256_dpbusd_avx_epi32(sums[r][j], w[j], x);
+                }
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn less(sums: Self::Ints, by: i32) -> Self::Ints {
+        Avx2::less(sums, by)
+    }
+    #[inline(always)]
+    unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {
+        Avx2::less_each(sums, zeros, offset, by)
+    }
+    #[inline(always)]
+    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
+        Avx2::add_scaled(acc, sums, scales)
+    }
+    #[inline(always)]
+    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
+        Avx2::unpack4(codes, zeros, to)
+    }
+    #[inline(always)]
+    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
+        Avx2::unpack8(codes, zeros, to)
+    }
+    #[inline(always)]
+    unsafe fn dot<const R: usize>(w: *const f32, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+        Avx2::dot(w, a, depth)
+    }
+    #[inline(always)]
+    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
+        Avx2::add_product(acc, part, scales)
+    }
+    #[inline(always)]
+    unsafe fn zero() -> Self::Floats {
+        Avx2::zero()
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::Floats {
+        Avx2::load(from)
+    }
+    #[inline(always)]
+    unsafe fn store(x: Self::Floats, to: *mut f32) {
+        Avx2::store(x, to)
+    }
+    #[inline(always)]
+    unsafe fn times(x: Self::Floats, by: f32) -> Self::Floats {
+        Avx2::times(x, by)
+    }
+    #[inline(always)]
+    unsafe fn plus(x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        Avx2::plus(x, y)
+    }
+}

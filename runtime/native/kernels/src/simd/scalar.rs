@@ -1,0 +1,106 @@
+//! The reference: plain loops.
+
+use super::Simd;
+use std::array::from_fn;
+
+pub struct Scalar;
+
+impl Simd for Scalar {
+    type Ints = [i32; 32];
+    type Floats = [f32; 32];
+    const ROWS: usize = 1;
+    const OFFSET8: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn dot4<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
+        let mut sums = [[0; 32]; R];
+        for (sum, a) in sums.iter_mut().zip(a) {
+            for cell in 0..cells {
+                for i in 0..64 {
+                    let (pair, x) = (*codes.add(cell * 64 + i), i32::from(*a.add(cell * 4 + i % 4)));
+                    sum[i / 4] += i32::from(pair & 15) * x;
+                    sum[16 + i / 4] += i32::from(pair >> 4) * x;
+                }
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn dot8<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
+        let mut sums = [[0; 32]; R];
+        for (sum, a) in sums.iter_mut().zip(a) {
+            for cell in 0..cells {
+                for i in 0..128 {
+                    sum[i / 4] += i32::from(*codes.add(cell * 128 + i)) * i32::from(*a.add(cell * 4 + i % 4));
+                }
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn less(sums: Self::Ints, by: i32) -> Self::Ints {
+        sums.map(|s| s - by)
+    }
+    #[inline(always)]
+    unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {
+        from_fn(|i| sums[i] - (i32::from(*zeros.add(i)) - offset) * by)
+    }
+    #[inline(always)]
+    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
+        from_fn(|i| acc[i] + sums[i] as f32 * *scales.add(i))
+    }
+
+    #[inline(always)]
+    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
+        for i in 0..64 {
+            let pair = *codes.add(i);
+            *to.add(i % 4 * 32 + i / 4) = f32::from(pair & 15) - *zeros.add(i / 4);
+            *to.add(i % 4 * 32 + 16 + i / 4) = f32::from(pair >> 4) - *zeros.add(16 + i / 4);
+        }
+    }
+    #[inline(always)]
+    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
+        for i in 0..128 {
+            *to.add(i % 4 * 32 + i / 4) = f32::from(*codes.add(i)) - *zeros.add(i / 4);
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot<const R: usize>(w: *const f32, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+        let mut sums = [[0.0; 32]; R];
+        for (sum, a) in sums.iter_mut().zip(a) {
+            for k in 0..depth {
+                for (i, s) in sum.iter_mut().enumerate() {
+                    *s += *w.add(k * 32 + i) * *a.add(k);
+                }
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
+        from_fn(|i| acc[i] + part[i] * *scales.add(i))
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> Self::Floats {
+        [0.0; 32]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::Floats {
+        from_fn(|i| *from.add(i))
+    }
+    #[inline(always)]
+    unsafe fn store(x: Self::Floats, to: *mut f32) {
+        for (i, v) in x.into_iter().enumerate() {
+            *to.add(i) = v;
+        }
+    }
+    #[inline(always)]
+    unsafe fn times(x: Self::Floats, by: f32) -> Self::Floats {
+        x.map(|v| v * by)
+    }
+    #[inline(always)]
+    unsafe fn plus(x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        from_fn(|i| x[i] + y[i])
+    }
+}
