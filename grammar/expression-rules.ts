@@ -24,7 +24,7 @@ export abstract class ExpressionRules extends EmbeddedActionsParser {
     return {
       file: this.file,
       start: from.startOffset,
-      end: (to.endOffset ?? to.startOffset) + 1,
+      end: to.startOffset + to.image.length,
       line: from.startLine ?? 1,
       column: from.startColumn ?? 1,
     };

@@ -22,7 +22,7 @@ export interface Parsed {
  * @param file the name that spans carry
  */
 export function parse(text: string, file: string): Parsed {
-  lexer ??= new Lexer(T.tokens, { ensureOptimizations: true, positionTracking: 'full' });
+  lexer ??= new Lexer(T.tokens, { ensureOptimizations: true, positionTracking: 'onlyStart' });
   grammar ??= new Grammar();
   const lexed = lexer.tokenize(text);
   grammar.file = file;

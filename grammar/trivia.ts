@@ -1,6 +1,6 @@
 /** Gives every comment and empty line to the node beside it, so that the printer can put it back. */
 import type { IToken } from 'chevrotain';
-import { type Comment, children, type File, type Node, type RecipeDecl, type Stmt, type Trivia } from './ast.ts';
+import { type Comment, children, type File, type Node, type RecipeDecl, type Trivia } from './ast.ts';
 import type { Span } from './diagnostics.ts';
 
 interface Growing {
@@ -99,7 +99,7 @@ export function attachTrivia(file: File, comments: readonly IToken[], text: stri
 }
 
 /** Is it part of a recipe's head, before the brace? */
-const heads = (r: RecipeDecl, n: Node | undefined): boolean => n !== undefined && !r.body.includes(n as Stmt);
+const heads = (r: RecipeDecl, n: Node | undefined): boolean => n !== undefined && (r.body[0] === undefined || n.span.start < r.body[0].span.start);
 
 /** Index of the first node whose end lies after `offset`; nodes are in source order. */
 function firstEndingAfter(nodes: readonly Node[], offset: number): number {
