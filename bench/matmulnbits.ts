@@ -8,7 +8,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { gib, median, type Watched, watch } from './watch.ts';
+import { cli, gib, median, type Watched, watch } from './watch.ts';
 
 const { values: o } = parseArgs({
   options: {
@@ -50,18 +50,7 @@ const runs: { ours: Watched[]; theirs: Watched[] } = { ours: [], theirs: [] };
 for (let round = 0; round < Number(o.rounds); round++) {
   for (const d of [ours, theirs]) rmSync(d, { recursive: true, force: true });
   for (const d of [ours, theirs]) mkdirSync(d, { recursive: true });
-  const q = [
-    'dist/cli.js',
-    'compile',
-    model,
-    join(here, 'w4g128.qrecipe'),
-    '--target',
-    'ort',
-    '-o',
-    join(ours, 'model.onnx'),
-    '--force',
-    '--quiet',
-  ];
+  const q = [cli, 'compile', model, join(here, 'w4g128.qrecipe'), '--target', 'ort', '-o', join(ours, 'model.onnx'), '--force', '--quiet'];
   runs.ours.push(await must('qc compile', process.execPath, q));
   console.log(`qc            ${runs.ours.at(-1)!.seconds.toFixed(1)} s   RssAnon ${gib(runs.ours.at(-1)!.peakAnon)}`);
   if (o['ours-only']) continue;

@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { watch } from './watch.ts';
+import { cli, watch } from './watch.ts';
 
 const { values: o } = parseArgs({
   options: {
@@ -56,7 +56,7 @@ async function measure(name: string): Promise<string> {
     ];
     const needsData = readFileSync(`recipes/${name}/${name}.qrecipe`, 'utf8').includes('data("calib")');
     const done = await watch(process.execPath, [
-      'dist/cli.js',
+      cli,
       ...(needsData ? args : args.filter((a, i) => a !== '--data' && args[i - 1] !== '--data')),
     ]);
     if (done.code !== 0) throw new Error(`${name}, ${target}: status ${done.code}\n${done.output}`);

@@ -9,13 +9,13 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { median, watch } from './watch.ts';
+import { cli, median, watch } from './watch.ts';
 
 const { values: o } = parseArgs({
   options: { runs: { type: 'string', default: '7' }, minilm: { type: 'string', default: '../shared/models/minilm' } },
 });
 const dir = mkdtempSync(join(tmpdir(), 'qc-startup-'));
-const qc = (...args: string[]) => watch(process.execPath, ['dist/cli.js', ...args]);
+const qc = (...args: string[]) => watch(process.execPath, [cli, ...args]);
 
 const LINES = 10_000;
 const long = join(dir, 'long.qrecipe');

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { InferenceSession } from 'onnxruntime-node';
-import { watch } from './watch.ts';
+import { cli, watch } from './watch.ts';
 
 const { values: o } = parseArgs({
   options: {
@@ -60,7 +60,7 @@ async function measure(model: string, scheme: string, target: string): Promise<R
   const out = join(dir, `${model}.${scheme}.${target}.onnx`);
   const data = scheme === 'W8A8_STATIC' ? ['--data', `calib=${join(folder, 'calib')}`] : [];
   const done = await watch(process.execPath, [
-    'dist/cli.js',
+    cli,
     'compile',
     join(folder, 'model.onnx'),
     recipe,
@@ -107,7 +107,7 @@ function reason(json: string): string | undefined {
 
 /** Which of linear and conv a model has: a selection that matches nothing is an error. */
 async function rolesOf(model: string): Promise<string> {
-  const done = await watch(process.execPath, ['dist/cli.js', 'inspect', join(o.models, model, 'model.onnx'), '--json']);
+  const done = await watch(process.execPath, [cli, 'inspect', join(o.models, model, 'model.onnx'), '--json']);
   if (done.code !== 0) throw new Error(`inspect ${model}: ${done.output}`);
   const found = new Set((JSON.parse(done.output) as { sites: { role: string }[] }).sites.map((s) => s.role));
   return ['linear', 'conv'].filter((r) => found.has(r)).join(' or ');

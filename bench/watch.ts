@@ -60,3 +60,6 @@ export function median(xs: readonly number[]): number {
   const m = s.length >> 1;
   return s.length % 2 ? s[m]! : (s[m - 1]! + s[m]!) / 2;
 }
+
+/** The built command line; QC_CLI names another build to measure. */
+export const cli = process.env['QC_CLI'] ?? 'dist/cli.js';
