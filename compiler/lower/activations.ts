@@ -38,7 +38,7 @@ export interface Codes {
   readonly dtype: DType;
 }
 
-/** Static codes by QuantizeLinear; codes of fewer bits than their type are clipped. */
+/** Static codes by QuantizeLinear, in float32; codes of fewer bits than their type are clipped. */
 export function staticCodes(e: Emit, x: string, v: QuantizedValue, float: DType, signed: boolean): Codes {
   const emitted = emittedCodes(v.type, signed);
   const { scale, zero, type } = v;
@@ -46,10 +46,10 @@ export function staticCodes(e: Emit, x: string, v: QuantizedValue, float: DType,
   const axis = v.site.ports[v.port]?.axes['channel'] ?? -1;
   const shape = scale.length === 1 ? [] : [scale.length];
   const attrs = scale.length === 1 ? {} : { axis };
-  const s = e.constant('scale', numbers(float === 'float16' && e.opset >= 19 ? 'float16' : 'float32', shape, scale));
+  const s = e.constant('scale', numbers('float32', shape, scale));
   const zeros = Array.from(scale, (_, i) => (zero?.[i] ?? 0) + emitted.shift);
   const z = e.constant('zero', numbers(emitted.dtype, shape, zeros));
-  const q = e.op('QuantizeLinear', [x, s, z], attrs);
+  const q = e.op('QuantizeLinear', [float === 'float32' ? x : e.cast(x, 'float32'), s, z], attrs);
   const codes = type.codes;
   const bound = (value: number) => e.scalar(value + emitted.shift, emitted.dtype);
   const clipped = !emitted.full && codes?.kind === 'int' ? e.op('Clip', [q, bound(codes.lo), bound(codes.hi)]) : q;
@@ -118,14 +118,14 @@ export function lowerValues(l: Lowering, s: Simulated, taken: ReadonlySet<Quanti
 
 function roundTrip(e: Emit, x: string, float: DType, v: QuantizedValue): string {
   const { type } = v;
+  const back = (y: string) => (float === 'float32' ? y : e.cast(y, float));
   if (isDynamicQuantizeLinear(type) && float === 'float32') {
     const [q = '', s = '', z = ''] = e.ops('DynamicQuantizeLinear', [x], ['codes', 'scale', 'zero']);
     return e.op('DequantizeLinear', [q, s, z]);
   }
   // fp8 by Cast: ONNX Runtime moves and fuses DequantizeLinear as if all codes were integers, and then refuses the types.
-  if (type.mode === 'dynamic' || type.codes?.kind !== 'int' || (float !== 'float32' && !(float === 'float16' && e.opset >= 19)))
-    return fakeQuantize(e, x, float, v);
+  if (type.mode === 'dynamic' || type.codes?.kind !== 'int') return fakeQuantize(e, x, float, v);
   const q = staticCodes(e, x, v, float, false);
   const attrs = v.scale && v.scale.length > 1 ? { axis: v.site.ports[v.port]?.axes['channel'] ?? -1 } : {};
-  return e.op('DequantizeLinear', [q.codes, q.scale, ...(q.zero ? [q.zero] : [])], attrs);
+  return back(e.op('DequantizeLinear', [q.codes, q.scale, ...(q.zero ? [q.zero] : [])], attrs));
 }

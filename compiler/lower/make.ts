@@ -1,4 +1,5 @@
 /** Small constructors of nodes, attributes and constant tensors. */
+import { toBfloat16, toHalf } from '../graph/numeric.ts';
 import type { Attr, DType, Node, Tensor } from '../graph/types.ts';
 
 export type AttrValue = number | string | readonly number[] | { readonly float: number } | { readonly floats: readonly number[] };
@@ -46,35 +47,11 @@ export const int64s = (values: readonly number[], shape: readonly number[] = [va
 export const float32s = (values: ArrayLike<number>, shape: readonly number[]): Tensor =>
   held('float32', shape, bytesOf(Float32Array.from(values)));
 
-/** IEEE half of a number, ties to even; beyond the largest half: infinity. */
-export function toHalf(x: number): number {
-  const sign = x < 0 || Object.is(x, -0) ? 0x8000 : 0;
-  const a = Math.abs(x);
-  if (Number.isNaN(a)) return 0x7e00;
-  if (a >= 65520) return sign | 0x7c00;
-  if (a < 2 ** -14) return sign | roundEven(a * 2 ** 24);
-  const e = Math.floor(Math.log2(a));
-  const exponent = a < 2 ** e ? e - 1 : a >= 2 ** (e + 1) ? e + 1 : e;
-  return sign | (((exponent + 15) << 10) + (roundEven((a / 2 ** exponent) * 1024) - 1024));
-}
-
-/** Nearest integer, ties to even. */
-export function roundEven(x: number): number {
-  const r = Math.round(x);
-  return Math.abs(x % 1) === 0.5 && r % 2 !== 0 ? r - 1 : r;
-}
-
-/** bfloat16 bits of a float32 number, ties to even. */
-export function toBfloat(x: number): number {
-  const bits = new Uint32Array(Float32Array.of(x).buffer)[0] ?? 0;
-  return Number.isNaN(x) ? 0x7fc0 : ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
-}
-
 const writers: Partial<Record<DType, (values: ArrayLike<number>) => ArrayBufferView>> = {
   float32: (v) => Float32Array.from(v),
   float64: (v) => Float64Array.from(v),
   float16: (v) => Uint16Array.from(Array.from(v, toHalf)),
-  bfloat16: (v) => Uint16Array.from(Array.from(v, toBfloat)),
+  bfloat16: (v) => Uint16Array.from(Array.from(v, toBfloat16)),
   int8: (v) => Int8Array.from(v),
   uint8: (v) => Uint8Array.from(v),
   int16: (v) => Int16Array.from(v),

@@ -1,6 +1,8 @@
 /** Proof that a lowered model computes what was simulated: weights bit by bit, outputs within a stated tolerance. */
 import { fail } from '../../grammar/diagnostics.ts';
-import type { DType, Model } from '../graph/types.ts';
+import { isFloat } from '../graph/dtype.ts';
+import { toFloat64 } from '../graph/numeric.ts';
+import type { Model } from '../graph/types.ts';
 import type { EvalContext, Host, Value } from '../host.ts';
 import { dequantizedRows } from '../simulate/dequantized.ts';
 import { grainOf, quantizeWeight, scaleTypeOf, storedFormat } from '../simulate/encode.ts';
@@ -20,14 +22,9 @@ export interface Difference {
  */
 export const TOLERANCE = { floats: 1e-4, rounded: 2e-2 } as const;
 
-const readers: Partial<Record<DType, (b: ArrayBuffer) => ArrayLike<number>>> = {
-  float32: (b) => new Float32Array(b),
-  float64: (b) => new Float64Array(b),
-};
+const numbersOf = (v: Value): ArrayLike<number> | undefined => (isFloat(v.dtype) ? toFloat64(v.dtype, v.bytes) : undefined);
 
-const numbersOf = (v: Value): ArrayLike<number> | undefined => readers[v.dtype]?.(v.bytes.slice().buffer);
-
-/** Runs both models on the feeds. Outputs that are not float32 or float64 are skipped. `dir` is the folder of the model's data. */
+/** Runs both models on the feeds. Outputs that are no floats are skipped. `dir` is the folder of the model's data. */
 export async function compareOutputs(
   host: Host,
   expected: Model,

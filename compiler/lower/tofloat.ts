@@ -35,8 +35,7 @@ export const matMulIntegerToFloat: Rule = {
     const e = new Emit(l.editor, w.use.node.outputs[0] ?? w.site.path);
     const wide = (s: string) => (w.float === 'float32' ? s : e.cast(s, 'float32'));
     const bias = ownBias(l, w);
-    const scale = v.type.mode === 'static' ? wide(x.scale) : x.scale;
-    const inputs = trimmed([x.codes, b.codes, scale, wide(b.scale), x.zero ?? '', b.zero ?? '', bias]);
+    const inputs = trimmed([x.codes, b.codes, x.scale, wide(b.scale), x.zero ?? '', b.zero ?? '', bias]);
     const y = e.op('com.microsoft.MatMulIntegerToFloat', inputs);
     finishProduct(e, w, toFloat(e, y, w.float), bias !== '');
     l.editor.replace(w.use.node, e.nodes);

@@ -20,7 +20,9 @@ export function opsetOf(type: DType, blocked = false): number {
 export function weightOpset(w: Work): number {
   const { codes, grain } = w.weight.type;
   if (!codes) return 13;
-  return opsetOf(codeType(storedFormat(codes)), grain.per === 'group' || grain.per === 'block');
+  // Scales are of the model's float type, which DequantizeLinear takes since 19.
+  const scales = w.float === 'float32' ? 13 : 19;
+  return Math.max(scales, opsetOf(codeType(storedFormat(codes)), grain.per === 'group' || grain.per === 'block'));
 }
 
 /** Emits the weight as codes and DequantizeLinear, once for all sites that encode it alike; returns the float value. */
