@@ -22,3 +22,6 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
       .join('  ');
   return `${[line(head, s.dim), ...rows.map((r) => line(r, (t) => t))].join('\n')}\n`;
 }
+
+/** A path as the user would type it: relative where it lies in the working folder. */
+export const near = (io: Io, path: string): string => (path.startsWith(`${io.cwd}/`) ? path.slice(io.cwd.length + 1) : path);

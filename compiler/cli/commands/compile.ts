@@ -6,7 +6,7 @@ import { type Bindings, binding } from '../bindings.ts';
 import { exit } from '../exit.ts';
 import type { Io } from '../io.ts';
 import type { Cli, Common } from '../run.ts';
-import { style, table } from '../style.ts';
+import { near, style, table } from '../style.ts';
 
 interface Options extends Common {
   readonly output?: string;
@@ -135,7 +135,7 @@ function summary(io: Io, r: CompileResult, quiet: boolean, report: string | unde
   for (const q of r.requires.filter((q) => q.passed)) io.out(`${s.green('holds')}  require ${q.text}   measured ${q.measured}\n`);
   for (const m of r.metrics) io.out(`${m.name}  ${m.text}\n`);
   for (const [name, value] of Object.entries(r.binding)) io.out(`${s.dim('chosen')}  ${name} = ${value}\n`);
-  for (const f of r.files) io.out(`${s.dim('wrote')}  ${f.path}  ${bytes(f.bytes)}\n`);
+  for (const f of r.files) io.out(`${s.dim('wrote')}  ${near(io, f.path)}  ${bytes(f.bytes)}\n`);
   if (report !== undefined) io.out(`${s.dim('wrote')}  ${report}\n`);
   const total = Object.values(r.seconds).reduce((a, b) => a + b, 0);
   if (total > 0) io.out(`${s.dim(`in ${duration(1000 * total)}`)}\n`);
