@@ -19,6 +19,7 @@ mod matrix;
 pub mod protocol;
 mod quantize;
 mod scale;
+mod solve;
 mod split;
 mod statistics;
 

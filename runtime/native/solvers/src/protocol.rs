@@ -12,6 +12,7 @@ use crate::layout::{Geometry, Grain, Layout};
 use crate::matrix::{FloatType, Matrix, Order};
 use crate::quantize::{quantize, Job, Output};
 use crate::scale::ScaleType;
+use crate::solve::{self, cross, solve};
 use crate::split::Split;
 use crate::statistics::{gram, histogram, moments};
 
@@ -55,6 +56,14 @@ pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], inputs: &[&[u
             let (a, b) = clip(counts, lo, hi, format, symmetric, law);
             vec![a, b]
         }
+        7 => call_solve(isa, split, &mut n, inputs, outputs)?,
+        8 => {
+            let width = n.size()?;
+            let (c, x, y) = (doubles(output(outputs, 0)?)?, floats(input(inputs, 0)?)?, floats(input(inputs, 1)?)?);
+            check(width > 0 && Some(c.len()) == width.checked_mul(width) && x.len() % width == 0 && x.len() == y.len(), "cross: C [n, n], X and Y [rows, n]")?;
+            cross(isa, split, c, x, y, width);
+            vec![]
+        }
         _ => return Err(Fault::request(format!("operation {op} is unknown"))),
     };
     Ok(result)
@@ -62,15 +71,7 @@ pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], inputs: &[&[u
 
 /// Numbers: dtype, out, reduce, order, format, symmetric, grain, law, scale type, layout, which optional inputs there are.
 fn call_quantize(isa: Isa, split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
-    let dtype = match n.size()? {
-        0 => FloatType::F32,
-        1 => FloatType::F16,
-        2 => FloatType::Bf16,
-        3 => FloatType::F64,
-        x => return Err(unknown("weight type", x)),
-    };
-    let (out, reduce, order) = (n.size()?, n.size()?, n.order()?);
-    let weight = Matrix::new(input(inputs, 0)?, dtype, out, reduce, order)?;
+    let weight = n.matrix(input(inputs, 0)?)?;
     let (format, symmetric, grain, law) = (n.format()?, n.flag()?, n.grain()?, n.law()?);
     let target = Target { format, symmetric, law, scale: n.scale_type(1.0)? };
     let layout = n.layout()?;
@@ -91,6 +92,26 @@ fn call_quantize(isa: Isa, split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]],
     };
     let s = quantize(isa, split, job, output)?;
     Ok(vec![s.error, s.energy, f64::from(s.global)])
+}
+
+/// Numbers: matrix, format, symmetric, grain, law, scale type, damping, order, static groups, block, descents, rescale, whether there is a cross moment.
+fn call_solve(isa: Isa, split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
+    let weight = n.matrix(input(inputs, 0)?)?;
+    let (format, symmetric, grain, law) = (n.format()?, n.flag()?, n.grain()?, n.law()?);
+    let target = Target { format, symmetric, law, scale: n.scale_type(1.0)? };
+    let damp = n.take()?;
+    check((0.0..=1e6).contains(&damp), "solve: damping is a share of the mean diagonal")?;
+    let order = if n.flag()? { solve::Order::Hessian } else { solve::Order::Natural };
+    let (static_groups, block, descents, rescale) = (n.flag()?, n.size()?, n.size()?, n.flag()?);
+    let cross = if n.flag()? { Some(doubles_in(input(inputs, 2)?)?) } else { None };
+    let job = solve::Job { weight, target, grain, hessian: doubles_in(input(inputs, 1)?)?, cross, damp, order, static_groups, block, descents, rescale };
+    let output = match outputs {
+        [codes, scales] => solve::Output { codes, scales, zeros: None },
+        [codes, scales, zeros] => solve::Output { codes, scales, zeros: Some(zeros) },
+        _ => return Err(Fault::request("solve: two or three outputs")),
+    };
+    let s = solve(isa, split, &job, output)?;
+    Ok(vec![s.error, s.energy, s.loss, s.damping, s.dead as f64])
 }
 
 /// Numbers: out, reduce, order, format, grain, scale type, layout, the scale of the tensor.
@@ -138,6 +159,19 @@ impl Numbers<'_> {
 
     fn order(&mut self) -> Outcome<Order> {
         Ok(if self.flag()? { Order::ReduceOut } else { Order::OutReduce })
+    }
+
+    /// dtype, out, reduce, order.
+    fn matrix<'a>(&mut self, data: &'a [u8]) -> Outcome<Matrix<'a>> {
+        let dtype = match self.size()? {
+            0 => FloatType::F32,
+            1 => FloatType::F16,
+            2 => FloatType::Bf16,
+            3 => FloatType::F64,
+            x => return Err(unknown("weight type", x)),
+        };
+        let (out, reduce, order) = (self.size()?, self.size()?, self.order()?);
+        Matrix::new(data, dtype, out, reduce, order)
     }
 
     /// kind, then for integers bits, signed, lo, hi.
