@@ -72,9 +72,12 @@ fn quantile(counts: &[f64], lo: f64, hi: f64, q: f64) -> f64 {
 }
 
 /// The scaled-down range [lo·a, hi·a] whose histogram P (outliers in its end bins) is nearest to its quantization Q
-/// to `levels` levels, in KL(P ‖ Q). Source: Migacz, 8-bit Inference with TensorRT, GTC 2017.
+/// to `levels` levels, in KL(P ‖ Q); with a level for every bin nothing is to be gained. Source: Migacz, 8-bit Inference with TensorRT, GTC 2017.
 pub fn entropy_clip(counts: &[f64], lo: f64, hi: f64, levels: usize) -> (f64, f64) {
     let n = counts.len();
+    if levels >= n {
+        return (lo.min(0.0), hi.max(0.0));
+    }
     let zero = ((-lo / (hi - lo)) * n as f64).clamp(0.0, n as f64);
     let sums = Cumulated::new(counts);
     let mut best = (f64::INFINITY, lo, hi);
@@ -83,7 +86,7 @@ pub fn entropy_clip(counts: &[f64], lo: f64, hi: f64, levels: usize) -> (f64, f6
         let a = 1.0 - i as f64 / CANDIDATES as f64;
         let first = (zero - zero * a).round() as usize;
         let end = (zero + (n as f64 - zero) * a).round() as usize;
-        if end <= first + levels.min(n / 2) {
+        if end <= first + levels {
             break;
         }
         let divergence = sums.divergence(counts, first, end, levels);
