@@ -1,0 +1,169 @@
+//! The C interface of ONNX Runtime in Rust's terms: results for statuses, checked views of tensors.
+
+use ort_sys::*;
+use std::ffi::{c_void, CStr, CString};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::ptr::null_mut;
+
+#[derive(Clone, Copy)]
+pub struct Api(pub &'static OrtApi);
+
+pub type Outcome<T> = Result<T, String>;
+
+impl Api {
+    /// The error text of a status, which is released.
+    pub fn check(self, status: OrtStatusPtr) -> Outcome<()> {
+        if status.0.is_null() {
+            return Ok(());
+        }
+        // SAFETY: a status that is not null came from this runtime and is released once.
+        unsafe {
+            let text = CStr::from_ptr((self.0.GetErrorMessage)(status.0)).to_string_lossy().into_owned();
+            (self.0.ReleaseStatus)(status.0);
+            Err(text)
+        }
+    }
+
+    /// Runs `f`; its error or panic becomes a status that begins with `who`.
+    pub fn guard(self, who: &str, f: impl FnOnce() -> Outcome<()>) -> OrtStatusPtr {
+        let outcome = catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Err("internal error: please report it".into()));
+        match outcome {
+            Ok(()) => OrtStatusPtr(null_mut()),
+            Err(message) => {
+                let text = CString::new(format!("{who}: {message}").replace('\0', " ")).unwrap_or_default();
+                // SAFETY: the text lives until the call has copied it.
+                unsafe { (self.0.CreateStatus)(OrtErrorCode::ORT_INVALID_ARGUMENT, text.as_ptr()) }
+            }
+        }
+    }
+}
+
+/// Attributes of the node that a kernel is made for.
+pub struct Info {
+    pub api: Api,
+    pub info: *const OrtKernelInfo,
+}
+
+impl Info {
+    pub fn int(&self, name: &CStr) -> Outcome<i64> {
+        let mut value = 0;
+        // SAFETY: `info` is alive during the kernel's creation.
+        let status = unsafe { (self.api.0.KernelInfoGetAttribute_int64)(self.info, name.as_ptr(), &mut value) };
+        self.api.check(status).map_err(|_| format!("the integer attribute \"{}\" is missing", name.to_string_lossy()))?;
+        Ok(value)
+    }
+    /// Two sizes of at least 1.
+    pub fn pair(&self, name: &CStr) -> Outcome<[usize; 2]> {
+        let mut values = [0i64; 2];
+        let mut len = 2;
+        // SAFETY: as above; at most `len` values are written.
+        let status = unsafe { (self.api.0.KernelInfoGetAttributeArray_int64)(self.info, name.as_ptr(), values.as_mut_ptr(), &mut len) };
+        let name = name.to_string_lossy();
+        self.api.check(status).map_err(|_| format!("the attribute \"{name}\" is not a list of two integers"))?;
+        let sizes = values.map(|v| usize::try_from(v).unwrap_or(0));
+        (len == 2 && sizes.iter().all(|&v| v > 0)).then_some(sizes).ok_or_else(|| format!("the attribute \"{name}\" is not two sizes, but {values:?}"))
+    }
+}
+
+/// One call of a kernel.
+pub struct Context {
+    pub api: Api,
+    pub context: *mut OrtKernelContext,
+}
+
+/// Element types that the operators read and write.
+pub trait Element: Copy + 'static {
+    const TYPE: ONNXTensorElementDataType;
+    const NAME: &'static str;
+}
+impl Element for f32 {
+    const TYPE: ONNXTensorElementDataType = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+    const NAME: &'static str = "float32";
+}
+impl Element for u8 {
+    const TYPE: ONNXTensorElementDataType = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
+    const NAME: &'static str = "uint8";
+}
+
+pub struct View<'a, T> {
+    pub data: &'a [T],
+    pub shape: Vec<usize>,
+}
+
+/// Releases the description of a tensor on every way out.
+struct Description(Api, *mut OrtTensorTypeAndShapeInfo);
+impl Drop for Description {
+    fn drop(&mut self) {
+        // SAFETY: released once.
+        unsafe { (self.0 .0.ReleaseTensorTypeAndShapeInfo)(self.1) }
+    }
+}
+
+impl Context {
+    /// Input `index`. Errors: absent, or not a tensor of T.
+    pub fn input<T: Element>(&self, index: usize, name: &str) -> Outcome<View<'_, T>> {
+        let api = self.api.0;
+        let check = |s| self.api.check(s).map_err(|e| format!("input \"{name}\": {e}"));
+        // SAFETY: the context is alive during the call; the runtime owns the value and keeps it as long.
+        unsafe {
+            let mut count = 0;
+            check((api.KernelContext_GetInputCount)(self.context, &mut count))?;
+            let mut value = std::ptr::null();
+            if index < count {
+                check((api.KernelContext_GetInput)(self.context, index, &mut value))?;
+            }
+            if value.is_null() {
+                return Err(format!("input \"{name}\" is missing"));
+            }
+            let mut info = null_mut();
+            check((api.GetTensorTypeAndShape)(value, &mut info))?;
+            let info = Description(self.api, info);
+            let (mut element, mut rank) = (ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED, 0);
+            check((api.GetTensorElementType)(info.1, &mut element))?;
+            if element != T::TYPE {
+                return Err(format!("input \"{name}\" is not {}", T::NAME));
+            }
+            check((api.GetDimensionsCount)(info.1, &mut rank))?;
+            let mut dims = vec![0i64; rank];
+            check((api.GetDimensions)(info.1, dims.as_mut_ptr(), rank))?;
+            let shape: Option<Vec<usize>> = dims.into_iter().map(|d| usize::try_from(d).ok()).collect();
+            let shape = shape.ok_or_else(|| format!("input \"{name}\" has no shape"))?;
+            let mut data: *mut c_void = null_mut();
+            check((api.GetTensorMutableData)(value.cast_mut(), &mut data))?;
+            let len: usize = shape.iter().product();
+            let data = if len == 0 { &[][..] } else { std::slice::from_raw_parts(data.cast::<T>(), len) };
+            Ok(View { data, shape })
+        }
+    }
+
+    /// Output `index` of a shape, as floats. Each output is asked for once.
+    pub fn output(&self, index: usize, shape: &[usize]) -> Outcome<&mut [f32]> {
+        let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
+        let len: usize = shape.iter().product();
+        // SAFETY: as in `input`.
+        unsafe {
+            let mut value = null_mut();
+            self.api.check((self.api.0.KernelContext_GetOutput)(self.context, index, dims.as_ptr(), dims.len(), &mut value))?;
+            let mut data: *mut c_void = null_mut();
+            self.api.check((self.api.0.GetTensorMutableData)(value, &mut data))?;
+            Ok(if len == 0 { &mut [] } else { std::slice::from_raw_parts_mut(data.cast::<f32>(), len) })
+        }
+    }
+
+    /// Runs `task(0..n)` on the session's own threads. Errors: a task that panicked.
+    pub fn parallel(&self, n: usize, task: &(dyn Fn(usize) + Sync)) -> Outcome<()> {
+        type Job<'a> = (&'a (dyn Fn(usize) + Sync), std::sync::atomic::AtomicBool);
+        unsafe extern "C" fn call(job: *mut c_void, i: usize) {
+            // SAFETY: `job` outlives the parallel loop.
+            let (task, failed) = unsafe { &*job.cast::<Job>() };
+            if catch_unwind(AssertUnwindSafe(|| task(i))).is_err() {
+                failed.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let mut job: Job = (task, false.into());
+        // SAFETY: the call returns when all tasks have.
+        let status = unsafe { (self.api.0.KernelContext_ParallelFor)(self.context, call, n, 0, (&raw mut job).cast()) };
+        self.api.check(status)?;
+        if job.1.into_inner() { Err("internal error: please report it".into()) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,147 @@
+//! `LinearW4`, `LinearW4A8`, `LinearW8`, `LinearW8A8`: y = x·Wᵀ + b with W in layout 1.
+//!
+//! Inputs: x float32 […, K]; codes uint8 [panels, steps / 4, 64 or 128]; scales float32 [panels, groups, 32]; zeros uint8 of the
+//! same shape or [1, 1, 1]; bias float32 [N] or [1]. Attributes: shape [K, N], group, layout.
+
+use crate::api::{Context, Info, Outcome};
+use crate::op::Operator;
+use qc_kernels::{float_task, int8_task, quantize_rows, Isa, Output, Rows, Task, Weight, Zeros};
+use std::ffi::CStr;
+use std::ops::Range;
+use std::sync::Mutex;
+
+/// The newest weight layout that this library reads.
+pub const LAYOUT: i64 = 1;
+/// Rows of a task: their activations stay in the second-level cache.
+const ROWS: usize = 64;
+
+pub struct Linear {
+    pub name: &'static CStr,
+    pub bits: usize,
+    /// Activations in int8, one scale a row, found at run time.
+    pub int8: bool,
+}
+
+pub struct Kernel {
+    isa: Isa,
+    bits: usize,
+    int8: bool,
+    k: usize,
+    n: usize,
+    group: usize,
+    /// Buffers of finished calls, for the next.
+    spare: Mutex<Vec<Buffers>>,
+}
+
+#[derive(Default)]
+struct Buffers {
+    codes: Vec<i8>,
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+}
+
+impl Operator for Linear {
+    type Kernel = Kernel;
+    fn name(&self) -> &'static CStr {
+        self.name
+    }
+    fn inputs(&self) -> usize {
+        5
+    }
+
+    fn make(&self, info: &Info) -> Outcome<Kernel> {
+        let layout = info.int(c"layout")?;
+        if layout != LAYOUT {
+            return Err(format!("its weights have layout {layout}, this library reads layout {LAYOUT}: install the version of qrecipe that wrote the model"));
+        }
+        let [k, n] = info.pair(c"shape")?;
+        let group = info.int(c"group")?;
+        let group = usize::try_from(group).map_err(|_| format!("a group of {group}"))?;
+        let isa = match std::env::var("QC_ISA") {
+            Ok(name) if !name.is_empty() => Isa::named(&name).map_err(|e| format!("QC_ISA: {e}"))?,
+            _ => Isa::detect(),
+        };
+        Ok(Kernel { isa, bits: self.bits, int8: self.int8, k, n, group, spare: Mutex::default() })
+    }
+
+    fn compute(kernel: &Kernel, context: &Context) -> Outcome<()> {
+        let x = context.input::<f32>(0, "x")?;
+        let codes = context.input::<u8>(1, "codes")?;
+        let scales = context.input::<f32>(2, "scales")?;
+        let zeros = context.input::<u8>(3, "zeros")?;
+        let bias = context.input::<f32>(4, "bias")?;
+        let zeros = if zeros.data.len() == 1 { Zeros::One(zeros.data[0]) } else { Zeros::Each(zeros.data) };
+        let weight = Weight::new(kernel.k, kernel.n, kernel.bits, kernel.group, codes.data, scales.data, zeros)?;
+        if x.shape.last() != Some(&kernel.k) {
+            return Err(format!("x has the shape {:?}, its last size is not K = {}", x.shape, kernel.k));
+        }
+        let repeated;
+        let bias = match bias.data {
+            [0.0] => None,
+            [b] => {
+                repeated = vec![*b; kernel.n];
+                Some(&repeated[..])
+            }
+            b if b.len() == kernel.n => Some(b),
+            b => return Err(format!("the bias has {} values, not N = {} or 1", b.len(), kernel.n)),
+        };
+        let mut shape = x.shape;
+        shape.pop();
+        shape.push(kernel.n);
+        let y = context.output(0, &shape)?;
+        if y.is_empty() {
+            return Ok(());
+        }
+        kernel.run(context, &weight, x.data, bias, y)
+    }
+}
+
+impl Kernel {
+    fn run(&self, context: &Context, weight: &Weight, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> Outcome<()> {
+        let rows = x.len() / self.k;
+        let y = Output::new(y);
+        let blocks = rows.div_ceil(ROWS);
+        let tasks = blocks * weight.panels();
+        let task = |i: usize| Task { panel: i % weight.panels(), rows: block(i / weight.panels(), rows) };
+        if !self.int8 {
+            return context.parallel(tasks, &|i| float_task(self.isa, weight, x, bias, &y, &task(i)));
+        }
+        let mut buffers = self.spare.lock().map(|mut s| s.pop()).ok().flatten().unwrap_or_default();
+        buffers.codes.resize(rows * weight.depth(), 0);
+        buffers.scales.resize(rows, 0.0);
+        buffers.sums.resize(rows * weight.groups(), 0);
+        self.quantize(context, weight, x, &mut buffers)?;
+        let x = Rows { stride: weight.depth(), groups: weight.groups(), codes: &buffers.codes, scales: &buffers.scales, sums: &buffers.sums };
+        context.parallel(tasks, &|i| int8_task(self.isa, weight, &x, bias, &y, &task(i)))?;
+        if let Ok(mut spare) = self.spare.lock() {
+            spare.push(buffers);
+        }
+        Ok(())
+    }
+
+    fn quantize(&self, context: &Context, weight: &Weight, x: &[f32], to: &mut Buffers) -> Outcome<()> {
+        /// Rows that are quantized together.
+        const FEW: usize = 4;
+        let each = |x: &[f32], codes: &mut [i8], scales: &mut [f32], sums: &mut [i32]| quantize_rows(self.isa, x, self.k, self.group, codes, scales, sums);
+        if to.scales.len() <= FEW {
+            each(x, &mut to.codes, &mut to.scales, &mut to.sums);
+            return Ok(());
+        }
+        let parts = x
+            .chunks(FEW * self.k)
+            .zip(to.codes.chunks_mut(FEW * weight.depth()))
+            .zip(to.scales.chunks_mut(FEW).zip(to.sums.chunks_mut(FEW * weight.groups())))
+            .map(|((x, codes), (scales, sums))| Mutex::new((x, codes, scales, sums)));
+        let parts: Vec<_> = parts.collect();
+        context.parallel(parts.len(), &|i| {
+            if let Ok(mut part) = parts[i].lock() {
+                let (x, codes, scales, sums) = &mut *part;
+                each(x, codes, scales, sums);
+            }
+        })
+    }
+}
+
+fn block(i: usize, rows: usize) -> Range<usize> {
+    i * ROWS..rows.min((i + 1) * ROWS)
+}

@@ -1,0 +1,119 @@
+//! An operator as the table of functions that ONNX Runtime calls.
+
+use crate::api::{Api, Context, Info, Outcome};
+use ort_sys::*;
+use std::ffi::{c_char, c_int, c_void, CStr};
+
+/// An operator of one float output.
+pub trait Operator: Sync + 'static {
+    type Kernel: Sync;
+    fn name(&self) -> &'static CStr;
+    fn inputs(&self) -> usize;
+    /// Reads and checks the attributes.
+    fn make(&self, info: &Info) -> Outcome<Self::Kernel>;
+    fn compute(kernel: &Self::Kernel, context: &Context) -> Outcome<()>;
+}
+
+/// The table, the operator behind it: ONNX Runtime hands the table back, and it is the first field.
+#[repr(C)]
+pub struct Table<O: Operator> {
+    base: OrtCustomOp,
+    operator: O,
+}
+
+struct Held<K> {
+    api: Api,
+    who: String,
+    kernel: K,
+}
+
+/// The version of the table's form: what came after it is not in it.
+const TABLE_VERSION: u32 = 17;
+
+impl<O: Operator> Table<O> {
+    pub const fn new(operator: O) -> Self {
+        let base = OrtCustomOp {
+            version: TABLE_VERSION,
+            CreateKernel: None,
+            GetName: Some(name::<O>),
+            GetExecutionProviderType: Some(provider),
+            GetInputType: Some(any),
+            GetInputTypeCount: Some(inputs::<O>),
+            GetOutputType: Some(float),
+            GetOutputTypeCount: Some(one),
+            KernelCompute: None,
+            KernelDestroy: Some(destroy::<O>),
+            GetInputCharacteristic: Some(required),
+            GetOutputCharacteristic: Some(required),
+            GetInputMemoryType: Some(on_cpu),
+            GetVariadicInputMinArity: Some(one_int),
+            GetVariadicInputHomogeneity: Some(one_int),
+            GetVariadicOutputMinArity: Some(one_int),
+            GetVariadicOutputHomogeneity: Some(one_int),
+            CreateKernelV2: Some(create::<O>),
+            KernelComputeV2: Some(compute::<O>),
+            InferOutputShapeFn: None,
+            GetStartVersion: Some(one_int),
+            GetEndVersion: Some(one_int),
+        };
+        Table { base, operator }
+    }
+
+    pub fn base(&'static self) -> *const OrtCustomOp {
+        &raw const self.base
+    }
+}
+
+unsafe fn operator<'a, O: Operator>(op: *const OrtCustomOp) -> &'a O {
+    // SAFETY: every table is the first field of a static `Table<O>`.
+    unsafe { &(*op.cast::<Table<O>>()).operator }
+}
+
+unsafe extern "system" fn name<O: Operator>(op: *const OrtCustomOp) -> *const c_char {
+    unsafe { operator::<O>(op) }.name().as_ptr()
+}
+unsafe extern "system" fn inputs<O: Operator>(op: *const OrtCustomOp) -> usize {
+    unsafe { operator::<O>(op) }.inputs()
+}
+unsafe extern "system" fn provider(_: *const OrtCustomOp) -> *const c_char {
+    c"CPUExecutionProvider".as_ptr()
+}
+/// Types are checked in the kernel: beside a function body of the same name, declared ones are not.
+unsafe extern "system" fn any(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
+    ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED
+}
+unsafe extern "system" fn float(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
+    ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
+}
+unsafe extern "system" fn one(_: *const OrtCustomOp) -> usize {
+    1
+}
+unsafe extern "system" fn one_int(_: *const OrtCustomOp) -> c_int {
+    1
+}
+unsafe extern "system" fn required(_: *const OrtCustomOp, _: usize) -> OrtCustomOpInputOutputCharacteristic {
+    OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED
+}
+unsafe extern "system" fn on_cpu(_: *const OrtCustomOp, _: usize) -> OrtMemType {
+    OrtMemType::OrtMemTypeDefault
+}
+
+unsafe extern "system" fn create<O: Operator>(op: *const OrtCustomOp, api: *const OrtApi, info: *const OrtKernelInfo, kernel: *mut *mut c_void) -> OrtStatusPtr {
+    // SAFETY: the runtime's interface lives as long as the process; `kernel` is where the result goes.
+    let (operator, api) = unsafe { (operator::<O>(op), Api(&*api)) };
+    let who = format!("qc.v1.{}", operator.name().to_string_lossy());
+    api.guard(&who.clone(), || {
+        let made = operator.make(&Info { api, info })?;
+        unsafe { *kernel = Box::into_raw(Box::new(Held { api, who, kernel: made })).cast() };
+        Ok(())
+    })
+}
+unsafe extern "system" fn compute<O: Operator>(kernel: *mut c_void, context: *mut OrtKernelContext) -> OrtStatusPtr {
+    // SAFETY: made by `create`, shared between calls.
+    let held = unsafe { &*kernel.cast::<Held<O::Kernel>>() };
+    held.api.guard(&held.who, || O::compute(&held.kernel, &Context { api: held.api, context }))
+}
+unsafe extern "system" fn destroy<O: Operator>(kernel: *mut c_void) {
+    // SAFETY: made by `create`, destroyed once.
+    drop(unsafe { Box::from_raw(kernel.cast::<Held<O::Kernel>>()) });
+}

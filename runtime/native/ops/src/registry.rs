@@ -1,0 +1,74 @@
+//! The list of operators, and how a session learns of them.
+
+use crate::api::{Api, Outcome};
+use crate::linear::Linear;
+use crate::op::Table;
+use ort_sys::*;
+use std::ptr::null_mut;
+use std::sync::Mutex;
+
+static LINEAR: [Table<Linear>; 4] = [
+    Table::new(Linear { name: c"LinearW4", bits: 4, int8: false }),
+    Table::new(Linear { name: c"LinearW4A8", bits: 4, int8: true }),
+    Table::new(Linear { name: c"LinearW8", bits: 8, int8: false }),
+    Table::new(Linear { name: c"LinearW8A8", bits: 8, int8: true }),
+];
+
+/// The oldest interface that has parallel loops.
+const API_VERSION: u32 = 17;
+
+/// A domain, made once for each copy of ONNX Runtime in the process; sessions refer to it as long as they live.
+struct Domain {
+    api: *const OrtApi,
+    domain: *mut OrtCustomOpDomain,
+}
+// SAFETY: only read after it was made.
+unsafe impl Send for Domain {}
+static DOMAINS: Mutex<Vec<Domain>> = Mutex::new(Vec::new());
+
+/// Adds the domain `qc.v1` to the options of a session.
+///
+/// # Safety
+/// `options` are alive and of the runtime that `api` belongs to.
+pub unsafe fn add_domain(api: &'static OrtApi, options: *mut OrtSessionOptions) -> Result<(), String> {
+    let a = Api(api);
+    let mut domains = DOMAINS.lock().map_err(|_| "internal error".to_string())?;
+    let known = domains.iter().find(|d| std::ptr::eq(d.api, api)).map(|d| d.domain);
+    let domain = match known {
+        Some(domain) => domain,
+        None => {
+            let domain = make(a)?;
+            domains.push(Domain { api, domain });
+            domain
+        }
+    };
+    // SAFETY: as the caller promises; the domain is never released.
+    a.check(unsafe { (api.AddCustomOpDomain)(options, domain) })
+}
+
+fn make(a: Api) -> Outcome<*mut OrtCustomOpDomain> {
+    let mut domain = null_mut();
+    // SAFETY: tables are static.
+    unsafe {
+        a.check((a.0.CreateCustomOpDomain)(c"qc.v1".as_ptr(), &mut domain))?;
+        for table in &LINEAR {
+            a.check((a.0.CustomOpDomain_Add)(domain, table.base()))?;
+        }
+    }
+    Ok(domain)
+}
+
+/// What ONNX Runtime calls in a library of operators.
+///
+/// # Safety
+/// Called by ONNX Runtime.
+#[no_mangle]
+pub unsafe extern "system" fn RegisterCustomOps(options: *mut OrtSessionOptions, base: *const OrtApiBase) -> OrtStatusPtr {
+    // SAFETY: the runtime's own tables.
+    let api = unsafe { ((*base).GetApi)(API_VERSION).as_ref() };
+    match api {
+        Some(api) => Api(api).guard("qc.v1", || unsafe { add_domain(api, options) }),
+        // Older than 1.17: without an interface there is no way to make a status, and nothing is registered.
+        None => OrtStatusPtr(null_mut()),
+    }
+}
