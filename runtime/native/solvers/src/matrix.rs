@@ -72,6 +72,10 @@ impl<'a> Matrix<'a> {
                 for k in 0..len {
                     let start = (k0 + k) * self.out + n0;
                     let row = &cells[start..start + rows];
+                    // Rows lie a page or more apart, where the hardware does not look ahead.
+                    if k + AHEAD < len {
+                        prefetch(&cells[start + AHEAD * self.out..][..rows]);
+                    }
                     let (whole, rest) = row.as_chunks::<8>();
                     for (b, eight) in whole.iter().enumerate() {
                         let lanes = &mut tiles[b * stride + k].0;
@@ -106,6 +110,22 @@ impl<'a> Matrix<'a> {
             }
         }
     }
+}
+
+/// Rows that are fetched into cache before their turn.
+const AHEAD: usize = 8;
+
+/// Asks for the cache lines of `cells`.
+#[inline(always)]
+fn prefetch<T>(cells: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (0..std::mem::size_of_val(cells)).step_by(64) {
+        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+        // SAFETY: a prefetch reads nothing, and the address is inside the slice.
+        unsafe { _mm_prefetch(cells.as_ptr().cast::<i8>().add(at), _MM_HINT_T0) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = cells;
 }
 
 #[cfg(test)]
