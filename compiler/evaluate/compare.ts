@@ -82,6 +82,7 @@ type Pair = (name: string) => { a: Float32Array; b: Float32Array; last: number }
 
 /** Both models with `values` as their outputs, over all batches. */
 async function both(request: CompareRequest, values: readonly string[], see: (batch: Batch, pair: Pair) => void): Promise<void> {
+  if (values.length === 0) return;
   const { host, reference, actual, source } = request;
   const open = ({ model, dir }: Located) => host.session(tapped(model, values), dir);
   const first = await open(reference);
