@@ -1,13 +1,12 @@
 /** Measures the lowered model: proves that it is the simulated one, and judges the contract. */
-import { splitPath } from '../calibrate/source.ts';
 import type { Lowered } from '../define.ts';
 import { type Comparison, compare } from '../evaluate/index.ts';
-import { prove } from '../lower/prove.ts';
 import type { Planned } from '../plan/plan.ts';
 import { sizesOf } from '../plan/size.ts';
 import type { Simulated } from '../simulated.ts';
-import { firstBatches, hasData, judgingSource } from './data.ts';
+import { hasData, judgingSource } from './data.ts';
 import type { Source } from './model.ts';
+import { prove } from './proof.ts';
 import { evaluations, judge, outputsToCompare } from './require.ts';
 import type { Run } from './run.ts';
 import type { CompileOptions, CompileResult, Required } from './types.ts';
@@ -25,6 +24,8 @@ interface Assessed {
   readonly lowered: Lowered;
   /** Bytes that will be written. */
   readonly size: number;
+  /** Data of the float model as the rewritten one reads it. */
+  readonly adapt?: Source['adapt'] | undefined;
   readonly options: CompileOptions;
   readonly run: Run;
 }
@@ -35,10 +36,10 @@ const PROVE_LIMIT = 2 ** 30;
 /** Errors: `data-unbound` where something has to be measured and there is nothing to measure on; `not-proved`. */
 export async function assess(a: Assessed): Promise<Assessment> {
   const { plan, source, options, lowered } = a;
-  const { model } = source;
+  const { model } = a.simulated;
   const outputs = outputsToCompare(plan, model);
   const available = hasData(plan, options);
-  if (available && source.bytes <= PROVE_LIMIT) await proveOn(a);
+  if (available && source.bytes <= PROVE_LIMIT) await prove(a);
   else a.run.note('proof', available ? 'not run: the model is larger than 1 GiB' : 'not run: no data is bound');
   const layers = options.histograms && available ? layerOutputs(a) : [];
   const needed = outputs.length > 0 || layers.length > 0;
@@ -47,7 +48,7 @@ export async function assess(a: Assessed): Promise<Assessment> {
     ? await compare({
         host: options.host,
         reference: source,
-        actual: { model: lowered.model, dir: source.dir },
+        actual: { model: lowered.model, dir: source.dir, ...(a.adapt ? { adapt: a.adapt } : {}) },
         source: await judgingSource(plan, source.dir, options, by),
         outputs,
         layers,
@@ -62,16 +63,3 @@ export async function assess(a: Assessed): Promise<Assessment> {
 /** Outputs of the sites whose weights have codes, in the main graph. */
 const layerOutputs = ({ plan }: Assessed): string[] =>
   plan.slots.flatMap((s) => (s.port === 'weight' && s.site.graph === '' && s.site.ports['output'] ? [s.site.ports['output'].value] : []));
-
-/** Runs the lowered and the simulated model on one batch. Error: `not-proved`. */
-async function proveOn({ plan, source, simulated, lowered, options, run }: Assessed): Promise<void> {
-  const data = await judgingSource(plan, source.dir, options, undefined);
-  for await (const { feeds, label } of firstBatches(data, 1).read(source.model.graph)) {
-    const differences = await prove(options.host, simulated, lowered.model, source.dir, [feeds]);
-    const worst = Math.max(0, ...differences.map((d) => d.relative));
-    run.note(
-      'proof',
-      `${differences.length} outputs of the lowered model equal those of the simulated one within ${worst.toExponential(1)} on ${splitPath(label).name}`,
-    );
-  }
-}

@@ -9,17 +9,11 @@ import { encode } from './encode.ts';
 import type { Source } from './model.ts';
 import type { Run } from './run.ts';
 import type { SearchContext } from './search.ts';
-import type { Calibrated } from './statistics.ts';
+import type { Staging } from './stage.ts';
 import type { CompileOptions } from './types.ts';
 
 /** The context of all searches of a run. Plans are judged on the simulated model: what the numbers mean, whatever target they are for. */
-export function bench(
-  source: Source,
-  planAt: (b: Binding) => Planned,
-  calibrated: Calibrated | undefined,
-  options: CompileOptions,
-  run: Run,
-): SearchContext {
+export function bench(source: Source, planAt: (b: Binding) => Planned, stage: Staging, options: CompileOptions, run: Run): SearchContext {
   const { crunch } = options.host;
   let data: Promise<DataSource> | undefined;
   return {
@@ -27,19 +21,20 @@ export function bench(
     onTrial: (trials) => run.onEvent({ phase: 'search', done: trials }),
     ...(options.signal ? { signal: options.signal } : {}),
     bench: {
-      model: source.model,
       bytes: source.bytes,
       crunch,
       reader: source.reader,
-      statistics: calibrated?.statistics,
       errors: new Map(),
+      stage: stage.of,
       async compare(plan, outputs) {
         data ??= judgingSource(plan, source.dir, options, plan.nested[0]?.by);
-        const model = simulate(await encode(plan, source.model, calibrated?.statistics, crunch));
+        const at = await stage.of(plan);
+        const model = simulate(await encode(at.plan, at.source.model, at.calibrated?.statistics, crunch));
+        const { adapt } = at.source;
         return compare({
           host: options.host,
           reference: source,
-          actual: { model, dir: source.dir },
+          actual: { model, dir: source.dir, ...(adapt ? { adapt } : {}) },
           source: await data,
           outputs,
           ...(options.signal ? { signal: options.signal } : {}),

@@ -6,6 +6,7 @@ import { failAt } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
 import type { Decider } from '../plan/types.ts';
 import type { Ref } from '../schema.ts';
+import type { Source as ModelSource } from './model.ts';
 import type { CompileOptions } from './types.ts';
 
 const count = (v: unknown): number | undefined => (typeof v === 'number' ? v : undefined);
@@ -57,6 +58,17 @@ export const firstBatches = (source: Source, most: number): Source => ({
     }
   },
 });
+
+/** A source of the float model as the rewritten one wants it. */
+export const adapted = (source: Source, model: Pick<ModelSource, 'adapt'>): Source =>
+  model.adapt === undefined
+    ? source
+    : {
+        ...source,
+        async *read(graph) {
+          for await (const batch of source.read(graph)) yield { ...batch, feeds: model.adapt!(batch.feeds) };
+        },
+      };
 
 function unbound(name: string, kind: string, by: Decider | undefined): never {
   const message = `The recipe reads ${kind}("${name}"), and nothing says where that is.`;

@@ -24,6 +24,12 @@ export function metered(crunch: Crunch): { readonly crunch: Crunch; readonly err
         if (r.label !== undefined) errors.set(r.label, { error: done.error, energy: done.energy });
         return done;
       },
+      async solve(r) {
+        const done = await crunch.solve(r);
+        if (r.label !== undefined) errors.set(r.label, { error: done.error, energy: done.energy });
+        return done;
+      },
+      cross: (c, x, y, n) => crunch.cross(c, x, y, n),
       dequantize: (r) => crunch.dequantize(r),
       cast: (data, from, to) => crunch.cast(data, from, to),
       gram: (h, x, n) => crunch.gram(h, x, n),

@@ -4,7 +4,7 @@ import { canonicalize } from '../graph/canonical.ts';
 import { infer } from '../graph/infer.ts';
 import { type Loaded, loadModel } from '../graph/load.ts';
 import type { FileRange } from '../graph/types.ts';
-import type { Host, ReadFile } from '../host.ts';
+import type { Host, ReadFile, Value } from '../host.ts';
 import { findSites } from '../match/find.ts';
 import type { Sites } from '../sites.ts';
 import { fingerprint } from './hash.ts';
@@ -13,6 +13,8 @@ export interface Source extends Loaded {
   readonly path: string;
   readonly sites: Sites;
   readonly reader: Reader;
+  /** Turns data of the float model into data of this one, where transforms changed what a cache holds. */
+  readonly adapt?: (feeds: Readonly<Record<string, Value>>) => Readonly<Record<string, Value>>;
   /** The model's identity; computed at the first call. */
   fingerprint(): Promise<string>;
   close(): Promise<void>;

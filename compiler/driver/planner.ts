@@ -4,10 +4,12 @@ import { laws } from '../laws/index.ts';
 import { type Planned, plan } from '../plan/plan.ts';
 import type { Names } from '../plan/resolve.ts';
 import type { Binding, Recipe } from '../recipe.ts';
+import { solvers } from '../solvers/index.ts';
+import { transforms } from '../transforms/index.ts';
 import type { Source } from './model.ts';
 import type { PlanOptions } from './types.ts';
 
-export const names = { formats, laws } as unknown as Names;
+export const names = { formats, laws, transforms, solvers } as unknown as Names;
 
 /** A function from bindings to plans. Variables that a binding leaves out take the first value of their domain. */
 export const planner =

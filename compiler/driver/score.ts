@@ -1,10 +1,8 @@
 /** What a trial of a search is worth: its objective (smaller is better) and whether it keeps the budget. */
-import type { Statistics } from '../calibrate/index.ts';
 import type { Crunch } from '../crunch.ts';
 import type { Objective, SiteError, Trial } from '../define.ts';
 import type { Comparison } from '../evaluate/index.ts';
 import type { Reader } from '../graph/bytes.ts';
-import type { Model } from '../graph/types.ts';
 import { objectives } from '../objectives/index.ts';
 import { type Call, describe, evaluate, failAt, numberOf, type Scope, truth, type Val } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
@@ -14,14 +12,15 @@ import type { Expr } from '../recipe.ts';
 import { encode } from './encode.ts';
 import { siteError } from './errors.ts';
 import { measuring, outputName, outputsOf } from './measured.ts';
+import type { Staged } from './stage.ts';
 
 /** What trials share. */
 export interface Bench {
-  readonly model: Model;
   readonly bytes: number;
   readonly crunch: Crunch;
   readonly reader: Reader;
-  readonly statistics: Statistics | undefined;
+  /** The model, plan and statistics after a plan's transforms. */
+  readonly stage: (plan: Planned) => Promise<Staged>;
   /** Runs a plan's simulated model beside the float one on some outputs. */
   readonly compare: (plan: Planned, outputs: readonly string[]) => Promise<Comparison>;
   /** Errors of sites by type, remembered between trials. */
@@ -51,22 +50,25 @@ export function calls(e: Expr, scope: Scope): Call[] {
 export const onLayers = (e: Expr, scope: Scope): boolean => calls(e, scope).some((c) => onSites(c, scope));
 
 /** Scores a plan. Larger-is-better objectives are turned round, so that smaller is better in every term. */
-export async function score(plan: Planned, objective: Expr, budget: Expr | undefined, scope: Scope, bench: Bench): Promise<Trial> {
+export async function score(asked: Planned, objective: Expr, budget: Expr | undefined, scope: Scope, bench: Bench): Promise<Trial> {
+  const staged = await bench.stage(asked);
+  const { plan } = staged;
+  const { model } = staged.source;
   const bound: Scope = { ...scope, binding: plan.binding };
-  const sizes = sizesOf(plan, bench.model, bench.bytes);
+  const sizes = sizesOf(plan, model, bench.bytes);
   const wanted = calls(objective, bound);
   const values = new Map<Call, number>();
   const whole = wanted.filter((c) => !onSites(c, bound));
-  const outputs = [...new Set(whole.flatMap((c) => outputsOf(c, bound, bench.model)))];
-  const comparison = outputs.length ? await bench.compare(plan, outputs) : undefined;
+  const outputs = [...new Set(whole.flatMap((c) => outputsOf(c, bound, model)))];
+  const comparison = outputs.length ? await bench.compare(asked, outputs) : undefined;
   for (const call of wanted) {
     const o = objectiveOf(call)!;
     const value = onSites(call, bound)
-      ? await overSites(call, o, plan, bound, bench)
-      : mean(outputsOf(call, bound, bench.model).map((n) => comparison?.outputs.get(n)?.[o.metric ?? ''] ?? Number.NaN));
+      ? await overSites(call, o, staged, bound, bench)
+      : mean(outputsOf(call, bound, model).map((n) => comparison?.outputs.get(n)?.[o.metric ?? ''] ?? Number.NaN));
     values.set(call, o.better === 'larger' ? -value : value);
   }
-  const known = { plan, model: bench.model, sizes };
+  const known = { plan, model, sizes };
   const base = measuring(bound, known);
   const measured: Scope = { ...base, measured: (c, s) => (values.has(c) ? number(values.get(c)!) : base.measured?.(c, s)) };
   const total = evaluate(objective, measured);
@@ -91,20 +93,21 @@ function limits(budget: Expr, scope: Scope): Pick<Trial, 'feasible' | 'cost' | '
 }
 
 /** Σ of the objective over the sites of its argument; float sites have no error and count nothing. */
-async function overSites(call: Call, o: Objective, plan: Planned, scope: Scope, bench: Bench): Promise<number> {
+async function overSites(call: Call, o: Objective, staged: Staged, scope: Scope, bench: Bench): Promise<number> {
+  const { plan, key } = staged;
+  const { model } = staged.source;
   if (!o.site) return failAt('metric-where', `\`${o.name}\` has no meaning on a single layer.`, call.span, `Write ${o.name}(output("…")).`);
   const of = call.args['of'] ? evaluate(call.args['of'], scope) : undefined;
-  const ids =
-    of?.kind === 'selection' ? new Set(select(of.selection, { model: bench.model, sites: plan.sites }).sites.map((s) => s.id)) : undefined;
+  const ids = of?.kind === 'selection' ? new Set(select(of.selection, { model, sites: plan.sites }).sites.map((s) => s.id)) : undefined;
   const weights = plan.slots.filter((s) => s.port === 'weight' && s.type?.codes && (!ids || ids.has(s.site.id)));
-  const simulated = await encode({ ...plan, slots: weights }, bench.model, undefined, bench.crunch);
+  const simulated = await encode({ ...plan, slots: weights }, model, undefined, bench.crunch);
   let total = 0;
   for (const w of simulated.weights) {
-    const key = `${w.site.id}\n${w.type.text}`;
-    let error = bench.errors.get(key);
+    const at = `${key}\n${w.site.id}\n${w.type.text}`;
+    let error = bench.errors.get(at);
     if (!error) {
-      error = siteError(w, bench.statistics, bench.reader);
-      bench.errors.set(key, error);
+      error = siteError(w, staged.calibrated?.statistics, bench.reader);
+      bench.errors.set(at, error);
     }
     total += o.site(await error);
   }

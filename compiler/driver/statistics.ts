@@ -4,7 +4,7 @@ import { calibrate, decodeStatistics, type Need, observerFor, refText, type Sour
 import { splitPath } from '../calibrate/source.ts';
 import { failAt } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
-import { openSource } from './data.ts';
+import { adapted, openSource } from './data.ts';
 import { observed } from './encode.ts';
 import { needOf } from './errors.ts';
 import { hashed } from './hash.ts';
@@ -47,7 +47,9 @@ export async function statisticsFor(
     return { statistics: (await readRecord(options, options.stats)).expectGraph(await model.fingerprint()), fresh: false };
   if (!plan.calibration) return missing(plan);
   const { source: ref, fields, by } = plan.calibration;
-  const source: Source & { hash(): Promise<string | undefined> } = hashed(await openSource(ref, fields, by, model.dir, options));
+  const source: Source & { hash(): Promise<string | undefined> } = hashed(
+    adapted(await openSource(ref, fields, by, model.dir, options), model),
+  );
   const statistics = await calibrate({
     host: options.host,
     model: model.model,

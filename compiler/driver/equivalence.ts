@@ -1,0 +1,89 @@
+/** Proof of transforms (language.md, rule 6): the rewritten float model computes what the model computed, on calibration data. */
+import { tapped } from '../calibrate/tap.ts';
+import { floats } from '../calibrate/values.ts';
+import { isFloat } from '../graph/dtype.ts';
+import { failAt } from '../plan/bind.ts';
+import { firstBatches, hasData, judgingSource } from './data.ts';
+import type { Source } from './model.ts';
+import type { Prepared } from './rewrite.ts';
+import type { Run } from './run.ts';
+import type { CompileOptions } from './types.ts';
+
+/** Largest ‖y′ − y‖ / ‖y‖ of what a transform must keep, in float32. */
+export const EXACT = 1e-5;
+/** Larger models are not run twice only to be proved. */
+const PROVE_LIMIT = 2 ** 30;
+
+/**
+ * Runs both models on one batch of each kind of calibration data and compares what every application must keep, every block's outputs and the
+ * model's. Error: `not-equivalent`, with the transform and the site of the first value (in the order of the graph) that differs.
+ */
+export async function proveTransforms(source: Source, rewritten: Prepared, options: CompileOptions, run: Run): Promise<void> {
+  const { plan, applied } = rewritten;
+  if (applied.length === 0) return;
+  if (!hasData(plan, options)) return run.note('proof of transforms', 'not run: no data is bound');
+  if (source.bytes > PROVE_LIMIT) return run.note('proof of transforms', 'not run: the model is larger than 1 GiB');
+  const values = comparable(source, rewritten);
+  const data = firstBatches(await judgingSource(plan, source.dir, options, applied[0]!.by), 1);
+  const before = await options.host.session(tapped(source.model, values), source.dir);
+  const after = await options.host.session(tapped(rewritten.source.model, values), source.dir);
+  let [worst, at] = [0, ''];
+  try {
+    for await (const { feeds } of data.read(source.model.graph)) {
+      const given = (f: typeof feeds, names: readonly string[]) => Object.fromEntries(names.map((n) => [n, f[n]!]));
+      const [a, b] = [
+        await before.run(given(feeds, before.inputs)),
+        await after.run(given(rewritten.source.adapt?.(feeds) ?? feeds, after.inputs)),
+      ];
+      for (const value of values) {
+        const actual = Float32Array.from(floats(b[value]!));
+        for (const m of rewritten.applied.toReversed()) m.mapped?.get(value)?.(actual, b[value]!.shape);
+        const off = distance(floats(a[value]!), actual);
+        if (off > worst) [worst, at] = [off, value];
+        if (!(off <= EXACT)) unequal(value, off, rewritten);
+      }
+    }
+  } finally {
+    await before.close();
+    await after.close();
+  }
+  run.note(
+    'proof of transforms',
+    `${values.length} values equal those of the float model within ${worst.toExponential(1)}${at ? ` (${at})` : ''}`,
+  );
+}
+
+/** In the order of the graph: what applications keep, block outputs, model outputs; not what a transform changed in an unknown way. */
+function comparable(source: Source, { applied, source: after }: Prepared): string[] {
+  const touched = new Set(applied.flatMap((a) => a.touched));
+  for (const a of applied) for (const v of a.mapped?.keys() ?? []) touched.delete(v);
+  const made = new Set(after.model.graph.nodes.flatMap((n) => n.outputs));
+  const wanted = new Set([
+    ...applied.flatMap((a) => [...a.same, ...(a.mapped?.keys() ?? [])]),
+    ...source.sites.blocks.flatMap((b) => b.outputs),
+    ...source.model.graph.outputs.map((o) => o.name),
+  ]);
+  const info = (v: string) => source.model.graph.values.get(v) ?? source.model.graph.outputs.find((o) => o.name === v);
+  return source.model.graph.nodes
+    .flatMap((n) => n.outputs)
+    .filter((v) => wanted.has(v) && made.has(v) && !touched.has(v) && isFloat(info(v)?.dtype));
+}
+
+function distance(y: Float32Array, actual: Float32Array): number {
+  let [error, energy] = [0, 0];
+  for (let i = 0; i < y.length; i++) {
+    error += (actual[i]! - y[i]!) ** 2;
+    energy += y[i]! ** 2;
+  }
+  return energy === 0 ? Math.sqrt(error) : Math.sqrt(error / energy);
+}
+
+function unequal(value: string, off: number, { applied }: Prepared): never {
+  const guilty = applied.find((a) => a.same.includes(value) || a.mapped?.has(value)) ?? applied.at(-1)!;
+  return failAt(
+    'not-equivalent',
+    `transform ${guilty.kind} on ${guilty.name} changes what the model computes: "${value}" differs by ${off.toExponential(1)}, more than ${EXACT}.`,
+    guilty.by.span,
+    'This is a fault of qc: please report it. Leave the site out of the transform meanwhile.',
+  );
+}

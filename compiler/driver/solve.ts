@@ -1,0 +1,190 @@
+/** Solvers at work: block by block, each on inputs that went through what was solved before it. */
+import { fail, QcError } from '../../grammar/diagnostics.ts';
+import type { Crunch } from '../crunch.ts';
+import type { Decision, Solver } from '../define.ts';
+import type { DType, Model, Tensor } from '../graph/types.ts';
+import { failAt } from '../plan/bind.ts';
+import type { Planned } from '../plan/plan.ts';
+import type { PlannedSolve } from '../plan/types.ts';
+import { matrixOf, scaleTypeOf } from '../simulate/encode.ts';
+import { simulate } from '../simulate/simulate.ts';
+import type { EncodedWeight, Simulated } from '../simulated.ts';
+import type { Site } from '../sites.ts';
+import { solvers } from '../solvers/index.ts';
+import { adapted, openSource } from './data.ts';
+import { channelOf, type Moments, momentsOf } from './inputs.ts';
+import type { Source } from './model.ts';
+import type { Run } from './run.ts';
+import { Scratch } from './scratch.ts';
+import { gathered, Stream } from './stream.ts';
+import type { CompileOptions } from './types.ts';
+
+export interface Solving {
+  readonly plan: Planned;
+  /** The float model that is quantized. */
+  readonly source: Source;
+  readonly simulated: Simulated;
+  readonly crunch: Crunch;
+  readonly options: CompileOptions;
+  readonly run: Run;
+}
+
+interface Job {
+  readonly planned: PlannedSolve;
+  readonly solver: Solver;
+  readonly weight: EncodedWeight;
+  /** Index of the site's last node in the graph. */
+  readonly at: number;
+}
+
+/** Layers that are solved on the same pass. `from`: where they begin in the graph. */
+interface Stage {
+  readonly jobs: readonly Job[];
+  readonly block: number | undefined;
+  readonly from: number;
+}
+
+/** The simulated level with the codes that the plan's solvers found. Errors: `solve-refused`, `calibration-missing`, `data-unbound`, those of data and solvers. */
+export async function solve(s: Solving): Promise<Simulated> {
+  const { plan, source, simulated, crunch, options, run } = s;
+  if (plan.solves.length === 0) return simulated;
+  const place = placesOf(source.model);
+  const jobs = jobsOf(plan, simulated, place);
+  const data = await sourceOf(s);
+  const batches = await gathered(data.read(source.model.graph), data.describe);
+  const wants = jobs.map((j) => j.solver.wants(j.planned.solver.args as never));
+  const sequential = wants.some((w) => w.inputs !== 'float');
+  const stream = new Stream(options.host, source.dir, batches);
+  const float = wants.some((w) => w.float) && sequential ? new Stream(options.host, source.dir, batches) : undefined;
+  const scratch = new Scratch(options.host);
+  const solved = new Map<EncodedWeight, EncodedWeight>();
+  const narrow: { job: Job; rows: number }[] = [];
+  let block: number | undefined;
+
+  /** The model whose layers before a place are quantized. */
+  const before = (at: number): Model =>
+    sequential
+      ? simulate({
+          ...simulated,
+          weights: simulated.weights.filter((w) => place(w.site) < at).map((w) => solved.get(w) ?? w),
+          values: simulated.values.filter((v) => place(v.site) < at),
+        })
+      : source.model;
+
+  for (const stage of stagesOf(jobs, wants.some((w) => w.inputs === 'layer'))) {
+    const model = before(stage.from);
+    const front = stage.block === block ? undefined : frontOf(s, stage.block, block);
+    block = stage.block;
+    if (front) {
+      await stream.advance(model, front);
+      await float?.advance(source.model, front);
+    }
+    const sites = stage.jobs.map((j) => j.planned.site);
+    const moments = await momentsOf(sites, { model, stream }, float && { model: source.model, stream: float }, crunch);
+    for (const job of stage.jobs) {
+      options.signal?.throwIfAborted();
+      const m = moments.get(job.planned.site.ports['input']!.value)!;
+      const decision = await decide(job, m, s);
+      solved.set(job.weight, { ...job.weight, solved: await scratch.keep(tensorsOf(job.weight, decision)) });
+      run.note(`solve ${job.solver.name}`, decision.note, job.planned.site.id);
+      if (m.rows < job.weight.reduce) narrow.push({ job, rows: m.rows });
+      run.onEvent({ phase: 'solve', done: solved.size, total: jobs.length });
+    }
+  }
+  warnOfFewRows(narrow, run);
+  return { ...simulated, weights: simulated.weights.map((w) => solved.get(w) ?? w) };
+}
+
+function placesOf(model: Model): (site: Site) => number {
+  const index = new Map(model.graph.nodes.flatMap((n, i) => n.outputs.map((o) => [o, i] as const)));
+  return (site) => Math.max(...site.nodes.flatMap((n) => n.outputs.map((o) => index.get(o) ?? -1)));
+}
+
+function jobsOf(plan: Planned, simulated: Simulated, place: (s: Site) => number): Job[] {
+  const jobs = plan.solves.map((planned): Job => {
+    const solver = solvers.find((x) => x.name === planned.solver.name) as Solver | undefined;
+    const weight = simulated.weights.find((w) => w.site.id === planned.site.id && w.port === 'weight');
+    if (!solver || !weight) throw new Error(`${planned.site.id}: ${planned.solver.name} has nothing to solve`);
+    const why = solver.covers(weight, planned.solver.args as never) ?? (planned.site.ports['input'] ? undefined : 'its input is no value of the graph');
+    if (why)
+      failAt(
+        'solve-refused',
+        `\`${solver.name}\` cannot solve ${planned.site.path}: ${why}.`,
+        planned.by.span,
+        'Leave it out of the selection, or change its type.',
+      );
+    return { planned, solver, weight, at: place(planned.site) };
+  });
+  return jobs.sort((a, b) => a.at - b.at);
+}
+
+/** Runs of one block in the order of the graph; with `single`, cut again at each value that layers read. */
+function stagesOf(jobs: readonly Job[], single: boolean): Stage[] {
+  const runs: Job[][] = [];
+  const input = (j: Job) => j.planned.site.ports['input']!.value;
+  for (const job of jobs) {
+    const last = runs.at(-1);
+    const mate = last?.[0];
+    if (last && mate && mate.planned.site.block === job.planned.site.block && (!single || input(mate) === input(job))) last.push(job);
+    else runs.push([job]);
+  }
+  return runs.map((jobs) => ({ jobs, block: jobs[0]!.planned.site.block, from: jobs[0]!.at }));
+}
+
+/** What enters a block; behind the last one, what left it. */
+function frontOf({ source }: Solving, block: number | undefined, last: number | undefined): readonly string[] | undefined {
+  const { blocks } = source.sites;
+  const values = block === undefined ? blocks.find((b) => b.index === last)?.outputs : blocks.find((b) => b.index === block)?.inputs;
+  const constant = new Set(source.model.graph.initializers.keys());
+  return values?.filter((v) => !constant.has(v));
+}
+
+async function sourceOf({ plan, source, options }: Solving) {
+  const by = plan.solves[0]!.by;
+  if (!plan.calibration)
+    return failAt(
+      'calibration-missing',
+      `\`${plan.solves[0]!.solver.name}\` solves on calibration data, and the recipe names none.`,
+      by.span,
+      'Add `calibrate data("calib")` to the recipe and give --data calib=DIR.',
+    );
+  const { source: ref, fields } = plan.calibration;
+  return adapted(await openSource(ref, fields, plan.calibration.by, source.dir, options), source);
+}
+
+async function decide(job: Job, m: Moments, { source, crunch }: Solving): Promise<Decision> {
+  const { weight, solver, planned } = job;
+  const n = Math.sqrt(m.hessian.length);
+  if (n !== weight.reduce)
+    fail('solve-shape', `${planned.site.path}: its input has ${n} channels on axis ${channelOf(planned.site)}, its weight ${weight.reduce}`);
+  const layer = { weight, matrix: await matrixOf(weight, source.reader), hessian: m.hessian, rows: m.rows, crunch };
+  try {
+    return await solver.solve(m.cross ? { ...layer, cross: m.cross } : layer, planned.solver.args as never);
+  } catch (e) {
+    if (!(e instanceof QcError)) throw e;
+    const [d] = e.diagnostics;
+    return failAt(d!.code, `${planned.site.path}: ${d!.message}`, planned.by.span, d!.hint);
+  }
+}
+
+function tensorsOf(w: EncodedWeight, d: Decision): NonNullable<EncodedWeight['solved']> {
+  const groups = w.type.grain.per === 'group' ? Math.ceil(w.reduce / w.type.grain.group) : 0;
+  const tensor = (dtype: DType, shape: readonly number[], bytes: Uint8Array): Tensor => ({ dtype, shape, source: { kind: 'bytes', bytes } });
+  const table = groups ? [w.out, groups] : [w.out];
+  return {
+    codes: tensor('uint8', [w.out, w.reduce], d.codes),
+    scales: tensor(scaleTypeOf(w) as DType, table, d.scales),
+    ...(d.zeros ? { zeros: tensor('uint8', table, d.zeros) } : {}),
+  };
+}
+
+function warnOfFewRows(narrow: readonly { job: Job; rows: number }[], run: Run): void {
+  const worst = [...narrow].sort((a, b) => a.rows / a.job.weight.reduce - b.rows / b.job.weight.reduce)[0];
+  if (!worst) return;
+  const others = narrow.length > 1 ? ` (and ${narrow.length - 1} more)` : '';
+  run.warnings.push({
+    code: 'few-rows',
+    message: `${worst.job.planned.site.path}${others} has ${worst.job.weight.reduce} inputs and only ${worst.rows} rows of calibration data: its Hessian knows less than its weight.`,
+    hint: 'Calibrate on more samples.',
+  });
+}

@@ -1,0 +1,62 @@
+/** Calibration data on its way through a model, block by block: what one block gives is kept and feeds the next, nothing runs twice from the start. */
+import { fail } from '../../grammar/diagnostics.ts';
+import type { Batch } from '../calibrate/index.ts';
+import { cut } from '../graph/cut.ts';
+import type { Model, ValueInfo } from '../graph/types.ts';
+import type { Host, Value } from '../host.ts';
+
+export class Stream {
+  readonly #host: Host;
+  readonly #dir: string;
+  readonly #batches: readonly Batch[];
+  /** Of each batch: the values at the front. */
+  #front: ReadonlyMap<string, Value>[];
+
+  constructor(host: Host, dir: string, batches: readonly Batch[]) {
+    this.#host = host;
+    this.#dir = dir;
+    this.#batches = batches;
+    this.#front = batches.map(() => new Map());
+  }
+
+  /** Values of `model`, batch after batch. Everything before the front is taken as it was when the front moved. */
+  async *read(model: Model, values: readonly string[]): AsyncGenerator<Readonly<Record<string, Value>>> {
+    const known = infos(this.#front[0]);
+    const part = cut(model, known, values);
+    const wanted = part.graph.outputs.map((o) => o.name);
+    const session = wanted.length ? await this.#host.session(part, this.#dir) : undefined;
+    try {
+      for (const [i, batch] of this.#batches.entries()) {
+        const all: Record<string, Value> = { ...batch.feeds, ...Object.fromEntries(this.#front[i] ?? []) };
+        const feeds = Object.fromEntries((session?.inputs ?? []).map((name) => [name, all[name]!]));
+        const made = await session?.run(feeds, wanted);
+        const found = Object.fromEntries(values.map((name) => [name, made?.[name] ?? all[name]!]));
+        yield found;
+      }
+    } finally {
+      await session?.close();
+    }
+  }
+
+  /** Moves the front to `values`, as `model` computes them. */
+  async advance(model: Model, values: readonly string[]): Promise<void> {
+    const next: ReadonlyMap<string, Value>[] = [];
+    for await (const found of this.read(model, values)) next.push(new Map(Object.entries(found)));
+    this.#front = next;
+  }
+}
+
+function infos(front: ReadonlyMap<string, Value> | undefined): Map<string, ValueInfo> {
+  const of = ([name, v]: readonly [string, Value]): [string, ValueInfo] => [
+    name,
+    { name, dtype: v.dtype, shape: v.shape.map((_, axis) => `${name}.${axis}`) },
+  ];
+  return new Map([...(front ?? [])].map(of));
+}
+
+/** All batches of a source in memory: they are small beside what the layers make of them. Error: `data-empty`. */
+export async function gathered(batches: AsyncIterable<Batch>, name: string): Promise<Batch[]> {
+  const out: Batch[] = [];
+  for await (const b of batches) out.push(b);
+  return out.length ? out : fail('data-empty', `${name} gives no batch`, 'solving needs data');
+}
