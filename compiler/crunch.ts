@@ -94,6 +94,51 @@ export interface DequantizeRequest {
   readonly layout: Layout;
 }
 
+/**
+ * Integers of a layer y = X·Wᵀ for which Σ over rows of (w − ŵ)·H·(w − ŵ)ᵀ is small, H = XᵀX: one sweep over the columns that carries each
+ * rounding error into the columns that are left (GPTQ), then `descents` rounds of coordinate descent on the codes.
+ */
+export interface SolveRequest {
+  readonly label?: string;
+  readonly weight: Matrix;
+  /** Integers of 2 to 8 bits. */
+  readonly format: CodeFormat;
+  readonly symmetric: boolean;
+  readonly grain: Extract<CodeGrain, { per: 'channel' | 'group' }>;
+  readonly law: ScaleLaw;
+  readonly scaleType: 'float32' | 'float16' | 'bfloat16';
+  /** XᵀX, [reduce, reduce]. */
+  readonly hessian: Float64Array;
+  /** XᵀX_float, [reduce, reduce]: corrects toward the float layer's output on float inputs. */
+  readonly cross?: Float64Array;
+  /** Share of the mean diagonal that is added to H. */
+  readonly damp: number;
+  /** Which column is rounded first: the first, or the one with the largest diagonal. */
+  readonly order: 'natural' | 'hessian';
+  /** Scales from the float weights, not from the weights as the sweep has moved them (natural order only). */
+  readonly staticGroups: boolean;
+  /** Columns that are worked on together; it changes no number. */
+  readonly block: number;
+  readonly descents: number;
+  /** Least-squares scales under the codes, before and after each descent. */
+  readonly rescale: boolean;
+}
+/** In layout plain. Errors: `hessian-nan`, `hessian-singular`, `nan-weight`, `solve-order`, `bad-law`. */
+export interface SolveResult {
+  readonly codes: Uint8Array;
+  readonly scales: Uint8Array;
+  readonly zeros?: Uint8Array;
+  /** Σ(w−ŵ)² and Σw². */
+  readonly error: number;
+  readonly energy: number;
+  /** Σ over rows of (w − ŵ)·(H + λI)·(w − ŵ)ᵀ, against the float target where there is one. */
+  readonly loss: number;
+  /** λ: grown where H + λI had no Cholesky factor. */
+  readonly damping: number;
+  /** Columns that never had an input. */
+  readonly dead: number;
+}
+
 export interface Crunch {
   /** 'native' or 'wasm', and the instruction set in use. */
   readonly kind: 'native' | 'wasm';
@@ -104,6 +149,9 @@ export interface Crunch {
   cast(data: Bytes, from: DType, to: DType): Promise<Uint8Array>;
   /** H += XᵀX for X float32 [rows, n], H float64 [n, n] (upper and lower filled). */
   gram(h: Float64Array, x: Float32Array, n: number): Promise<void>;
+  /** C += XᵀY for X, Y float32 [rows, n], C float64 [n, n]. */
+  cross(c: Float64Array, x: Float32Array, y: Float32Array, n: number): Promise<void>;
+  solve(r: SolveRequest): Promise<SolveResult>;
   /** Per column of X [rows, n]: min, max, Σ, Σx², Σ|x| folded into acc [5, n] (float64). */
   moments(acc: Float64Array, x: Float32Array, n: number): Promise<void>;
   /** Counts into `bins` equal bins over [lo, hi], outside values clamped into the end bins. */

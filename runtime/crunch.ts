@@ -4,7 +4,7 @@ import { fail, QcError } from '../grammar/diagnostics.ts';
 import type { Engine } from './engine.ts';
 import { scaleBytes, sizes } from './geometry.ts';
 import { nativeEngine } from './native.ts';
-import { dequantizeNumbers, element, formatNumbers, lawNumbers, op, quantizeNumbers } from './protocol.ts';
+import { dequantizeNumbers, element, formatNumbers, lawNumbers, op, quantizeNumbers, solveNumbers } from './protocol.ts';
 import { wasmEngine } from './wasm.ts';
 
 export interface CrunchOptions {
@@ -111,6 +111,19 @@ function crunchOf(engine: Engine): Crunch {
     },
     async gram(h, x, n) {
       await call(op.gram, [n], view(x), [], [view(h)]);
+    },
+    async cross(c, x, y, n) {
+      await call(op.cross, [n], view(x), [view(y)], [view(c)]);
+    },
+    async solve(r) {
+      const groups = r.grain.per === 'group' ? Math.ceil(r.weight.reduce / r.grain.group) : 1;
+      const codes = new Uint8Array(r.weight.out * r.weight.reduce);
+      const scales = new Uint8Array(r.weight.out * groups * scaleBytes[r.scaleType]);
+      const zeros = r.symmetric ? undefined : new Uint8Array(r.weight.out * groups);
+      const given = [view(r.hessian), ...(r.cross ? [view(r.cross)] : [])];
+      const outputs = zeros ? [codes, scales, zeros] : [codes, scales];
+      const [error, energy, loss, damping, dead] = await call(op.solve, solveNumbers(r), r.weight.data, given, outputs);
+      return { codes, scales, ...(zeros ? { zeros } : {}), error: error!, energy: energy!, loss: loss!, damping: damping!, dead: dead! };
     },
     async moments(acc, x, n) {
       await call(op.moments, [n], view(x), [], [view(acc)]);

@@ -1,9 +1,9 @@
 /** Requests as operation, numbers and buffers: what solvers/src/protocol.rs reads. */
-import type { CodeFormat, CodeGrain, DequantizeRequest, FloatType, Layout, QuantizeRequest, ScaleLaw } from '../compiler/crunch.ts';
+import type { CodeFormat, CodeGrain, DequantizeRequest, FloatType, Layout, Matrix, QuantizeRequest, ScaleLaw, SolveRequest } from '../compiler/crunch.ts';
 import type { DType } from '../compiler/graph/types.ts';
 import { fail } from '../grammar/diagnostics.ts';
 
-export const op = { quantize: 0, dequantize: 1, cast: 2, gram: 3, moments: 4, histogram: 5, clip: 6 } as const;
+export const op = { quantize: 0, dequantize: 1, cast: 2, gram: 3, moments: 4, histogram: 5, clip: 6, solve: 7, cross: 8 } as const;
 
 /** Bytes of a weight's element. */
 export const floatBytes: Record<FloatType, number> = { float32: 4, float16: 2, bfloat16: 2, float64: 8 };
@@ -39,13 +39,11 @@ export function lawNumbers(law: ScaleLaw): number[] {
   }
 }
 
+const matrixNumbers = (w: Matrix): number[] => [floatTypes.indexOf(w.dtype), w.out, w.reduce, Number(w.order === 'ro')];
+
 export function quantizeNumbers(r: QuantizeRequest): number[] {
-  const { weight: w } = r;
   return [
-    floatTypes.indexOf(w.dtype),
-    w.out,
-    w.reduce,
-    Number(w.order === 'ro'),
+    ...matrixNumbers(r.weight),
     ...formatNumbers(r.format),
     Number(r.symmetric),
     ...grainNumbers(r.grain),
@@ -57,6 +55,22 @@ export function quantizeNumbers(r: QuantizeRequest): number[] {
     Number(r.zeros !== undefined),
   ];
 }
+
+export const solveNumbers = (r: SolveRequest): number[] => [
+  ...matrixNumbers(r.weight),
+  ...formatNumbers(r.format),
+  Number(r.symmetric),
+  ...grainNumbers(r.grain),
+  ...lawNumbers(r.law),
+  scaleTypes.indexOf(r.scaleType),
+  r.damp,
+  Number(r.order === 'hessian'),
+  Number(r.staticGroups),
+  r.block,
+  r.descents,
+  Number(r.rescale),
+  Number(r.cross !== undefined),
+];
 
 export const dequantizeNumbers = (r: DequantizeRequest): number[] => [
   r.out,
