@@ -28,7 +28,7 @@ const schemes: Record<string, string> = {
   W8A8_STATIC: 'calibrate data("calib")\n  quantize linear or conv as W8A8_STATIC',
   W8A8: 'quantize linear or conv as W8A8',
   W4A16: 'quantize linear or conv as W4A16 { group: 32 }',
-  FP8: 'quantize weight of linear or conv as fp8 { per: channel }',
+  FP8: 'calibrate data("calib")\n  quantize linear or conv as FP8',
 };
 /** The metric that says most, by the keys that score.py gives. */
 const metrics: readonly (readonly [key: string, text: (x: number) => string])[] = [
@@ -58,7 +58,7 @@ async function measure(model: string, scheme: string, target: string): Promise<R
   const text = schemes[scheme]!.replace('linear or conv', usable);
   writeFileSync(recipe, `recipe ${scheme.toLowerCase()} version "1.0.0" {\n  ${text}\n}\n`);
   const out = join(dir, `${model}.${scheme}.${target}.onnx`);
-  const data = scheme === 'W8A8_STATIC' ? ['--data', `calib=${join(folder, 'calib')}`] : [];
+  const data = schemes[scheme]!.includes('data(') ? ['--data', `calib=${join(folder, 'calib')}`] : [];
   const done = await watch(process.execPath, [
     cli,
     'compile',
@@ -145,7 +145,7 @@ const table = [head, head.map(() => '---'), ...rows.map(cells)].map((r) => `| ${
 mkdirSync(dirname(o.out), { recursive: true });
 writeFileSync(
   o.out,
-  `# Every model × scheme × target\n\nWritten by \`npx tsx bench/table.ts\`; metrics by score.py. W4A16 has groups of 32; FP8 is weights only, per channel.\n\n${table}\n`,
+  `# Every model × scheme × target\n\nWritten by \`npx tsx bench/table.ts\`; metrics by score.py. W4A16 has groups of 32.\n\n${table}\n`,
 );
 rmSync(dir, { recursive: true });
 console.log(`\n${o.out}: ${rows.length} rows, ${rows.filter((r) => r.refused).length} refused`);
