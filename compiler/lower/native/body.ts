@@ -1,0 +1,90 @@
+/** Reference bodies of the qc.v1 operators: model-local functions of standard operators, which any ONNX Runtime runs. */
+import type { Attr, Func, Node } from '../../graph/types.ts';
+import { type AttrValue, float32s, int64s, node, numbers } from '../make.ts';
+
+export const DOMAIN = 'qc.v1';
+
+/** The operators of the linear family: y = x·Wᵀ + bias; A8 rounds each row of x to int8 first. */
+export interface LinearOp {
+  readonly bits: 4 | 8;
+  readonly int8: boolean;
+}
+export const linearName = (op: LinearOp): string => `LinearW${op.bits}${op.int8 ? 'A8' : ''}`;
+
+/** Nodes of a body in the making. */
+class Body {
+  readonly nodes: Node[] = [];
+  private count = 0;
+
+  op(op: string, inputs: readonly string[], attrs: Readonly<Record<string, AttrValue>> = {}, out = `t${this.count++}`): string {
+    this.nodes.push(node(op, inputs, [out], attrs));
+    return out;
+  }
+  private constant(attr: Attr, name: string): string {
+    const out = `t${this.count++}`;
+    this.nodes.push({ ...node('Constant', [], [out]), attrs: new Map([[name, attr]]) });
+    return out;
+  }
+  ints(values: readonly number[]): string {
+    return this.constant({ type: 'tensor', value: int64s(values) }, 'value');
+  }
+  float(value: number): string {
+    return this.constant({ type: 'tensor', value: float32s([value], []) }, 'value');
+  }
+  byte(value: number): string {
+    return this.constant({ type: 'tensor', value: numbers('uint8', [], [value]) }, 'value');
+  }
+  /** The function's own attribute, a list of integers. */
+  attribute(name: string): string {
+    return this.constant({ type: 'ref', ref: name, of: 'ints' }, 'value_ints');
+  }
+}
+
+/** W [K, N] in float32 from layout 1 (docs/layouts.md). */
+function decoded(b: Body, bits: 4 | 8): string {
+  let q = 'codes';
+  if (bits === 4) {
+    const four = b.byte(4);
+    const low = b.op('BitShift', [b.op('BitShift', ['codes', four], { direction: 'LEFT' }), four], { direction: 'RIGHT' });
+    const high = b.op('BitShift', ['codes', four], { direction: 'RIGHT' });
+    q = b.op('Concat', [low, high], { axis: 2 });
+  }
+  const cells = b.op('Transpose', [b.op('Reshape', [q, b.ints([0, 0, 32, 4])])], { perm: [0, 1, 3, 2] });
+  const counts = b.op('Slice', [b.op('Shape', ['scales']), b.ints([0]), b.ints([2]), b.ints([0])]);
+  const grouped = b.op('Reshape', [cells, b.op('Concat', [counts, b.ints([-1, 32])], { axis: 0 })]);
+  const two = b.ints([2]);
+  const float = (x: string) => b.op('Cast', [x], { to: 1 });
+  const centred = b.op('Sub', [float(grouped), float(b.op('Unsqueeze', ['zeros', two]))]);
+  const weights = b.op('Mul', [centred, b.op('Unsqueeze', ['scales', two])]);
+  const turned = b.op('Transpose', [weights], { perm: [1, 2, 0, 3] });
+  const columns = b.op('Mul', [b.op('Slice', [counts, b.ints([0]), b.ints([1]), b.ints([0])]), b.ints([32])]);
+  const matrix = b.op('Reshape', [turned, b.op('Concat', [b.ints([-1]), columns], { axis: 0 })]);
+  return b.op('Slice', [matrix, b.ints([0, 0]), b.attribute('shape'), b.ints([0, 1])]);
+}
+
+/** The body of a linear operator, for a model of operator set `opset` (at least 13). */
+export function linearBody(op: LinearOp, opset: number): Func {
+  const b = new Body();
+  const w = decoded(b, op.bits);
+  let y: string;
+  if (op.int8) {
+    const a = b.op('Abs', ['x']);
+    const most = opset >= 18 ? b.op('ReduceMax', [a, b.ints([-1])], { keepdims: 1 }) : b.op('ReduceMax', [a], { axes: [-1], keepdims: 1 });
+    const scale = b.op('Max', [b.op('Div', [most, b.float(127)]), b.float(1e-30)]);
+    const codes = b.op('Clip', [b.op('Round', [b.op('Div', ['x', scale])]), b.float(-128), b.float(127)]);
+    y = b.op('Mul', [b.op('MatMul', [codes, w]), scale]);
+  } else y = b.op('MatMul', ['x', w]);
+  b.op('Add', [y, 'bias'], {}, 'y');
+  return {
+    name: linearName(op),
+    domain: DOMAIN,
+    inputs: ['x', 'codes', 'scales', 'zeros', 'bias'],
+    outputs: ['y'],
+    attributes: ['shape', 'group', 'layout'],
+    defaults: new Map(),
+    nodes: b.nodes,
+    opsets: new Map([['', opset]]),
+    values: new Map(),
+    doc: 'y = x Wᵀ + bias with W = scale·(code − zero) in layout 1; the reference of the kernel of the same name.',
+  };
+}

@@ -1,0 +1,67 @@
+/** Linear layers as operators of qc.v1, each with its reference body. */
+import { attrFloat, attrInt } from '../../match/view.ts';
+import { Emit } from '../emit.ts';
+import { finishProduct } from '../integer.ts';
+import type { Lowering, Rule, Work } from '../lowering.ts';
+import { float32s } from '../make.ts';
+import { DOMAIN, type LinearOp, linearBody, linearName } from './body.ts';
+import { nativeGeometry, nativeWeight } from './encode.ts';
+import { LAYOUT } from './pack.ts';
+
+/** Are the activations int8 with one symmetric scale a row, found at run time? */
+function byRows(w: Work): boolean {
+  const { input } = w;
+  const t = input?.type;
+  if (!input || !t || t.mode !== 'dynamic' || !t.symmetric || t.grain.per !== 'token') return false;
+  if (t.codes?.kind !== 'int' || !t.codes.signed || t.codes.bits !== 8) return false;
+  const port = input.site.ports[input.port];
+  const axis = port?.axes['channel'] ?? -1;
+  return axis < 0 ? axis === -1 : axis === (port?.shape?.length ?? 0) - 1;
+}
+
+/** The model's own copy of an operator's body, and its domain. */
+function declare(l: Lowering, op: LinearOp): void {
+  const { model } = l.editor;
+  const name = linearName(op);
+  model.opsets.set(DOMAIN, 1);
+  if (!model.functions.some((f) => f.domain === DOMAIN && f.name === name))
+    model.functions.push(linearBody(op, model.opsets.get('') ?? 13));
+}
+
+/** The bias of a Gemm that the operator adds itself; '' where there is none that it can. */
+function vectorBias(l: Lowering, w: Work): string {
+  const { node } = w.use;
+  const bias = node.op === 'Gemm' ? (node.inputs[2] ?? '') : '';
+  if (bias === '' || attrFloat(node, 'alpha', 1) !== 1 || attrFloat(node, 'beta', 1) !== 1) return '';
+  const shape = l.editor.view(node).constant(bias)?.tensor.shape;
+  return shape?.length === 1 && (shape[0] === w.weight.out || shape[0] === 1) ? bias : '';
+}
+
+export const nativeLinear: Rule = {
+  name: 'Linear',
+  applies(w) {
+    const { node, index } = w.use;
+    const product = node.op === 'MatMul' || (node.op === 'Gemm' && attrInt(node, 'transA', 0) === 0);
+    return product && index === 1 && (w.input === undefined || byRows(w)) && typeof nativeGeometry(w.weight) !== 'string';
+  },
+  opset: () => 13,
+  takesInput: (w) => w.input !== undefined,
+  emit(l, w) {
+    const g = nativeGeometry(w.weight);
+    if (typeof g === 'string') throw new Error(`${w.site.id}: ${g}`);
+    const { node } = w.use;
+    const parts = nativeWeight(w.weight, w.name, g);
+    const hold = (part: 'codes' | 'scales' | 'zeros') =>
+      l.hold(w.site, `${parts.key}|${part}`, () => l.editor.initializer(`${w.name}/${part}`, parts[part]));
+    const op = { bits: g.bits, int8: w.input !== undefined };
+    declare(l, op);
+    const e = new Emit(l.editor, node.outputs[0] ?? w.site.path);
+    const own = vectorBias(l, w);
+    const bias = own || l.editor.shared('qc/no-bias', () => float32s([0], [1]));
+    const inputs = [node.inputs[0] ?? '', hold('codes'), hold('scales'), hold('zeros'), bias];
+    const y = e.op(`${DOMAIN}.${linearName(op)}`, inputs, { shape: [g.reduce, g.out], group: g.group, layout: LAYOUT });
+    finishProduct(e, w, y, own !== '');
+    l.editor.replace(node, e.nodes);
+    l.note(w.site, e.nodes);
+  },
+};
