@@ -1,5 +1,5 @@
 /** Which folder may import which: docs of the rule are in CONTRIBUTING.md. */
-const oneFileNames = "^compiler/(roles|transforms|formats|solvers|observers|objectives|searches|samplers|targets|laws|metrics)/";
+const oneFileNames = "^compiler/(roles|transforms|formats|solvers|observers|objectives|searches|samplers|targets|laws|metrics|scalings|matrices)/";
 module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
@@ -10,7 +10,7 @@ module.exports = {
     { name: 'node-host-only-from-cli', severity: 'error', from: { path: '^compiler/(?!cli/|node/|index)' }, to: { path: '^compiler/node/' } },
     {
       name: 'one-file-names', severity: 'error', from: { path: oneFileNames },
-      to: { path: '^(compiler|runtime)/', pathNot: ['^compiler/(define|schema|crunch|host|sites|simulated|recipe)\\.ts$', '^compiler/plan/types\\.ts$', '^compiler/(graph|match|lower)/', oneFileNames], dependencyTypesNot: ['type-only'] },
+      to: { path: '^(compiler|runtime)/', pathNot: ['^compiler/(define|schema|crunch|host|sites|simulated|recipe)\\.ts$', '^compiler/plan/types\\.ts$', '^compiler/(graph|match|lower|fold)/', oneFileNames], dependencyTypesNot: ['type-only'] },
     },
   ],
   options: { tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' }, doNotFollow: { path: 'node_modules' }, exclude: { path: 'node_modules' } },

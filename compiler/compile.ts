@@ -8,16 +8,18 @@ import { encode } from './driver/encode.ts';
 import { explainPlan } from './driver/explanation.ts';
 import { originOf, withOrigin } from './driver/metadata.ts';
 import { metered } from './driver/meter.ts';
-import { openModel } from './driver/model.ts';
+import { openModel, type Source } from './driver/model.ts';
 import { planner } from './driver/planner.ts';
 import { readRecipe } from './driver/recipe.ts';
 import { reportOf } from './driver/report.ts';
 import { Run } from './driver/run.ts';
 import { searchAll } from './driver/search.ts';
-import { needsOf, statisticsFor } from './driver/statistics.ts';
+import { solve } from './driver/solve.ts';
+import { staging } from './driver/stage.ts';
 import { checkCovered, chooseTarget } from './driver/target.ts';
 import { trialPlans } from './driver/trials.ts';
 import type { CompileOptions, CompileResult } from './driver/types.ts';
+import type { Binding } from './recipe.ts';
 
 export type { CompileOptions, CompileResult, Dump, Event, PlanOptions, Required } from './driver/types.ts';
 
@@ -32,25 +34,31 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
   await checkWritable(options);
   const source = await run.phase('load', () => openModel({ ...options.host, crunch: meter.crunch }, options.model));
   try {
-    const planAt = planner(read.recipe, source, options);
+    const planOn = (on: Source, binding: Binding) => planner(read.recipe, on, options)(binding);
+    const planAt = (binding: Binding) => planOn(source, binding);
     const first = await run.phase('plan', () => planAt(options.replay ?? {}));
     const { target, args } = chooseTarget(first, options.target);
     const trials = trialPlans(first, planAt);
     for (const p of trials) checkCovered(p, target);
-    const calibrated = await run.phase('calibrate', () => statisticsFor(needsOf(trials), first, source, options, run.onEvent));
-    const binding = await run.phase('search', () =>
-      searchAll(first.nested, first.binding, bench(source, planAt, calibrated, options, run)),
+    const stage = staging(source, planOn, trials, options, run);
+    await run.phase('calibrate', () => stage.open(first));
+    const binding = await run.phase('search', () => searchAll(first.nested, first.binding, bench(source, planAt, stage, options, run)));
+    const staged = await run.phase('transform', () => stage.final(planAt(binding)));
+    const { plan, source: rewritten, calibrated } = staged;
+    const encoded = await run.phase('encode', () => encode(plan, rewritten.model, calibrated?.statistics, options.host.crunch));
+    const simulated = await run.phase('solve', () =>
+      solve({ plan, source: rewritten, simulated: encoded, crunch: meter.crunch, options, run }),
     );
-    const plan = planAt(binding);
-    const simulated = await run.phase('encode', () => encode(plan, source.model, calibrated?.statistics, options.host.crunch));
     const lowered = await run.phase('lower', () => target.lower(simulated, args as never));
-    const originNow = () => originOf({ read, plan, target: target.name, source, calibrated, lowered, options, run });
+    const originNow = () => originOf({ read, plan, target: target.name, source, calibrated: stage.record(staged), lowered, options, run });
     const size = await writtenSize(withOrigin(lowered.model, plan, await originNow()), source.reader);
-    const found = await run.phase('measure', () => assess({ plan, source, simulated, lowered, size, options, run }));
+    const found = await run.phase('measure', () =>
+      assess({ plan, source, simulated, lowered, size, adapt: rewritten.adapt, options, run }),
+    );
     const ok = found.requires.every((r) => r.passed);
     const model = withOrigin(lowered.model, plan, await originNow());
-    const files = ok ? await run.phase('write', () => emit(model, source.dir, meter.crunch, calibrated, options, run)) : [];
-    const explanation = explainPlan(plan, source.model, source.bytes, target, lowered.emitted);
+    const files = ok ? await run.phase('write', () => emit(model, source.dir, meter.crunch, stage.record(staged), options, run)) : [];
+    const explanation = explainPlan(plan, rewritten.model, source.bytes, target, lowered.emitted);
     return {
       ok,
       recipe: plan.recipe,

@@ -111,4 +111,65 @@ export interface Lowered {
   /** What each site became: operators emitted, and the initializers that hold its numbers. */
   readonly emitted: readonly { site: string; ops: readonly string[]; initializers: readonly string[] }[];
 }
+/** What a law of channel scales may look at. */
+export interface ScaleQuestion {
+  readonly set: import('./fold/scale.ts').ScaleSet;
+  /** A statistic of the value for each channel (the largest over what shares one). */
+  activation(observer: import('./schema.ts').Ref, name: string): Float64Array;
+  /** The largest weight of each channel over all readers; of q where k is scaled. */
+  weight(): Promise<Float64Array>;
+  readonly observed: import('./fold/job.ts').Observed;
+  readonly job: import('./fold/job.ts').Job;
+}
+/** A law of channel scales: what each channel of an edge is divided by. It stands beside the scale laws of quantizers under one kind of name. */
+export interface Scaling<S extends Schema = Schema> extends Named<S> {
+  /** What is observed of the value; absmax by channel if absent. */
+  readonly observes?: readonly import('./schema.ts').Ref[];
+  scales(q: ScaleQuestion, p: ParamsOf<S>): Promise<Float64Array>;
+}
+
+/** An orthogonal matrix by name. */
+export interface OrthogonalMatrix<S extends Schema = Schema> extends Named<S> {
+  /** undefined: there is none of that size. */
+  make(size: number, p: ParamsOf<S>): import('./fold/rotation.ts').Rotation | undefined;
+}
+
+/** A rewrite of the float model that keeps what it computes (proved), so that its numbers quantize better. */
+export interface Transform<S extends Schema = Schema> extends Named<S> {
+  /** Place in the canonical order (language.md, rule 1); smaller runs earlier. */
+  stage(on: { readonly edges: number }): number;
+  apply(job: import('./fold/job.ts').Job, p: ParamsOf<S>): Promise<void>;
+}
+
+/** One layer that a solver works on. */
+export interface Layer {
+  /** Its float weight and its type. */
+  readonly weight: import('./simulated.ts').EncodedWeight;
+  readonly matrix: import('./crunch.ts').Matrix;
+  /** XᵀX of its inputs [reduce, reduce], float64, and the number of rows of X. */
+  readonly hessian: Float64Array;
+  readonly rows: number;
+  /** XᵀX_float, where the solver aims at the float model's output. */
+  readonly cross?: Float64Array;
+  readonly crunch: Crunch;
+}
+
+/** What a solver decided for a layer: integers in plain layout (crunch.ts). */
+export interface Decision {
+  readonly codes: Uint8Array;
+  readonly scales: Uint8Array;
+  readonly zeros?: Uint8Array;
+  /** What happened, for the ledger. */
+  readonly note: string;
+}
+
+/** An algorithm that finds the numbers of a layer from calibration inputs. */
+export interface Solver<S extends Schema = Schema> extends Named<S> {
+  readonly decides: 'codes';
+  /** undefined: it can solve weights of this type. Else the reason why not. */
+  covers(w: import('./simulated.ts').EncodedWeight, p: ParamsOf<S>): string | undefined;
+  /** Which inputs it wants: of the float model, or those that went through the quantized layers before; and whether it also wants the float ones beside them. */
+  wants(p: ParamsOf<S>): { readonly inputs: 'float' | 'block' | 'layer'; readonly float: boolean };
+  solve(layer: Layer, p: ParamsOf<S>): Promise<Decision>;
+}
 export type { Session, Tensor };

@@ -55,6 +55,8 @@ export interface SiteEdge {
   readonly to: string;
   readonly value: string;
   readonly through: readonly string[];
+  /** Not a flow: two values whose channels are summed together (q and k). Only `a <-> b` selects it. */
+  readonly tied?: true;
 }
 
 export interface Sites {

@@ -12,6 +12,8 @@ const folders = [
   'metrics',
   'searches',
   'transforms',
+  'scalings',
+  'matrices',
   'samplers',
   'targets',
 ];

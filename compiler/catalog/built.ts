@@ -2,11 +2,13 @@
 import type { Named } from '../define.ts';
 import { formats } from '../formats/index.ts';
 import { laws } from '../laws/index.ts';
+import { matrices } from '../matrices/index.ts';
 import { metrics } from '../metrics/index.ts';
 import { objectives } from '../objectives/index.ts';
 import { schemes } from '../plan/schemes.ts';
 import { roles } from '../roles/index.ts';
 import { samplers } from '../samplers/index.ts';
+import { scalings } from '../scalings/index.ts';
 import { choice, either, expression, int, type NameKind, type Schema, selection, str } from '../schema.ts';
 import { searches } from '../searches/index.ts';
 import { solvers } from '../solvers/index.ts';
@@ -21,6 +23,8 @@ const folders: readonly (readonly [NameKind, readonly object[]])[] = [
   ['format', formats],
   ['scheme', schemes],
   ['law', laws],
+  ['law', scalings],
+  ['matrix', matrices],
   ['solver', solvers],
   ['objective', objectives],
   ['metric', metrics],

@@ -92,7 +92,7 @@ async function both(request: CompareRequest, values: readonly string[], see: (ba
     try {
       for await (const batch of source.read(reference.model.graph)) {
         request.signal?.throwIfAborted();
-        const [a, b] = [await first.run(given(batch, first, 'first')), await second.run(given(batch, second, 'second'))];
+        const [a, b] = [await first.run(given(batch, first, 'first')), await second.run(given(seen(batch, actual), second, 'second'))];
         see(batch, (name) => paired(name, a[name]!, b[name]!));
         done++;
         request.onProgress?.(done, source.batches);
@@ -104,6 +104,8 @@ async function both(request: CompareRequest, values: readonly string[], see: (ba
     await first.close();
   }
 }
+
+const seen = (batch: Batch, { adapt }: Located): Batch => (adapt ? { ...batch, feeds: adapt(batch.feeds) } : batch);
 
 /** A tapped model may need fewer inputs than there are. */
 function given(batch: Batch, session: Session, which: string): Record<string, Value> {

@@ -1,10 +1,12 @@
 import type { Model } from '../graph/types.ts';
-import type { Host, Session } from '../host.ts';
+import type { Host, Session, Value } from '../host.ts';
 
 /** A model file in memory: the graph, and the folder of its weights. */
 export interface Located {
   readonly model: Model;
   readonly dir: string;
+  /** Turns data of the float model into data of this one, where its caches hold other values. */
+  readonly adapt?: (feeds: Readonly<Record<string, Value>>) => Readonly<Record<string, Value>>;
 }
 
 /** What a task's evaluation may use. */

@@ -1,7 +1,7 @@
 /** Edges between sites: what a producer yields and a consumer reads, with nothing between that mixes channels. */
 import type { Node } from '../graph/types.ts';
 import type { Site, SiteEdge } from '../sites.ts';
-import { MOVES } from './trace.ts';
+import { BLENDS, dataInputs, MOVES, TURNS } from './trace.ts';
 import { typeOf, type View } from './view.ts';
 
 /** Operators that treat every channel alike or by its own number. */
@@ -90,6 +90,35 @@ const reads = (s: Site, value: string): boolean =>
 /** The value is data of the node, not a shape or an index. */
 const passes = (n: Node, value: string): boolean => !MOVES.has(typeOf(n)) || n.inputs[0] === value;
 
+/** Linears behind a value, through movements and element-wise operators (rotary embeddings among them). */
+function behind(v: View, value: string, linears: ReadonlyMap<string, Site>): Site[] {
+  const found = new Set<Site>();
+  const seen = new Set<string>();
+  const stack = [value];
+  while (stack.length > 0 && seen.size < 256) {
+    const at = stack.pop()!;
+    if (seen.has(at)) continue;
+    seen.add(at);
+    const linear = linears.get(at);
+    const n = v.producer(at);
+    if (linear) found.add(linear);
+    else if (n && (MOVES.has(typeOf(n)) || TURNS.has(typeOf(n)) || BLENDS.has(typeOf(n)))) stack.push(...dataInputs(v, n));
+  }
+  return [...found];
+}
+
+/** q and k of each attention: their channels are summed together, so that a scale of one is undone by the other. */
+function products(v: View, sites: readonly Site[]): SiteEdge[] {
+  const linears = new Map(sites.filter((s) => s.role === 'linear').map((s) => [s.ports['output']!.value, s]));
+  return sites
+    .filter((s) => s.role === 'attention' && s.ports['q'] && s.ports['k'])
+    .flatMap((s) => {
+      const [q, k] = [behind(v, s.ports['q']!.value, linears), behind(v, s.ports['k']!.value, linears)];
+      if (q.length !== 1 || k.length !== 1 || q[0] === k[0]) return [];
+      return [{ from: q[0]!.id, to: k[0]!.id, value: s.ports['q']!.value, through: [s.form], tied: true as const }];
+    });
+}
+
 /** All edges of one graph, by producer in order. Readers and writers of a residual stream are edges from and to its site. */
 export function findEdges(v: View, sites: readonly Site[]): SiteEdge[] {
   const here = sites.filter((s) => s.graph === v.path);
@@ -103,5 +132,5 @@ export function findEdges(v: View, sites: readonly Site[]): SiteEdge[] {
       if (read) out.push({ from: stream.id, to: s.id, value: read.value, through: [] });
     }
   }
-  return out;
+  return [...out, ...products(v, here)];
 }

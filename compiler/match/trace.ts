@@ -20,7 +20,7 @@ export const MOVES: ReadonlySet<string> = new Set([
   'Dropout',
 ]);
 /** Rotary embeddings as operators: they mix channels of their first input in pairs. */
-const TURNS: ReadonlySet<string> = new Set(['RotaryEmbedding', 'com.microsoft::RotaryEmbedding']);
+export const TURNS: ReadonlySet<string> = new Set(['RotaryEmbedding', 'com.microsoft::RotaryEmbedding']);
 /** Element-wise operators of several values. */
 export const BLENDS: ReadonlySet<string> = new Set(['Mul', 'Add', 'Sub', 'Div', 'Neg', 'Concat', 'Where']);
 

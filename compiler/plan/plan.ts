@@ -8,6 +8,8 @@ import { type Asked, isKernel, type Names, reduceOf, resolveType, withDefaults }
 import { type Part, schemes } from './schemes.ts';
 import { type Ground, select } from './select.ts';
 import { checkTies } from './ties.ts';
+import { planSolves } from './solves.ts';
+import { planTransforms } from './transforms.ts';
 import type { Decider, Plan, QType, Slot, Untouched } from './types.ts';
 import { type Search, variablesOf } from './variables.ts';
 import { wordIn, wordRef } from './words.ts';
@@ -53,7 +55,7 @@ export function plan(input: PlanInput): Planned {
   for (const s of statements) {
     if (isA(s, 'quantize')) quantize(s, ground, input.names, decisions, off);
     else if (isA(s, 'keep')) keep(s, ground, input.names, decisions);
-    else if (isA(s, 'transform') || isA(s, 'prune') || isA(s, 'solve') || isA(s, 'schedule'))
+    else if (isA(s, 'prune') || isA(s, 'schedule'))
       failAt('planned', `\`${s.statement.verb}\` is not built yet.`, s.statement.span);
   }
   const { slots, untouched } = settle(input.sites, decisions, off);
@@ -65,7 +67,17 @@ export function plan(input: PlanInput): Planned {
     sites: input.sites,
     slots,
     untouched,
-    transforms: [],
+    transforms: planTransforms(
+      statements.filter((s) => isA(s, 'transform')),
+      ground,
+      input.names.transforms ?? [],
+    ),
+    solves: planSolves(
+      statements.filter((s) => isA(s, 'solve')),
+      ground,
+      slots,
+      input.names.solvers ?? [],
+    ),
     searches: flattenSearches(variables.searches),
     nested: variables.searches,
     binding: variables.start,

@@ -1,5 +1,5 @@
 /** From what a statement says to a QType: formats, granularity, laws, defaults and guard-rails. */
-import type { Format, Law } from '../define.ts';
+import type { Format, Law, Solver, Transform } from '../define.ts';
 import type { Ref, Schema } from '../schema.ts';
 import type { Port, Site } from '../sites.ts';
 import { type Call, failAt, plain, print, refOf, type Val } from './bind.ts';
@@ -12,6 +12,8 @@ type RefVal = Extract<Val, { kind: 'ref' }>;
 export interface Names {
   readonly formats: readonly Format[];
   readonly laws: readonly Law[];
+  readonly transforms?: readonly Transform[];
+  readonly solvers?: readonly Solver[];
 }
 
 /** What one port was asked to be: a format and the fields of the statement's record, evaluated. */

@@ -59,7 +59,16 @@ export interface PlannedTransform {
   readonly kind: string;
   readonly args: Readonly<Record<string, unknown>>;
   readonly by: Decider;
-  readonly edges: readonly { readonly from: readonly Site[]; readonly to: readonly Site[] }[];
+  readonly edges: readonly { readonly from: Site; readonly to: Site; readonly tied: boolean }[];
+  /** What the statement selects, where that is no edge. */
+  readonly sites: readonly Site[];
+}
+
+/** A site whose numbers a solver finds. */
+export interface PlannedSolve {
+  readonly site: Site;
+  readonly solver: Ref;
+  readonly by: Decider;
 }
 
 /** One `search`: its variables with their domains, innermost searches first. */
@@ -78,6 +87,7 @@ export interface Plan {
   readonly slots: readonly Slot[];
   readonly untouched: readonly Untouched[];
   readonly transforms: readonly PlannedTransform[];
+  readonly solves: readonly PlannedSolve[];
   readonly searches: readonly PlannedSearch[];
   /** `scope`: the names that the condition can see (an applied recipe has its own). */
   readonly requires: readonly {

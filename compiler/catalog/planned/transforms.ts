@@ -2,30 +2,11 @@
 import { bool, choice, either, expression, int, list, num, ref } from '../../schema.ts';
 import { planned } from '../entry.ts';
 
-const alpha = num({
-  doc: 'How much of the difficulty moves into the weight: 0 none, 1 all.',
-  min: 0,
-  max: 1,
-  default: 0.5,
-  aliases: ['smoothing_strength'],
-});
 const law = ref('law', { doc: 'How the map is chosen.', optional: true });
 const by = choice(['step', 'range'], { doc: 'A table over the schedule instead of one value.', optional: true });
 const searched = (doc: string) => either<unknown>([num({ doc }), ref('search', { doc })], { doc, optional: true });
 
 export const transforms = [
-  planned(
-    'transform',
-    'smooth',
-    'Divides activations by a scale for each channel and multiplies the weight by it.',
-    { alpha, law, by },
-    { cite: 'Xiao et al., SmoothQuant, 2023 (arXiv:2211.10438)', formula: 's_k = max|X_k|^α / max|W_k|^(1−α)' },
-  ),
-  planned('transform', 'scale', 'A scale for each channel of an edge, chosen by a law.', {
-    law,
-    by,
-    online: bool({ doc: 'An explicit operator where it does not fold.', default: false }),
-  }),
   planned(
     'transform',
     'dilate',

@@ -32,16 +32,6 @@ export const formats = [
 export const laws = [
   planned(
     'law',
-    'smooth',
-    'Channel scales from the maxima of activations and weights.',
-    {
-      alpha: share('Power of the activation maximum.', 0.5),
-      beta: num({ doc: 'Power of the weight maximum; 1 − alpha if it is not given.', min: 0, max: 1, optional: true }),
-    },
-    { formula: 's_k = max|X_k|^α / max|W_k|^β' },
-  ),
-  planned(
-    'law',
     'awq',
     'Channel scales from mean magnitudes, searched on a grid by the output error.',
     { grid: int({ doc: 'Points of the grid.', min: 1, max: 1000, default: 20 }) },

@@ -1,0 +1,115 @@
+/** Follows a channel map from where it enters a graph to everything that reads it. */
+import type { Node } from '../graph/types.ts';
+import type { View } from '../match/view.ts';
+import type { Site } from '../sites.ts';
+import { carries, channelsIn, channelsOf, type Layout } from './layout.ts';
+import { isStop, type MapKind, pass } from './pass.ts';
+import type { Reason } from './refuse.ts';
+
+/** A linear that reads the mapped value: the channel of each index of its reduction. */
+export interface Reading {
+  readonly site: Site;
+  readonly channels: Int32Array;
+}
+/** The map stops here: these channels must stay as they are. */
+export interface Blocked {
+  readonly channels: Int32Array;
+  readonly reason: Reason;
+  readonly why: string;
+}
+/** A product of two mapped values (q and k): which operand this one is. */
+export interface Meeting {
+  readonly node: Node;
+  readonly side: 0 | 1;
+  readonly layout: Layout;
+}
+export interface Flow {
+  readonly readings: readonly Reading[];
+  readonly blocked: readonly Blocked[];
+  readonly meetings: readonly Meeting[];
+  /** Every value that the map changes. */
+  readonly values: ReadonlyMap<string, Layout>;
+  /** Inputs of the model that hold a cache of such values: they are scaled as well. */
+  readonly caches: ReadonlyMap<string, Layout>;
+}
+
+export interface FlowQuestion {
+  readonly view: View;
+  readonly sites: readonly Site[];
+  readonly value: string;
+  readonly layout: Layout;
+  readonly kind: MapKind;
+  /** May this site take the map in? */
+  readonly takes: (s: Site) => boolean;
+  /** Nodes whose product undoes the map (scores of attention). */
+  readonly products?: ReadonlySet<Node>;
+}
+
+/** Names of cache inputs and outputs, which the model itself writes and reads. */
+export function cachesOf(sites: readonly Site[]): { readonly inputs: ReadonlySet<string>; readonly outputs: ReadonlySet<string> } {
+  const all = sites.filter((s) => s.role === 'attention');
+  const facts = (k: string) => all.flatMap((s) => (typeof s.facts[k] === 'string' ? [s.facts[k] as string] : []));
+  return {
+    inputs: new Set([...facts('past_key'), ...facts('past_value')]),
+    outputs: new Set(all.flatMap((s) => [s.ports['key'], s.ports['value']]).flatMap((p) => (p ? [p.value] : []))),
+  };
+}
+
+/** Follows the map. Nothing is decided here: what stops it is reported with its reason. */
+export function follow(q: FlowQuestion): Flow {
+  const { view: v } = q;
+  const readers = new Map<Node, Site[]>();
+  for (const s of q.sites) if (s.role === 'linear') for (const n of s.nodes) readers.set(n, [...(readers.get(n) ?? []), s]);
+  const caches = cachesOf(q.sites);
+  const values = new Map<string, Layout>();
+  const cacheInputs = new Map<string, Layout>();
+  const [readings, blocked, meetings]: [Reading[], Blocked[], Meeting[]] = [[], [], []];
+  const pending = new Map<number, Node>();
+  const stop = (l: Layout, reason: Reason, why: string) => blocked.push({ channels: channelsIn(l), reason, why });
+  const reach = (value: string, l: Layout) => {
+    values.set(value, l);
+    if (v.isOutput(value) && !caches.outputs.has(value)) stop(l, 'model-output', `"${value}" is an output of the model`);
+    for (const n of v.consumers(value)) if (n.op !== 'Shape') pending.set(v.order(n), n);
+  };
+  reach(q.value, q.layout);
+  while (pending.size > 0) {
+    const order = Math.min(...pending.keys());
+    const n = pending.get(order)!;
+    pending.delete(order);
+    const at = n.inputs.map((i) => values.get(i));
+    const first = at.find((l) => l !== undefined);
+    if (!first) {
+      const inner = [...values].find(([name]) => v.consumers(name).includes(n))!;
+      stop(inner[1], 'in-body', `"${inner[0]}" is read inside the body of ${n.op} "${n.name}"`);
+      continue;
+    }
+    const index = at.indexOf(first);
+    const site = (readers.get(n) ?? []).find((s) => s.ports['input']?.value === n.inputs[index]);
+    if (site) {
+      read(site, first, q, readings, stop);
+      continue;
+    }
+    if (q.products?.has(n) && at.filter((l) => l).length === 1) {
+      meetings.push({ node: n, side: index as 0 | 1, layout: first });
+      continue;
+    }
+    const passed = pass(v, n, at, q.kind, caches.inputs);
+    if (isStop(passed)) {
+      for (const l of at) if (l) stop(l, passed.reason, passed.why);
+      continue;
+    }
+    if (n.op === 'Concat') for (const i of n.inputs) if (caches.inputs.has(v.origin(i))) cacheInputs.set(v.origin(i), passed[0]!);
+    n.outputs.forEach((o, i) => {
+      const l = passed[Math.min(i, passed.length - 1)];
+      if (o !== '' && l && (carries(l) || channelsIn(l).length === 1)) reach(o, l);
+    });
+  }
+  return { readings, blocked, meetings, values, caches: cacheInputs };
+}
+
+function read(site: Site, l: Layout, q: FlowQuestion, readings: Reading[], stop: (l: Layout, reason: Reason, why: string) => void): void {
+  if (!q.takes(site)) return stop(l, 'reader-left-out', `${site.path} reads it too and does not take part`), undefined;
+  if (site.facts['transA'] === true || l.axes.slice(0, -1).some((a) => a.length > 0))
+    return stop(l, 'layout-lost', `${site.path} does not read the channels along its reduction`), undefined;
+  readings.push({ site, channels: channelsOf(l.axes.at(-1)!, l.base) });
+}

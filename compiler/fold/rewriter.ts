@@ -1,0 +1,158 @@
+/** Collects the edits of one application and gives the model and its sites afterwards. Nodes that do not change keep their identity. */
+import { freshNames } from '../graph/edit.ts';
+import type { Model, Node, Tensor } from '../graph/types.ts';
+import { allNodes } from '../graph/walk.ts';
+import type { Site, Sites } from '../sites.ts';
+import { refuse } from './refuse.ts';
+import { folded, type Step } from './tensors.ts';
+
+export interface Rewritten {
+  readonly model: Model;
+  readonly sites: Sites;
+}
+
+export class Rewriter {
+  readonly #model: Model;
+  readonly #sites: Sites;
+  readonly #id: string;
+  readonly #fresh: (base: string) => string;
+  /** Initializer → its steps. */
+  readonly #steps = new Map<string, Step[]>();
+  readonly #copies = new Map<string, { readonly of: string; readonly site: string }>();
+  readonly #constants = new Map<string, Tensor>();
+  /** Old node → its changed copy. */
+  readonly #changed = new Map<Node, Node>();
+  readonly #before = new Map<Node, Node[]>();
+  readonly #weights = new Map<string, Map<string, string>>();
+  readonly #inputs = new Map<string, string>();
+  readonly #readers: ReadonlyMap<string, readonly Node[]>;
+
+  /** `id` is part of the names of folded tensors: unique to the application. */
+  constructor(model: Model, sites: Sites, id: string) {
+    this.#model = model;
+    this.#sites = sites;
+    this.#id = id;
+    this.#fresh = freshNames(model);
+    const readers = new Map<string, Node[]>();
+    for (const { node } of allNodes(model.graph)) for (const i of new Set(node.inputs)) readers.set(i, [...(readers.get(i) ?? []), node]);
+    this.#readers = readers;
+  }
+
+  /** The tensor behind an initializer or Constant node. */
+  tensor(name: string): Tensor | undefined {
+    const held = this.#model.graph.initializers.get(name);
+    if (held) return held;
+    const made = this.#model.graph.nodes.find((n) => n.outputs[0] === name);
+    const a = made?.op === 'Constant' ? made.attrs.get('value') : undefined;
+    return a?.type === 'tensor' ? a.value : undefined;
+  }
+
+  /**
+   * Folds into a tensor of a site. One that other nodes read too gets a copy for this site alone (a head that shares the embedding's table, a
+   * gain of two norms). Error: Refusal not-constant.
+   */
+  fold(site: Site, name: string, ...steps: Step[]): void {
+    const own = this.#weights.get(site.id)?.get(name) ?? this.#own(site, name);
+    this.#steps.set(own, [...(this.#steps.get(own) ?? []), ...steps]);
+  }
+
+  /** Copies that were made because a tensor was shared: `[copy, original, site]`. */
+  get copies(): readonly (readonly [string, string, string])[] {
+    return [...this.#copies].map(([copy, c]) => [copy, c.of, c.site] as const);
+  }
+
+  #own(site: Site, name: string): string {
+    if (!this.tensor(name)) refuse('not-constant', `${name} of ${site.path} is no constant of the main graph`);
+    const readers = this.#readers.get(name) ?? [];
+    const mine = readers.filter((n) => site.nodes.includes(n));
+    if (mine.length === 0) refuse('not-constant', `${site.path} reads ${name} through other operators`);
+    const alone = readers.length === mine.length && this.#model.graph.initializers.has(name);
+    const own = alone ? name : this.#fresh(`${name}/${site.path}`);
+    if (!alone) {
+      this.#copies.set(own, { of: name, site: site.path });
+      for (const n of mine) this.#change(n, (c) => ({ ...c, inputs: c.inputs.map((i) => (i === name ? own : i)) }));
+    }
+    this.#weights.set(site.id, (this.#weights.get(site.id) ?? new Map()).set(name, own));
+    return own;
+  }
+
+  #change(n: Node, f: (n: Node) => Node): void {
+    this.#changed.set(n, f(this.#changed.get(n) ?? n));
+  }
+
+  /** Puts a multiplication by `factors` (one for each element of the last axis) before the sites that read `value`. */
+  multiply(value: string, factors: Float64Array, readers: readonly Site[], dtype: Tensor['dtype']): string {
+    const out = this.#fresh(`${value}/scaled`);
+    const name = this.#fresh(`${value}/scale`);
+    this.#constants.set(name, {
+      dtype: 'float32',
+      shape: [factors.length],
+      source: { kind: 'bytes', bytes: new Uint8Array(Float32Array.from(factors).buffer) },
+    });
+    if (dtype !== 'float32') refuse('not-constant', `an explicit scale needs a float32 model; "${value}" is ${dtype}`);
+    const mul: Node = { name: out, op: 'Mul', domain: '', inputs: [value, name], outputs: [out], attrs: new Map() };
+    const nodes = readers.flatMap((s) => s.nodes.filter((n) => n.inputs.includes(value)));
+    const first = this.#model.graph.nodes.find((n) => nodes.includes(n))!;
+    this.#before.set(first, [...(this.#before.get(first) ?? []), mul]);
+    for (const n of nodes) this.#change(n, (c) => ({ ...c, inputs: c.inputs.map((i) => (i === value ? out : i)) }));
+    for (const s of readers) this.#inputs.set(s.id, out);
+    return out;
+  }
+
+  /** The model with every edit in it. */
+  finish(): Rewritten {
+    const { graph } = this.#model;
+    const initializers = new Map(graph.initializers);
+    for (const [name, c] of this.#copies) initializers.set(name, this.tensor(c.of)!);
+    for (const [name, steps] of this.#steps) initializers.set(name, folded(initializers.get(name)!, steps, `${name}#${this.#id}`));
+    for (const [name, t] of this.#constants) initializers.set(name, t);
+    const values = new Map(graph.values);
+    const now = (n: Node): Node => this.#changed.get(n) ?? n;
+    const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n)]);
+    for (const m of [...this.#before.values()].flat()) {
+      const info = graph.values.get(m.inputs[0]!) ?? graph.inputs.find((i) => i.name === m.inputs[0]);
+      if (info) values.set(m.outputs[0]!, { ...info, name: m.outputs[0]!, inferred: true });
+    }
+    const model = dropUnread(
+      { ...this.#model, graph: { ...graph, nodes, initializers, values } },
+      new Set([...this.#copies.values()].map((c) => c.of)),
+    );
+    const sites = this.#sites.sites.map((s) => this.#siteNow(s, now));
+    return { model, sites: { ...this.#sites, sites } };
+  }
+
+  #siteNow(s: Site, now: (n: Node) => Node): Site {
+    const own = this.#weights.get(s.id);
+    const input = this.#inputs.get(s.id);
+    const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.map(now) : s.nodes;
+    if (!own && input === undefined && nodes === s.nodes) return s;
+    const rename = (name: string): string => own?.get(name) ?? name;
+    const ports = Object.fromEntries(
+      Object.entries(s.ports).map(([k, p]) => [
+        k,
+        { ...p, value: p.kind === 'weight' ? rename(p.value) : p.name === 'input' && input !== undefined ? input : p.value },
+      ]),
+    );
+    const gain = s.facts['gain'];
+    const { tied_weight, ...facts } = s.facts;
+    const untied = own && [...own].some(([a, b]) => a !== b && a === s.ports['weight']?.value);
+    return {
+      ...s,
+      nodes,
+      ports,
+      ...(s.bias === undefined ? {} : { bias: rename(s.bias) }),
+      facts: {
+        ...facts,
+        ...(typeof gain === 'string' ? { gain: rename(gain) } : {}),
+        ...(tied_weight !== undefined && !untied ? { tied_weight } : {}),
+      },
+    };
+  }
+}
+
+/** Drops originals that nobody reads any more. */
+function dropUnread(model: Model, names: ReadonlySet<string>): Model {
+  const read = new Set([...allNodes(model.graph)].flatMap(({ node }) => node.inputs));
+  for (const name of names) if (!read.has(name) && !model.graph.outputs.some((o) => o.name === name)) model.graph.initializers.delete(name);
+  return model;
+}

@@ -1,0 +1,277 @@
+/** Scales of channels between a producer and everything that reads it: x' = x / s, W' = s · W. */
+import { toFloat32 } from '../graph/numeric.ts';
+import type { EvalContext } from '../host.ts';
+import type { View } from '../match/view.ts';
+import type { Site } from '../sites.ts';
+import { type Blocked, type Flow, follow, type Reading } from './flow.ts';
+import { channelsOf, type Digit, type Layout, onLast, sameDigits } from './layout.ts';
+import { type Reason, Refusal, refuse } from './refuse.ts';
+import type { Rewriter } from './rewriter.ts';
+
+/** A producer's side: the channel of each of its outputs. */
+export interface Producing {
+  readonly site: Site;
+  readonly channels: Int32Array;
+}
+
+/** One map: who makes the value, who reads it, over how many free scales. */
+export interface ScaleSet {
+  /** For messages and ledgers: `layers.0.mlp.up_proj → layers.0.mlp.down_proj`. */
+  readonly name: string;
+  /** Absent: an explicit multiplication before the readers. */
+  readonly producer?: Producing;
+  /** Reads what the scale divided. For q and k: the producer that is multiplied. */
+  readonly readings: readonly Reading[];
+  readonly partner?: Producing;
+  readonly channels: number;
+  /** 1: this channel keeps its scale, somebody else reads it. */
+  readonly pinned: Uint8Array;
+  /** Values that change, with where their channels lie. */
+  readonly values: ReadonlyMap<string, Layout>;
+  readonly caches: ReadonlyMap<string, Layout>;
+  /** Values behind the map that stay as they were. */
+  readonly same: readonly string[];
+}
+
+const arrow = (from: string, to: readonly Site[]): string => `${from} -> ${to.map((s) => s.path).join(', ')}`;
+const widthOf = (v: View, value: string): number | undefined => {
+  const n = v.shape(value)?.at(-1);
+  return typeof n === 'number' ? n : undefined;
+};
+
+/** Can the site take 1/s into what it yields? */
+function producing(v: View, site: Site, digits?: readonly Digit[]): { value: string; layout: Layout; channels: Int32Array } {
+  const value = site.ports['output']?.value ?? '';
+  const [n, rank] = [widthOf(v, value), v.shape(value)?.length];
+  if (n === undefined || rank === undefined) return refuse('layout-lost', `the width of what ${site.path} yields is not known`);
+  if (site.role === 'norm') {
+    if (site.facts['kind'] !== 'rms' && site.facts['kind'] !== 'layer')
+      refuse('mixes-channels', `${site.path} is a ${site.facts['kind']} norm, whose channels lie elsewhere`);
+    if (typeof site.facts['gain'] !== 'string') refuse('no-gain', `${site.path} has no gain to fold into`);
+  } else if (site.role !== 'linear')
+    refuse('no-producer', `${site.path} is ${site.role === 'embedding' ? 'an' : 'a'} ${site.role}; scales fold into linears and norms`);
+  const own = digits ?? [{ size: n, stride: 1 }];
+  return { value, layout: onLast(rank, own), channels: channelsOf(own) };
+}
+
+/**
+ * The set around the sites that read one value. `from`: the producers that were selected; the first that takes the map wins.
+ * Errors: Refusal with the reason of every candidate.
+ */
+export function scaleSet(view: View, sites: readonly Site[], from: readonly Site[], to: readonly Site[], online: boolean): ScaleSet {
+  const reasons: { reason: Reason; why: string }[] = [];
+  for (const site of from) {
+    try {
+      const p = producing(view, site);
+      const flow = follow({ view, sites, value: p.value, layout: p.layout, kind: 'scale', takes: (s) => to.includes(s) });
+      const m = p.channels.length;
+      const pinned = pin(m, flow.blocked);
+      const missing = to.find((s) => !flow.readings.some((r) => r.site === s));
+      const shut = flow.blocked[0];
+      if (pinned.every((x) => x === 1) && shut) reasons.push(shut);
+      else if (missing) reasons.push({ reason: 'no-producer', why: `${missing.path} does not read what ${site.path} yields alone` });
+      else
+        return {
+          name: arrow(site.path, to),
+          producer: { site, channels: p.channels },
+          readings: flow.readings,
+          channels: m,
+          pinned,
+          values: flow.values,
+          caches: flow.caches,
+          same: flow.readings.map((r) => r.site.ports['output']!.value),
+        };
+    } catch (e) {
+      if (!(e instanceof Refusal)) throw e;
+      reasons.push({ reason: e.reason, why: e.message });
+    }
+  }
+  if (online) return explicit(view, to);
+  const first = reasons[0] ?? { reason: 'no-producer' as const, why: 'no linear or norm makes it' };
+  const words = [...new Set(reasons.map((r) => r.why))].join('; ') || first.why;
+  return refuse(first.reason, `${arrow(from.map((s) => s.path).join(', ') || '?', to)}: ${words}`);
+}
+
+/** A multiplication before the readers: the only form where nothing takes the map, at the price of an operator. */
+function explicit(v: View, to: readonly Site[]): ScaleSet {
+  const value = to[0]!.ports['input']!.value;
+  const n = widthOf(v, value);
+  if (n === undefined) return refuse('layout-lost', `the width of "${value}" is not known`);
+  const channels = channelsOf([{ size: n, stride: 1 }]);
+  return {
+    name: arrow(`"${value}"`, to),
+    readings: to.map((site) => ({ site, channels })),
+    channels: n,
+    pinned: new Uint8Array(n),
+    values: new Map(),
+    caches: new Map(),
+    same: to.map((s) => s.ports['output']!.value),
+  };
+}
+
+function pin(m: number, blocked: readonly Blocked[]): Uint8Array {
+  const pinned = new Uint8Array(m);
+  for (const b of blocked) for (const c of b.channels) pinned[c] = 1;
+  return pinned;
+}
+
+/**
+ * q and k of one attention: k' = k / λ, q' = λ q, so that the scores stay. Pairs that a rotary embedding turns together share their λ, and so do
+ * the query heads of one key head.
+ */
+export function pairSet(view: View, sites: readonly Site[], q: Site, k: Site): ScaleSet {
+  const name = `${q.path} <-> ${k.path}`;
+  const attention = sites.find((s) => s.role === 'attention' && s.ports['q'] && s.ports['k'] && scoresOf(view, s, sites, q, k));
+  if (!attention) return refuse('no-producer', `${name}: no attention multiplies them`);
+  const [heads, kv, d] = ['heads', 'kv_heads', 'head_dim'].map((f) => attention.facts[f] as number | undefined);
+  if (!heads || !kv || !d) return refuse('layout-lost', `${name}: heads and their size are not known`);
+  const rope = attention.facts['rope'];
+  const inner: Digit[] =
+    rope === 'half'
+      ? [
+          { size: 2, stride: 0 },
+          { size: d / 2, stride: 1 },
+        ]
+      : rope === 'interleaved'
+        ? [
+            { size: d / 2, stride: 1 },
+            { size: 2, stride: 0 },
+          ]
+        : [{ size: d, stride: 1 }];
+  const each = rope ? d / 2 : d;
+  const products = scoreNodes(view, attention);
+  const sides = (
+    [
+      [k, [{ size: kv, stride: each }, ...inner]],
+      [q, [{ size: kv, stride: each }, { size: heads / kv, stride: 0 }, ...inner]],
+    ] as const
+  ).map(([site, digits]) => {
+    const p = producing(view, site, digits);
+    if (p.channels.length !== widthOf(view, p.value)) refuse('layout-lost', `${site.path} yields more than one of q, k, v`);
+    return { site, p, flow: follow({ view, sites, value: p.value, layout: p.layout, kind: 'scale', takes: () => false, products }) };
+  });
+  const [ks, qs] = sides as [(typeof sides)[0], (typeof sides)[0]];
+  for (const { flow } of sides) if (flow.blocked[0]) refuse(flow.blocked[0].reason, `${name}: ${flow.blocked[0].why}`);
+  meets(name, qs.flow, ks.flow);
+  return {
+    name,
+    producer: { site: k, channels: ks.p.channels },
+    partner: { site: q, channels: qs.p.channels },
+    readings: [],
+    channels: kv * each,
+    pinned: new Uint8Array(kv * each),
+    values: new Map([...ks.flow.values, ...qs.flow.values]),
+    caches: ks.flow.caches,
+    same: qs.flow.meetings.map((m) => m.node.outputs[0]!),
+  };
+}
+
+const scoreNodes = (v: View, attention: Site): ReadonlySet<Site['nodes'][number]> =>
+  new Set(v.consumers(attention.ports['k']!.value).filter((n) => n.inputs.includes(attention.ports['q']!.value)));
+
+/** Do both sides meet in the attention's scores? Tried by following plain scales. */
+function scoresOf(view: View, attention: Site, sites: readonly Site[], q: Site, k: Site): boolean {
+  const edge = sites.filter((s) => s === q || s === k);
+  return (
+    edge.length === 2 &&
+    attention.nodes.length > 0 &&
+    feeds(view, q, attention.ports['q']!.value) &&
+    feeds(view, k, attention.ports['k']!.value)
+  );
+}
+
+/** Is `value` computed from what the site yields? */
+function feeds(v: View, site: Site, value: string): boolean {
+  const target = site.ports['output']!.value;
+  const floor = v.order(site.nodes.at(-1)!);
+  const seen = new Set<string>();
+  const stack = [value];
+  while (stack.length > 0) {
+    const at = stack.pop()!;
+    if (at === target) return true;
+    const n = v.producer(at);
+    if (!n || seen.has(at) || v.order(n) < floor) continue;
+    seen.add(at);
+    stack.push(...n.inputs.filter((i) => i !== ''));
+  }
+  return false;
+}
+
+/** Every product is met by both, with the same channels along what it sums and the same heads. */
+function meets(name: string, q: Flow, k: Flow): void {
+  if (q.meetings.length === 0 || q.meetings.length !== k.meetings.length)
+    refuse('mixes-channels', `${name}: they meet in no product of scores`);
+  for (const a of q.meetings) {
+    const b = k.meetings.find((m) => m.node === a.node);
+    if (!b || a.side !== 0 || b.side !== 1) return refuse('mixes-channels', `${name}: ${a.node.name} is not a product of both`);
+    const summed = sameDigits(a.layout.axes.at(-1)!, b.layout.axes.at(-2)!);
+    const batch = a.layout.axes.slice(0, -2).every((x, i) => sameDigits(x, b.layout.axes[i]!));
+    if (!summed || !batch || a.layout.base !== b.layout.base)
+      return refuse('mixes-channels', `${name}: their channels differ where they meet`);
+  }
+}
+
+/** Folds one set. `s` has a positive number for each channel. */
+export function foldScale(rewriter: Rewriter, set: ScaleSet, s: Float64Array): void {
+  const at = (channels: Int32Array, f: (x: number) => number) => Float64Array.from(channels, (c) => f(s[c]!));
+  if (set.producer)
+    scaleOutput(
+      rewriter,
+      set.producer.site,
+      at(set.producer.channels, (x) => 1 / x),
+    );
+  else {
+    const sites = set.readings.map((r) => r.site);
+    rewriter.multiply(
+      sites[0]!.ports['input']!.value,
+      at(set.readings[0]!.channels, (x) => 1 / x),
+      sites,
+      'float32',
+    );
+  }
+  if (set.partner)
+    scaleOutput(
+      rewriter,
+      set.partner.site,
+      at(set.partner.channels, (x) => x),
+    );
+  for (const r of set.readings)
+    rewriter.fold(r.site, r.site.ports['weight']!.value, {
+      kind: 'scale',
+      axis: r.site.ports['weight']!.axes['reduce']!,
+      factors: at(r.channels, (x) => x),
+    });
+}
+
+/** Scales what a linear or norm yields. */
+function scaleOutput(rewriter: Rewriter, site: Site, factors: Float64Array): void {
+  const vector = (name: string, before: number) => {
+    const shape = rewriter.tensor(name)?.shape ?? [];
+    if (shape.at(-1) !== factors.length) refuse('no-gain', `${name} of ${site.path} is not one number for each channel`);
+    const scale = { kind: 'scale', axis: shape.length - 1, factors } as const;
+    if (before === 0) rewriter.fold(site, name, scale);
+    else rewriter.fold(site, name, { kind: 'add', value: before }, scale, { kind: 'add', value: -before });
+  };
+  if (site.role === 'norm') vector(site.facts['gain'] as string, (site.facts['gain_offset'] as number | undefined) ?? 0);
+  else rewriter.fold(site, site.ports['weight']!.value, { kind: 'scale', axis: site.ports['weight']!.axes['out']!, factors });
+  if (site.bias !== undefined) vector(site.bias, 0);
+}
+
+/** The largest magnitude in the weights of a set for each channel, over all readers. */
+export async function weightAbsmax(set: ScaleSet, tensorOf: Rewriter['tensor'], ctx: EvalContext): Promise<Float64Array> {
+  const most = new Float64Array(set.channels);
+  for (const r of set.readings) {
+    const port = r.site.ports['weight']!;
+    const t = tensorOf.call(undefined, port.value)!;
+    const w = toFloat32(t.dtype, await ctx.bytes(t));
+    const [rows, cols] = t.shape as [number, number];
+    const byRow = port.axes['reduce'] === 0;
+    for (let i = 0, k = 0; i < rows; i++)
+      for (let j = 0; j < cols; j++, k++) {
+        const c = r.channels[byRow ? i : j]!;
+        const a = Math.abs(w[k]!);
+        if (a > most[c]!) most[c] = a;
+      }
+  }
+  return most;
+}

@@ -1,0 +1,88 @@
+/** A transform that scales the channels of its edges under a law. */
+import type { Scaling } from '../define.ts';
+import type { Schema } from '../schema.ts';
+import type { Site } from '../sites.ts';
+import { byChannel, type Job, type Need } from './job.ts';
+import { foldScale, pairSet, type ScaleSet, scaleSet, weightAbsmax } from './scale.ts';
+
+const absmax = { name: 'absmax', args: { axis: -1 } };
+
+/** The edges of a statement by what is read: one set for each value, one for each pair of q and k. Errors: Refusal. */
+function setsOf(job: Job, online: boolean): ScaleSet[] {
+  const groups = new Map<string, { from: Set<Site>; to: Set<Site> }>();
+  const sets: ScaleSet[] = [];
+  for (const e of job.edges) {
+    if (e.tied) {
+      const q = [e.from, e.to].find((s) => s.members.includes('attention.q')) ?? e.from;
+      sets.push(pairSet(job.view, job.sites, q, q === e.from ? e.to : e.from));
+      continue;
+    }
+    const value = e.to.ports['input']?.value ?? e.to.id;
+    const group = groups.get(value) ?? { from: new Set(), to: new Set() };
+    group.from.add(e.from);
+    group.to.add(e.to);
+    groups.set(value, group);
+  }
+  for (const g of groups.values()) sets.push(scaleSet(job.view, job.sites, [...g.from], [...g.to], online));
+  return sets;
+}
+
+/** Chooses and folds the scales of every edge of the statement. Errors: Refusal, those of calibration. */
+export async function scaleEdges<S extends Schema>(job: Job, law: Scaling<S>, args: never, options: { online: boolean }): Promise<void> {
+  const sets = setsOf(job, options.online);
+  const observers = law.observes ?? [absmax];
+  const valuesOf = (s: ScaleSet): string[] => [
+    ...new Set([
+      ...s.readings.map((r) => r.site.ports['input']!.value),
+      ...(s.partner ? [s.producer!.site, s.partner.site].map((p) => p.ports['output']!.value) : []),
+    ]),
+  ];
+  const needs: Need[] = sets.flatMap((s) => valuesOf(s).flatMap((value) => observers.map((observer) => ({ value, observer }))));
+  const seen = await job.observe(needs);
+  for (const set of sets) {
+    const s = await law.scales(
+      {
+        set,
+        activation: (observer, name) => channelMax(set, (value) => seen.get(value, observer)[name]!),
+        weight: () =>
+          set.partner
+            ? Promise.resolve(ofPartner(set, (value) => seen.get(value, absmax)['absmax']!))
+            : weightAbsmax(set, (n) => job.rewriter.tensor(n), job.ctx),
+        observed: seen,
+        job,
+      },
+      args,
+    );
+    for (let c = 0; c < set.channels; c++) if (set.pinned[c]! || !(s[c]! > 0) || !Number.isFinite(s[c]!)) s[c] = 1;
+    foldScale(job.rewriter, set, s);
+    report(job, set, s, law.name);
+  }
+}
+
+/** A statistic of the scaled value, the largest over what shares a channel. */
+function channelMax(set: ScaleSet, of: (value: string) => ArrayLike<number>): Float64Array {
+  const out = new Float64Array(set.channels);
+  const fold = (x: ArrayLike<number>, channels: Int32Array) => channels.forEach((c, i) => (out[c] = Math.max(out[c]!, x[i]!)));
+  if (set.partner) fold(of(set.producer!.site.ports['output']!.value), set.producer!.channels);
+  for (const r of set.readings) fold(of(r.site.ports['input']!.value), r.channels);
+  return out;
+}
+function ofPartner(set: ScaleSet, of: (value: string) => ArrayLike<number>): Float64Array {
+  const out = new Float64Array(set.channels);
+  const x = of(set.partner!.site.ports['output']!.value);
+  set.partner!.channels.forEach((c, i) => (out[c] = Math.max(out[c]!, x[i]!)));
+  return out;
+}
+
+function report(job: Job, set: ScaleSet, s: Float64Array, law: string): void {
+  const kept = set.pinned.reduce((a, b) => a + b, 0);
+  const [lo, hi] = [Math.min(...s), Math.max(...s)];
+  const into = set.producer ? `folded into ${set.producer.site.path}` : 'an explicit multiplication';
+  job.applied({
+    name: set.name,
+    detail: `${law}: ${set.channels} scales ${lo.toPrecision(3)} to ${hi.toPrecision(3)}, ${into}${kept ? `; ${kept} channels kept` : ''}`,
+    touched: [...set.values.keys()],
+    same: set.same,
+    caches: new Map([...set.caches].map(([name, l]) => [name, byChannel(l, (c) => 1 / s[c]!)])),
+  });
+}

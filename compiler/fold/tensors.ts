@@ -1,0 +1,55 @@
+/** Folded weights: an expression over the tensor before, computed in float64 when it is written. */
+import { fromFloat32, toFloat64 } from '../graph/numeric.ts';
+import type { Tensor } from '../graph/types.ts';
+import type { EvalContext } from '../host.ts';
+import type { Rotation } from './rotation.ts';
+
+/** One step. `axis` of a tensor of any rank; `factors` has one number for each index of it; a rotation acts on blocks of its size. */
+export type Step =
+  | { readonly kind: 'scale'; readonly axis: number; readonly factors: Float64Array }
+  | { readonly kind: 'add'; readonly value: number }
+  | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation };
+
+/** Applies steps to numbers in place. */
+export function applySteps(x: Float64Array, shape: readonly number[], steps: readonly Step[]): void {
+  for (const s of steps) {
+    if (s.kind === 'add') {
+      for (let i = 0; i < x.length; i++) x[i]! += s.value;
+      continue;
+    }
+    const n = shape[s.axis]!;
+    const inner = shape.slice(s.axis + 1).reduce((a, b) => a * b, 1);
+    const outer = x.length / (n * inner);
+    if (s.kind === 'scale') {
+      for (let o = 0, i = 0; o < outer; o++)
+        for (let k = 0; k < n; k++) {
+          const f = s.factors[k]!;
+          for (let j = 0; j < inner; j++, i++) x[i]! *= f;
+        }
+      continue;
+    }
+    const { size } = s.rotation;
+    const row = new Float64Array(size);
+    for (let o = 0; o < outer; o++)
+      for (let j = 0; j < inner; j++)
+        for (let b = 0; b < n; b += size) {
+          const at = (o * n + b) * inner + j;
+          for (let k = 0; k < size; k++) row[k] = x[at + k * inner]!;
+          s.rotation.apply(row);
+          for (let k = 0; k < size; k++) x[at + k * inner] = row[k]!;
+        }
+  }
+}
+
+const floats = new Set(['float32', 'float16', 'bfloat16', 'float64']);
+
+/** The tensor after `steps`, in the type that it had. `key` is unique to the fold. Small ones are computed at once by the evaluator all the same. */
+export function folded(t: Tensor, steps: readonly Step[], key: string): Tensor {
+  if (!floats.has(t.dtype)) throw new Error(`${key}: folding needs floats, not ${t.dtype}`);
+  const evaluate = async (ctx: EvalContext): Promise<Record<string, Uint8Array>> => {
+    const x = toFloat64(t.dtype, await ctx.bytes(t));
+    applySteps(x, t.shape, steps);
+    return { folded: fromFloat32(t.dtype as 'float32', x) };
+  };
+  return { dtype: t.dtype, shape: t.shape, source: { kind: 'lazy', lazy: { key, part: 'folded', evaluate } } };
+}

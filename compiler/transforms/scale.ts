@@ -1,0 +1,25 @@
+import type { Scaling, Transform } from '../define.ts';
+import { scaleEdges } from '../fold/scaling.ts';
+import { scalings } from '../scalings/index.ts';
+import { bool, ref } from '../schema.ts';
+
+const params = {
+  law: ref('law', { doc: 'How the scales are chosen: smooth(α, β) or awq(grid).', default: { name: 'smooth', args: { alpha: 0.5 } } }),
+  online: bool({ doc: 'An explicit multiplication where nothing before takes the scale; else that is an error.', default: false }),
+};
+
+const transform: Transform<typeof params> = {
+  name: 'scale',
+  since: '0.1.0',
+  doc: 'A scale for each channel of an edge, chosen by a law. `attention.q <-> attention.k` scales both so that scores stay (SmoothAttention).',
+  formula: "x' = x / s, W' = s · W",
+  params,
+  stage: () => 4,
+  apply(job, p) {
+    const law = (scalings as readonly Scaling[]).find((s) => s.name === p.law.name);
+    if (!law) throw new Error(`${p.law.name} is no law of channel scales`);
+    const args = Object.fromEntries(Object.entries(law.params).map(([k, x]) => [k, p.law.args[k] ?? x.default]));
+    return scaleEdges(job, law, args as never, { online: p.online });
+  },
+};
+export default transform;
