@@ -135,7 +135,7 @@ fn call_dequantize(split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], outputs
     Ok(vec![])
 }
 
-/// Bytes of codes, scales and zero points of a quantize request, so that callers can allocate.
+/// The numbers of a request, taken from the front.
 pub struct Numbers<'a> {
     rest: &'a [f64],
 }
