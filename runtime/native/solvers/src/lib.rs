@@ -16,6 +16,7 @@ mod format;
 mod lanes;
 mod layout;
 mod matrix;
+mod products;
 pub mod protocol;
 mod quantize;
 mod scale;

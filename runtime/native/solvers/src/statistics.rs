@@ -1,10 +1,8 @@
 //! Statistics of activations, folded batch by batch. Every sum runs over rows in order, whatever the batching.
 
 use crate::isa::Isa;
+use crate::products::{add_products, STRIP};
 use crate::split::{Shared, Split};
-
-/// Columns of H that one task owns.
-const STRIP: usize = 16;
 
 /// H += XᵀX, with X float32 [rows, n] and H float64 [n, n]. Products of float32 are exact in float64.
 pub fn gram(isa: Isa, split: &dyn Split, h: &mut [f64], x: &[f32], n: usize) {
@@ -16,50 +14,12 @@ pub fn gram(isa: Isa, split: &dyn Split, h: &mut [f64], x: &[f32], n: usize) {
             let rows = (n - first).min(STRIP);
             // SAFETY: each task owns rows first … first + rows of H.
             let strip = unsafe { shared.at(first * n, rows * n) };
-            gram_strip(isa, strip, first, x, n);
+            add_products(isa, strip, first, first, x, x, n);
         });
     }
     for i in 0..n {
         for j in 0..i {
             h[i * n + j] = h[j * n + i];
-        }
-    }
-}
-
-per_isa! {
-    /// Rows `first…` of the upper triangle of XᵀX, added to `strip`, blocked so that a strip of X stays in cache.
-    fn gram_strip(strip: &mut [f64], first: usize, x: &[f32], n: usize) {
-        const ROWS: usize = 64;
-        const COLS: usize = 16;
-        let height = strip.len() / n;
-        for block in x.chunks(ROWS * n) {
-            let mut j = first;
-            while j < n {
-                let width = (n - j).min(COLS);
-                for i in 0..height {
-                    let to = &mut strip[i * n + j..i * n + j + width];
-                    if width == COLS {
-                        let mut sum = [0.0f64; COLS];
-                        sum.copy_from_slice(to);
-                        for row in block.chunks_exact(n) {
-                            let a = f64::from(row[first + i]);
-                            let b = &row[j..j + COLS];
-                            for c in 0..COLS {
-                                sum[c] += a * f64::from(b[c]);
-                            }
-                        }
-                        to.copy_from_slice(&sum);
-                    } else {
-                        for row in block.chunks_exact(n) {
-                            let a = f64::from(row[first + i]);
-                            for (s, &b) in to.iter_mut().zip(&row[j..j + width]) {
-                                *s += a * f64::from(b);
-                            }
-                        }
-                    }
-                }
-                j += width;
-            }
         }
     }
 }
