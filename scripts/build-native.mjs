@@ -1,12 +1,16 @@
-// Builds the native addon with cargo where cargo is; elsewhere the committed wasm module does the work.
+// Builds the native addon and the library of operators with cargo where cargo is; elsewhere the committed wasm module does the work.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, renameSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const workspace = fileURLToPath(new URL('../runtime/native/', import.meta.url));
 const target = process.env['CARGO_TARGET_DIR'] ?? `${workspace}target`;
-const library = { win32: 'qc_node.dll', darwin: 'libqc_node.dylib' }[process.platform] ?? 'libqc_node.so';
-const addon = `${workspace}qc.${process.platform}-${process.arch}.node`;
+const built = (crate) => ({ win32: `${crate}.dll`, darwin: `lib${crate}.dylib` })[process.platform] ?? `lib${crate}.so`;
+const suffix = { win32: 'dll', darwin: 'dylib' }[process.platform] ?? 'so';
+const products = {
+  [built('qc_node')]: `qc.${process.platform}-${process.arch}.node`,
+  [built('qc_ops')]: `qc-ops.${process.platform}-${process.arch}.${suffix}`,
+};
 
 const hasCargo = () => {
   try {
@@ -21,17 +25,19 @@ if (!hasCargo()) {
   console.log('native: cargo is missing; the wasm module runtime/wasm/qc.wasm does the work');
 } else {
   try {
-    execFileSync('cargo', ['build', '--release', '--locked', '--quiet', '--package', 'qc-node'], {
+    execFileSync('cargo', ['build', '--release', '--locked', '--quiet', '--package', 'qc-node', '--package', 'qc-ops'], {
       cwd: workspace,
       stdio: 'inherit',
       env: { CARGO_BUILD_JOBS: '2', ...process.env },
     });
     // Renamed into place: a running process may have the old one mapped.
-    copyFileSync(`${target}/release/${library}`, `${addon}.tmp`);
-    renameSync(`${addon}.tmp`, addon);
-    console.log(`native: runtime/native/qc.${process.platform}-${process.arch}.node`);
+    for (const [from, to] of Object.entries(products)) {
+      copyFileSync(`${target}/release/${from}`, `${workspace}${to}.tmp`);
+      renameSync(`${workspace}${to}.tmp`, `${workspace}${to}`);
+    }
+    console.log(`native: ${Object.values(products).map((p) => `runtime/native/${p}`).join(', ')}`);
   } catch (error) {
-    console.error(`native: cargo build failed (${error.message})${existsSync(addon) ? '; the addon of an earlier build stays' : ''}`);
+    console.error(`native: cargo build failed (${error.message})${Object.values(products).some((p) => existsSync(workspace + p)) ? '; what an earlier build made stays' : ''}`);
     process.exitCode = 1;
   }
 }
