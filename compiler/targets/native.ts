@@ -11,7 +11,7 @@ import { dequantize } from '../lower/weights.ts';
 const target: Target = {
   name: 'native',
   since: '0.1.0',
-  doc: 'Operators of `qc.v1` for linear layers with integer weights, in the layout that our kernels read, each with a reference body of standard operators: any ONNX Runtime runs the file, and where our library of operators is registered its kernels do. Everything else as for `ort`.',
+  doc: 'Operators of `qc.v1` for linear layers with integer weights, in the layout that our kernels read, each with a reference body of standard operators: any ONNX Runtime runs the file, and where our library of operators is registered its kernels do. Everything else as for `ort`, packed.',
   params: {},
   covers: inexpressible,
   lower: async (s) =>

@@ -5,7 +5,7 @@ import { floats, type Kind, type Parts } from '../targets/build.ts';
 export const forms: Record<string, Parts> = {
   MatMul: { nodes: [node('MatMul', ['x', 'w'], ['y'])], input: [2, 3, 64], initializers: { w: floats([64, 48]) } },
   'MatMul, odd': { nodes: [node('MatMul', ['x', 'w'], ['y'])], input: [5, 37], initializers: { w: floats([37, 33]) } },
-  'MatMul, one row': { nodes: [node('MatMul', ['x', 'w'], ['y'])], input: [1, 130], initializers: { w: floats([130, 1]) } },
+  'MatMul, one row': { nodes: [node('MatMul', ['x', 'w'], ['y'])], input: [1, 130], initializers: { w: floats([130, 7]) } },
   'MatMul behind Transpose': {
     nodes: [node('Transpose', ['w'], ['wt'], { perm: [1, 0] }), node('MatMul', ['x', 'wt'], ['y'])],
     input: [2, 3, 64],

@@ -26,7 +26,11 @@ for (const g of geometries)
         assert.is(code, codes[o * g.reduce + r], `W[${o}, ${r}]`);
       }
     const sum = (a: Uint8Array) => a.reduce((n, b) => n + (g.bits === 8 ? b : (b & 15) + (b >> 4)), 0);
-    assert.is(sum(packed), codes.reduce((n, b) => n + b, 0), 'padding is 0');
+    assert.is(
+      sum(packed),
+      codes.reduce((n, b) => n + b, 0),
+      'padding is 0',
+    );
   });
 
 test('scales', () => {
