@@ -18,20 +18,21 @@ export interface Moments {
 const inputOf = (site: Site): string => site.ports['input']!.value;
 export const channelOf = (site: Site): number => site.ports['input']!.axes['channel'] ?? -1;
 
-/** By name of the input value. `float`: the float model on its own stream, where the cross moments are wanted too. */
+/** By name of the input value. `float`: the float model on its own stream, where the cross moments are wanted too. `front`: where the streams move to. */
 export async function momentsOf(
   sites: readonly Site[],
   on: { readonly model: Model; readonly stream: Stream },
   float: { readonly model: Model; readonly stream: Stream } | undefined,
   crunch: Crunch,
+  front?: readonly string[],
 ): Promise<Map<string, Moments>> {
   const axes = new Map(sites.map((s) => [inputOf(s), channelOf(s)]));
   const values = [...axes.keys()];
   const states = new Map(values.map((v) => [v, hessian.start({ axis: -1 })]));
   const crosses = new Map<string, Float64Array>();
-  const beside = float?.stream.read(float.model, values);
+  const beside = float?.stream.read(float.model, values, front);
   try {
-    for await (const found of on.stream.read(on.model, values)) {
+    for await (const found of on.stream.read(on.model, values, front)) {
       const exact = beside ? (await beside.next()).value : undefined;
       for (const [value, axis] of axes) {
         const batch = ofFloats(found[value]!.shape, floats(found[value]!));
@@ -44,6 +45,8 @@ export async function momentsOf(
         crosses.set(value, c);
       }
     }
+    // the end of the other stream, where its front moves
+    await beside?.next();
   } finally {
     await beside?.return(undefined);
   }

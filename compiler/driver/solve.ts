@@ -75,12 +75,8 @@ export async function solve(s: Solving): Promise<Simulated> {
     const model = before(stage.from);
     const front = stage.block === block ? undefined : frontOf(s, stage.block, block);
     block = stage.block;
-    if (front) {
-      await stream.advance(model, front);
-      await float?.advance(source.model, front);
-    }
     const sites = stage.jobs.map((j) => j.planned.site);
-    const moments = await momentsOf(sites, { model, stream }, float && { model: source.model, stream: float }, crunch);
+    const moments = await momentsOf(sites, { model, stream }, float && { model: source.model, stream: float }, crunch, front);
     for (const job of stage.jobs) {
       options.signal?.throwIfAborted();
       const m = moments.get(job.planned.site.ports['input']!.value)!;

@@ -19,30 +19,29 @@ export class Stream {
     this.#front = batches.map(() => new Map());
   }
 
-  /** Values of `model`, batch after batch. Everything before the front is taken as it was when the front moved. */
-  async *read(model: Model, values: readonly string[]): AsyncGenerator<Readonly<Record<string, Value>>> {
-    const known = infos(this.#front[0]);
-    const part = cut(model, known, values);
+  /**
+   * Values of `model`, batch after batch. Everything before the front is taken as it was when the front moved;
+   * with `front`, it moves to these values when all batches are through.
+   */
+  async *read(model: Model, values: readonly string[], front?: readonly string[]): AsyncGenerator<Readonly<Record<string, Value>>> {
+    const all = [...new Set([...values, ...(front ?? [])])];
+    const part = cut(model, infos(this.#front[0]), all);
     const wanted = part.graph.outputs.map((o) => o.name);
     const session = wanted.length ? await this.#host.session(part, this.#dir) : undefined;
+    const next: ReadonlyMap<string, Value>[] = [];
     try {
       for (const [i, batch] of this.#batches.entries()) {
-        const all: Record<string, Value> = { ...batch.feeds, ...Object.fromEntries(this.#front[i] ?? []) };
-        const feeds = Object.fromEntries((session?.inputs ?? []).map((name) => [name, all[name]!]));
+        const given: Record<string, Value> = { ...batch.feeds, ...Object.fromEntries(this.#front[i] ?? []) };
+        const feeds = Object.fromEntries((session?.inputs ?? []).map((name) => [name, given[name]!]));
         const made = await session?.run(feeds, wanted);
-        const found = Object.fromEntries(values.map((name) => [name, made?.[name] ?? all[name]!]));
+        const found = Object.fromEntries(all.map((name) => [name, made?.[name] ?? given[name]!]));
+        next.push(new Map((front ?? []).map((name) => [name, found[name]!])));
         yield found;
       }
     } finally {
       await session?.close();
     }
-  }
-
-  /** Moves the front to `values`, as `model` computes them. */
-  async advance(model: Model, values: readonly string[]): Promise<void> {
-    const next: ReadonlyMap<string, Value>[] = [];
-    for await (const found of this.read(model, values)) next.push(new Map(Object.entries(found)));
-    this.#front = next;
+    if (front) this.#front = next;
   }
 }
 
