@@ -11,8 +11,8 @@ const params = {
 const law: Law<typeof params> = {
   name: 'hqq',
   since: '0.1.0',
-  doc: 'Half-quadratic quantization: the zero point is refitted so that the error is sparse. For formats with a zero point.',
-  formula: 'argmin_z ‖W − Q_z⁻¹(Q_z(W))‖_p^p by alternating shrinkage of the error and the mean of W_q − (W − W_e)/s',
+  doc: 'Half-quadratic quantization for integer zero points. The paper refits a real zero point; rounded to a code it loses what it gained, so here the step is refitted by least squares around a sparse error, from several ranges and neighbouring zero points, and the error of the mean counts more than its square. At the default beta the errors of small weights are hardly sparse, so p, beta and kappa change little.',
+  formula: 'argmin_{s,z} Σ(w − ŵ)² + 2n·mean(w − ŵ)², s ← ⟨w − w_e, q − z⟩/‖q − z‖², w_e = shrink_p(w − ŵ, β), β ← κβ',
   cite: 'Badri & Shaji, Half-Quadratic Quantization of Large Machine Learning Models, 2023 (mobiusml.github.io/hqq_blog)',
   params,
   crunch: (p) => ({ name: 'hqq', p: p.p, beta: p.beta, kappa: p.kappa, iterations: p.iterations }),

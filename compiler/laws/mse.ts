@@ -2,10 +2,13 @@ import type { Law } from '../define.ts';
 import { bool, int, num } from '../schema.ts';
 
 const params = {
-  steps: int({ doc: 'Candidates on the grid.', min: 1, max: 4096, default: 80, aliases: ['grid'] }),
-  shrink: num({ doc: 'The smallest candidate, as a share of the full range.', min: 0.01, max: 1, default: 0.2 }),
+  steps: int({ doc: 'Candidates on the grid.', min: 1, max: 4096, default: 50, aliases: ['grid'] }),
+  shrink: num({ doc: 'The smallest candidate, as a share of the full range.', min: 0.01, max: 1, default: 0.6 }),
   p: num({ doc: 'Power of the error: 2 is the mean squared error.', min: 0.5, max: 8, default: 2, aliases: ['norm'] }),
-  signed: bool({ doc: 'For symmetric formats also tries the absmax_signed candidates, which use the extra negative code.', default: true }),
+  signed: bool({
+    doc: 'For symmetric formats also tries every candidate negated, so that the extra code −2^(b−1) may serve the larger side.',
+    default: true,
+  }),
 };
 
 const law: Law<typeof params> = {
