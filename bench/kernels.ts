@@ -1,0 +1,63 @@
+// Linear layers of target native beside stock MatMulNBits (accuracy level 4) in the same runs, interleaved, in Python's onnxruntime.
+// usage: npx tsx bench/kernels.ts [K] [N] [threads] [rows …]      QC_ISA=scalar|avx2|avxvnni|avx512vnni forces an instruction set
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Model } from '../compiler/graph/types.ts';
+import { writeModel } from '../compiler/graph/write.ts';
+import { node } from '../compiler/lower/make.ts';
+import { nodeHost } from '../compiler/node/host.ts';
+import { floats, type Kind, lowerTo, modelOf, quantized } from '../test/targets/build.ts';
+
+const [k = 4096, n = 4096, threads = 2, ...rows] = process.argv.slice(2).map(Number);
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+const host = await nodeHost();
+const folder = mkdtempSync(join(tmpdir(), 'qc-bench-'));
+const base = modelOf({ nodes: [node('MatMul', ['x', 'w'], ['y'])], input: ['M', k], initializers: { w: floats([k, n]) } });
+const token: Kind = { format: 'int8', grain: { per: 'token' }, mode: 'dynamic' };
+const int4 = (group: number): Kind => ({ format: 'int4', grain: { per: 'group', group } });
+const int8: Kind = { format: 'int8', grain: { per: 'channel' } };
+
+const write = async (name: string, model: Model) => {
+  const file = join(folder, `${name}.onnx`);
+  await writeModel(host, model, file, { dir: folder, external: true });
+  return { name, model: file, rows: rows.length ? rows : [1, 8, 128, 512] };
+};
+const native = async (name: string, w: Kind, x?: Kind) => write(name, (await lowerTo('native', quantized(base, w, x))).model);
+const stock = async (name: string, w: Kind) => {
+  const { model } = await lowerTo('ort', quantized(base, w));
+  for (const op of model.graph.nodes) if (op.op === 'MatMulNBits') op.attrs.set('accuracy_level', { type: 'int', value: 4 });
+  return write(name, model);
+};
+
+const jobs = [
+  await stock('MatMulNBits-g128', int4(128)),
+  await native('LinearW4A8-g128', int4(128), token),
+  await native('LinearW4A8-g32', int4(32), token),
+  await native('LinearW8A8', int8, token),
+  await native('LinearW4-g128', int4(128)),
+];
+const library = path(`../runtime/native/qc-ops.${process.platform}-${process.arch}.so`);
+const r = spawnSync('python3', [path('peers/ops.py'), library, String(threads), String(k)], {
+  input: jobs.map((j) => JSON.stringify(j)).join('\n'),
+  encoding: 'utf8',
+});
+await host.close();
+rmSync(folder, { recursive: true });
+if (r.status !== 0) throw new Error(r.stderr);
+const times = JSON.parse(r.stdout) as Record<string, Record<string, [number, number]>>;
+
+console.log(
+  `K ${k}, N ${n}, ${threads} threads${threads === 1 ? ' (processor time)' : ''}, load ${loadavg()[0]?.toFixed(1)}; best and median ms, GOPS at best, times as fast (at best) as MatMulNBits int4 group 128 accuracy level 4`,
+);
+for (const [rows, of] of Object.entries(times)) {
+  const [, reference = 0] = of[jobs[0]!.name] ?? [];
+  for (const [name, [median, best]] of Object.entries(of)) {
+    const gops = (2 * Number(rows) * k * n) / best / 1e6;
+    console.log(
+      `M ${rows.padStart(3)}  ${name.padEnd(18)} ${best.toFixed(3).padStart(9)} (${median.toFixed(3)}) ms ${gops.toFixed(1).padStart(8)} GOPS  ${(reference / best).toFixed(2)}×`,
+    );
+  }
+}
