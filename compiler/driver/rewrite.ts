@@ -58,6 +58,8 @@ export function rewriting(
     let now = source;
     const applied: AppliedBy[] = [];
     const made = new Set(source.model.graph.nodes.flatMap((n) => n.outputs));
+    const foreseen = plan.transforms.flatMap((t) => definition(t).needs?.(t.edges, t.args as never) ?? []).filter((n) => made.has(n.value));
+    if (foreseen.length) await ofFloat(foreseen, plan);
     for (const [i, t] of plan.transforms.entries()) {
       const id = `${i}:${keyOf(t)}`;
       const here = now;
@@ -119,11 +121,12 @@ const unread = (): never => fail('calibration-missing', 'a transform needs calib
 const keyOf = (t: PlannedTransform): string =>
   `${t.kind}${JSON.stringify(t.args)}${t.edges.map((e) => `${e.from.id}>${e.to.id}`).join()}${t.sites.map((s) => s.id).join()}`;
 
+const definition = (t: PlannedTransform): Transform => (transforms as unknown as readonly Transform[]).find((d) => d.name === t.kind)!;
+
 /** Runs one transform; what the fold engine refuses becomes an error at the statement. */
 async function work(t: PlannedTransform, job: Job): Promise<void> {
-  const def = (transforms as readonly Transform[]).find((d) => d.name === t.kind)!;
   try {
-    await def.apply(job, t.args as never);
+    await definition(t).apply(job, t.args as never);
   } catch (e) {
     if (!(e instanceof Refusal)) throw e;
     failAt('fold-refused', `transform ${t.kind} does not fold: ${e.message} (${e.reason}).`, t.by.span, hints[e.reason] ?? GENERAL);
@@ -146,7 +149,7 @@ function adapting(applied: readonly Applied[]): Pick<Source, 'adapt'> {
       const out: Record<string, Value> = { ...feeds };
       for (const [name, map] of maps) {
         const v = out[name];
-        if (!v || v.dtype !== 'float32') continue;
+        if (v?.dtype !== 'float32') continue;
         const x = Float32Array.from(floats(v));
         map(x, v.shape);
         out[name] = { ...v, bytes: new Uint8Array(x.buffer) };

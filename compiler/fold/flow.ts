@@ -36,13 +36,15 @@ export interface Flow {
 export interface FlowQuestion {
   readonly view: View;
   readonly sites: readonly Site[];
-  readonly value: string;
-  readonly layout: Layout;
+  /** Where the map enters. */
+  readonly sources: readonly { readonly value: string; readonly layout: Layout }[];
   readonly kind: MapKind;
   /** May this site take the map in? */
   readonly takes: (s: Site) => boolean;
   /** Nodes whose product undoes the map (scores of attention). */
   readonly products?: ReadonlySet<Node>;
+  /** Does the map end at this node, which reads the value (a norm that keeps it)? */
+  readonly ends?: (n: Node, value: string) => boolean;
 }
 
 /** Names of cache inputs and outputs, which the model itself writes and reads. */
@@ -71,7 +73,7 @@ export function follow(q: FlowQuestion): Flow {
     if (v.isOutput(value) && !caches.outputs.has(value)) stop(l, 'model-output', `"${value}" is an output of the model`);
     for (const n of v.consumers(value)) if (n.op !== 'Shape') pending.set(v.order(n), n);
   };
-  reach(q.value, q.layout);
+  for (const s of q.sources) reach(s.value, s.layout);
   while (pending.size > 0) {
     const order = Math.min(...pending.keys());
     const n = pending.get(order)!;
@@ -93,6 +95,7 @@ export function follow(q: FlowQuestion): Flow {
       meetings.push({ node: n, side: index as 0 | 1, layout: first });
       continue;
     }
+    if (q.ends?.(n, n.inputs[index]!)) continue;
     const passed = pass(v, n, at, q.kind, caches.inputs);
     if (isStop(passed)) {
       for (const l of at) if (l) stop(l, passed.reason, passed.why);
@@ -108,8 +111,8 @@ export function follow(q: FlowQuestion): Flow {
 }
 
 function read(site: Site, l: Layout, q: FlowQuestion, readings: Reading[], stop: (l: Layout, reason: Reason, why: string) => void): void {
-  if (!q.takes(site)) return stop(l, 'reader-left-out', `${site.path} reads it too and does not take part`), undefined;
-  if (site.facts['transA'] === true || l.axes.slice(0, -1).some((a) => a.length > 0))
-    return stop(l, 'layout-lost', `${site.path} does not read the channels along its reduction`), undefined;
-  readings.push({ site, channels: channelsOf(l.axes.at(-1)!, l.base) });
+  const along = site.facts['transA'] !== true && l.axes.slice(0, -1).every((a) => a.length === 0);
+  if (!q.takes(site)) stop(l, 'reader-left-out', `${site.path} reads it too and does not take part`);
+  else if (!along) stop(l, 'layout-lost', `${site.path} does not read the channels along its reduction`);
+  else readings.push({ site, channels: channelsOf(l.axes.at(-1)!, l.base) });
 }

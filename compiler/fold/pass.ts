@@ -2,7 +2,7 @@
 import { isFloat } from '../graph/dtype.ts';
 import type { Node } from '../graph/types.ts';
 import { attrInt, attrInts, typeOf, type View } from '../match/view.ts';
-import { carries, type Layout, layout, ranked, reshaped, sameLayout, sliced, transposed } from './layout.ts';
+import { type Layout, layout, ranked, reshaped, sameLayout, sliced, transposed } from './layout.ts';
 import type { Reason } from './refuse.ts';
 
 export interface Stop {
@@ -42,7 +42,7 @@ export function pass(v: View, n: Node, at: readonly (Layout | undefined)[], kind
     const perm = attrInts(n, 'perm') ?? first.axes.map((_, i) => first.axes.length - 1 - i);
     return [transposed(first, perm)];
   }
-  if (type === 'Expand' && first && only) return out ? expanded(v, n, first, out.length) : lost(n);
+  if (type === 'Expand' && first && only) return out ? expanded(first, out.length) : lost(n);
   if (type === 'Slice' && first && only) return slice(v, n, first);
   if (type === 'Split' && first && only) return split(v, n, first);
   if (type === 'Gather' && first && only) return gather(v, n, first);
@@ -59,9 +59,7 @@ export function pass(v: View, n: Node, at: readonly (Layout | undefined)[], kind
 }
 
 /** Axes of size one have no digits, so broadcasting needs only the rank. */
-function expanded(_v: View, _n: Node, l: Layout, rank: number): Passed {
-  return [ranked(l, rank)];
-}
+const expanded = (l: Layout, rank: number): Passed => [ranked(l, rank)];
 
 function product(v: View, n: Node, at: readonly (Layout | undefined)[]): Passed {
   const rank = v.shape(n.outputs[0]!)?.length;
@@ -154,6 +152,3 @@ function concat(v: View, n: Node, at: readonly (Layout | undefined)[], caches: R
     ),
   ];
 }
-
-/** Nothing left to follow: only broadcast copies. */
-export const ends = (l: Layout): boolean => !carries(l);

@@ -63,7 +63,7 @@ export function scaleSet(view: View, sites: readonly Site[], from: readonly Site
   for (const site of from) {
     try {
       const p = producing(view, site);
-      const flow = follow({ view, sites, value: p.value, layout: p.layout, kind: 'scale', takes: (s) => to.includes(s) });
+      const flow = follow({ view, sites, sources: [p], kind: 'scale', takes: (s) => to.includes(s) });
       const m = p.channels.length;
       const pinned = pin(m, flow.blocked);
       const missing = to.find((s) => !flow.readings.some((r) => r.site === s));
@@ -148,7 +148,7 @@ export function pairSet(view: View, sites: readonly Site[], q: Site, k: Site): S
   ).map(([site, digits]) => {
     const p = producing(view, site, digits);
     if (p.channels.length !== widthOf(view, p.value)) refuse('layout-lost', `${site.path} yields more than one of q, k, v`);
-    return { site, p, flow: follow({ view, sites, value: p.value, layout: p.layout, kind: 'scale', takes: () => false, products }) };
+    return { site, p, flow: follow({ view, sites, sources: [p], kind: 'scale', takes: () => false, products }) };
   });
   const [ks, qs] = sides as [(typeof sides)[0], (typeof sides)[0]];
   for (const { flow } of sides) if (flow.blocked[0]) refuse(flow.blocked[0].reason, `${name}: ${flow.blocked[0].why}`);

@@ -27,6 +27,14 @@ function setsOf(job: Job, online: boolean): ScaleSet[] {
   return sets;
 }
 
+/** What a law looks at on these edges. */
+export const edgeNeeds = (law: Pick<Scaling, 'observes'>, edges: Job['edges']): Need[] =>
+  edges.flatMap((e) => {
+    const values = e.tied ? [e.from.ports['output'], e.to.ports['output']] : [e.to.ports['input']];
+    const observers = e.tied ? [absmax] : (law.observes ?? [absmax]);
+    return values.flatMap((p) => (p ? observers.map((observer) => ({ value: p.value, observer })) : []));
+  });
+
 /** Chooses and folds the scales of every edge of the statement. Errors: Refusal, those of calibration. */
 export async function scaleEdges<S extends Schema>(job: Job, law: Scaling<S>, args: never, options: { online: boolean }): Promise<void> {
   const sets = setsOf(job, options.online);
@@ -62,7 +70,9 @@ export async function scaleEdges<S extends Schema>(job: Job, law: Scaling<S>, ar
 /** A statistic of the scaled value, the largest over what shares a channel. */
 function channelMax(set: ScaleSet, of: (value: string) => ArrayLike<number>): Float64Array {
   const out = new Float64Array(set.channels);
-  const fold = (x: ArrayLike<number>, channels: Int32Array) => channels.forEach((c, i) => (out[c] = Math.max(out[c]!, x[i]!)));
+  const fold = (x: ArrayLike<number>, channels: Int32Array) => {
+    for (const [i, c] of channels.entries()) out[c] = Math.max(out[c]!, x[i]!);
+  };
   if (set.partner) fold(of(set.producer!.site.ports['output']!.value), set.producer!.channels);
   for (const r of set.readings) fold(of(r.site.ports['input']!.value), r.channels);
   return out;
@@ -70,7 +80,7 @@ function channelMax(set: ScaleSet, of: (value: string) => ArrayLike<number>): Fl
 function ofPartner(set: ScaleSet, of: (value: string) => ArrayLike<number>): Float64Array {
   const out = new Float64Array(set.channels);
   const x = of(set.partner!.site.ports['output']!.value);
-  set.partner!.channels.forEach((c, i) => (out[c] = Math.max(out[c]!, x[i]!)));
+  for (const [i, c] of set.partner!.channels.entries()) out[c] = Math.max(out[c]!, x[i]!);
   return out;
 }
 

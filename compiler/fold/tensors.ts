@@ -8,11 +8,16 @@ import type { Rotation } from './rotation.ts';
 export type Step =
   | { readonly kind: 'scale'; readonly axis: number; readonly factors: Float64Array }
   | { readonly kind: 'add'; readonly value: number }
+  | { readonly kind: 'fill'; readonly value: number }
   | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation };
 
 /** Applies steps to numbers in place. */
 export function applySteps(x: Float64Array, shape: readonly number[], steps: readonly Step[]): void {
   for (const s of steps) {
+    if (s.kind === 'fill') {
+      x.fill(s.value);
+      continue;
+    }
     if (s.kind === 'add') {
       for (let i = 0; i < x.length; i++) x[i]! += s.value;
       continue;

@@ -1,12 +1,18 @@
+import { fail } from '../../grammar/diagnostics.ts';
 import type { Scaling, Transform } from '../define.ts';
-import { scaleEdges } from '../fold/scaling.ts';
+import { edgeNeeds, scaleEdges } from '../fold/scaling.ts';
 import { scalings } from '../scalings/index.ts';
 import { bool, ref } from '../schema.ts';
 
 const params = {
-  law: ref('law', { doc: 'How the scales are chosen: smooth(α, β) or awq(grid).', default: { name: 'smooth', args: { alpha: 0.5 } } }),
+  law: ref('law', { doc: 'How the scales are chosen: smooth(α, β).', default: { name: 'smooth', args: { alpha: 0.5 } } }),
   online: bool({ doc: 'An explicit multiplication where nothing before takes the scale; else that is an error.', default: false }),
 };
+
+function lawOf(name: string): Scaling {
+  const law = (scalings as readonly Scaling[]).find((s) => s.name === name);
+  return law ?? fail('not-a-scaling', `\`${name}\` chooses steps of a quantizer, not scales of channels.`, 'Use smooth(α, β).');
+}
 
 const transform: Transform<typeof params> = {
   name: 'scale',
@@ -15,9 +21,9 @@ const transform: Transform<typeof params> = {
   formula: "x' = x / s, W' = s · W",
   params,
   stage: () => 4,
+  needs: (edges, p) => edgeNeeds(lawOf(p.law.name), edges),
   apply(job, p) {
-    const law = (scalings as readonly Scaling[]).find((s) => s.name === p.law.name);
-    if (!law) throw new Error(`${p.law.name} is no law of channel scales`);
+    const law = lawOf(p.law.name);
     const args = Object.fromEntries(Object.entries(law.params).map(([k, x]) => [k, p.law.args[k] ?? x.default]));
     return scaleEdges(job, law, args as never, { online: p.online });
   },

@@ -1,5 +1,5 @@
 import type { Transform } from '../define.ts';
-import { scaleEdges } from '../fold/scaling.ts';
+import { edgeNeeds, scaleEdges } from '../fold/scaling.ts';
 import smoothLaw from '../scalings/smooth.ts';
 import { bool, num } from '../schema.ts';
 
@@ -22,6 +22,7 @@ const transform: Transform<typeof params> = {
   formula: 's_k = max|X_k|^α / max|W_k|^(1−α)',
   params,
   stage: () => 4,
+  needs: (edges) => edgeNeeds(smoothLaw, edges),
   apply: (job, p) => scaleEdges(job, smoothLaw, { alpha: p.alpha } as never, { online: p.online }),
 };
 export default transform;

@@ -1,5 +1,5 @@
 /** Transforms that the language knows and this version does not build. */
-import { bool, choice, either, expression, int, list, num, ref } from '../../schema.ts';
+import { choice, either, int, list, num, ref } from '../../schema.ts';
 import { planned } from '../entry.ts';
 
 const law = ref('law', { doc: 'How the map is chosen.', optional: true });
@@ -15,22 +15,6 @@ export const transforms = [
     { cite: 'DilateQuant, 2024 (arXiv:2409.14307)' },
   ),
   planned('transform', 'shift', 'Moves the centre of each channel into the bias.', { law }),
-  planned(
-    'transform',
-    'rotate',
-    'An orthogonal map on an edge or on the residual stream.',
-    {
-      matrix: ref('matrix', { doc: 'Which orthogonal matrix.', optional: true }),
-      init: ref('matrix', { doc: 'Where learning starts.', optional: true }),
-      learn: ref('solver', { doc: 'How the matrix is learnt.', optional: true }),
-      objective: expression({ doc: 'What learning lowers.', optional: true }),
-      select: expression({ doc: 'What chooses among learnt matrices.', optional: true }),
-      holdout: num({ doc: 'Share of the data kept for early stopping.', min: 0, max: 0.9, default: 0.5 }),
-      per: choice(['tensor', 'head'], { doc: 'One matrix for each head.', default: 'tensor' }),
-      online: bool({ doc: 'An operator at run time where it does not fold.', default: false }),
-    },
-    { cite: 'Ashkboos et al., QuaRot, 2024 (arXiv:2404.00456)' },
-  ),
   planned(
     'transform',
     'permute',

@@ -66,8 +66,6 @@ export const laws = [
 ];
 
 export const matrices = [
-  planned('matrix', 'hadamard', 'A Hadamard matrix of any size that has one.'),
-  planned('matrix', 'orthogonal', 'A random orthogonal matrix.', { seed: int({ doc: 'Seed.', min: 0, default: 0 }) }),
   planned('matrix', 'klt', 'Eigenvectors of the covariance.', {
     of: choice(['inputs', 'weights'], { doc: 'Whose covariance.', default: 'inputs' }),
   }),

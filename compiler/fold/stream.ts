@@ -1,0 +1,196 @@
+/** Rotations: of a residual stream (every writer and reader), and of the channels between a linear and the linears that read it. */
+import { toFloat64 } from '../graph/numeric.ts';
+import type { View } from '../match/view.ts';
+import type { Site } from '../sites.ts';
+import { follow, type Reading } from './flow.ts';
+import type { Applied, Job } from './job.ts';
+import { type Layout, onLast } from './layout.ts';
+import { refuse } from './refuse.ts';
+import type { Rotation } from './rotation.ts';
+import type { Step } from './tensors.ts';
+
+/** Everything that a rotation of a stream has to change. */
+export interface StreamSet {
+  readonly size: number;
+  readonly writers: readonly Site[];
+  readonly norms: readonly { readonly site: Site; readonly readers: readonly Site[] }[];
+  /** Linears that read the stream without a norm. */
+  readonly readers: readonly Site[];
+  /** The stream's values, and those behind norms. */
+  readonly values: readonly string[];
+  readonly behind: readonly string[];
+}
+
+const WRITES = new Set(['linear', 'embedding']);
+const identity = (r: Reading): boolean => r.channels.every((c, k) => c === k);
+
+/** Finds who writes and reads a stream. Errors: Refusal not-a-writer, centred-norm, mixes-channels, model-output, layout-lost, in-body. */
+export function streamSet(view: View, sites: readonly Site[], stream: Site): StreamSet {
+  const size = view.shape(stream.ports['output']!.value)?.at(-1);
+  if (typeof size !== 'number') return refuse('layout-lost', `the width of ${stream.path} is not known`);
+  const own = new Set(stream.nodes);
+  const norms = sites.filter((s) => s.role === 'norm');
+  const writers = sites.filter((s) => s.members.includes('residual.writer') && leads(view, s, own));
+  const wrong = writers.find((s) => !WRITES.has(s.role));
+  if (wrong) refuse('not-a-writer', `${wrong.path}, a ${wrong.role}, writes the stream and takes no rotation`);
+  if (writers.length === 0) refuse('not-a-writer', `nothing is known to write ${stream.path}`);
+  const read = new Set<Site>();
+  const at = (value: string): Layout => onLast(view.shape(value)?.length ?? 0, [{ size, stride: 1 }]);
+  const flow = follow({
+    view,
+    sites,
+    kind: 'linear',
+    sources: writers.map((w) => ({ value: w.ports['output']!.value, layout: at(w.ports['output']!.value) })),
+    takes: () => true,
+    ends(n, value) {
+      const norm = norms.find((s) => s.ports['input']!.value === value && s.nodes.includes(n));
+      if (norm) read.add(norm);
+      return norm !== undefined;
+    },
+  });
+  const shut = flow.blocked[0];
+  if (shut) refuse(shut.reason, shut.why);
+  const behind: string[] = [];
+  const normed = [...read].map((site) => {
+    if (site.facts['kind'] !== 'rms') refuse('centred-norm', `${site.path} subtracts a mean, which a rotation does not keep`);
+    if (site.form.startsWith('Skip')) refuse('mixes-channels', `${site.path} adds to the stream inside ${site.form}`);
+    const value = site.ports['output']!.value;
+    const after = follow({ view, sites, kind: 'linear', sources: [{ value, layout: at(value) }], takes: () => true });
+    const stopped = after.blocked[0];
+    if (stopped) refuse(stopped.reason, stopped.why);
+    behind.push(...after.values.keys());
+    return { site, readers: plain(after.readings) };
+  });
+  return { size, writers, norms: normed, readers: plain(flow.readings), values: [...flow.values.keys()], behind };
+}
+
+function plain(readings: readonly Reading[]): Site[] {
+  const odd = readings.find((r) => !identity(r));
+  if (odd) refuse('layout-lost', `${odd.site.path} does not read the channels in their order`);
+  return readings.map((r) => r.site);
+}
+
+/** Does what the site yields reach one of these sums, through movements? */
+function leads(v: View, site: Site, sums: ReadonlySet<Site['nodes'][number]>): boolean {
+  let front = [site.ports['output']?.value ?? ''];
+  for (let depth = 0; depth < 8 && front.length > 0; depth++) {
+    const next = front.flatMap((x) => v.consumers(x));
+    if (next.some((n) => sums.has(n))) return true;
+    front = next.filter((n) => n.op !== 'MatMul' && n.op !== 'Gemm').flatMap((n) => n.outputs);
+  }
+  return false;
+}
+
+/** Folds a rotation of the stream: gains go into readers, then writers and readers turn. */
+export async function rotateStream(job: Job, stream: Site, rotationOf: (size: number) => Rotation): Promise<void> {
+  const set = streamSet(job.view, job.sites, stream);
+  const rotation = rotationOf(set.size);
+  const turn = (site: Site, axis: number, ...before: Step[]) =>
+    job.rewriter.fold(site, site.ports['weight']!.value, ...before, { kind: 'rotate', axis, rotation });
+  for (const w of set.writers) {
+    const { axes } = w.ports['weight']!;
+    turn(w, (w.role === 'embedding' ? axes['reduce'] : axes['out'])!);
+    if (w.bias !== undefined) turnVector(job, w, w.bias, rotation);
+  }
+  for (const r of set.readers) turn(r, r.ports['weight']!.axes['reduce']!);
+  for (const { site, readers } of set.norms) {
+    const gain = await gainOf(job, site, set.size);
+    for (const r of readers) {
+      const axis = r.ports['weight']!.axes['reduce']!;
+      turn(r, axis, ...(gain ? [{ kind: 'scale', axis, factors: gain } as const] : []));
+    }
+  }
+  job.applied({
+    name: stream.path,
+    detail: `${rotation.name}: ${set.writers.length} writers and ${set.norms.reduce((n, x) => n + x.readers.length, set.readers.length)} readers turned, ${set.norms.length} gains moved into readers`,
+    touched: [...set.values, ...set.behind],
+    same: [...set.readers, ...set.norms.flatMap((n) => n.readers)].map((r) => r.ports['output']!.value),
+    mapped: new Map(set.values.map((v) => [v, unturn(rotation)])),
+  });
+}
+
+/** The norm's gain as numbers; afterwards it is one everywhere. */
+async function gainOf(job: Job, norm: Site, size: number): Promise<Float64Array | undefined> {
+  const name = norm.facts['gain'];
+  if (typeof name !== 'string') return undefined;
+  const t = job.rewriter.tensor(name);
+  if (!t) return refuse('not-constant', `the gain of ${norm.path} is no constant`);
+  const offset = (norm.facts['gain_offset'] as number | undefined) ?? 0;
+  const g = toFloat64(t.dtype, await job.ctx.bytes(t)).map((x) => x + offset);
+  if (g.length !== 1 && g.length !== size) refuse('layout-lost', `the gain of ${norm.path} is not one number for each channel`);
+  job.rewriter.fold(norm, name, { kind: 'fill', value: 1 - offset });
+  return g.length === 1 ? new Float64Array(size).fill(g[0]!) : g;
+}
+
+function turnVector(job: Job, site: Site, name: string, rotation: Rotation): void {
+  const shape = job.rewriter.tensor(name)?.shape ?? [];
+  const n = shape.at(-1);
+  if (n === undefined || n % rotation.size) refuse('layout-lost', `${name} of ${site.path} is not one number for each channel`);
+  job.rewriter.fold(site, name, { kind: 'rotate', axis: shape.length - 1, rotation });
+}
+
+const blocks =
+  (rotation: Rotation, step: (r: Rotation) => (x: Float64Array) => void) =>
+  (x: Float32Array): void => {
+    const row = new Float64Array(rotation.size);
+    for (let at = 0; at < x.length; at += rotation.size) {
+      row.set(x.subarray(at, at + rotation.size));
+      step(rotation)(row);
+      x.set(row, at);
+    }
+  };
+const unturn = (r: Rotation) => blocks(r, (x) => x.undo);
+
+/**
+ * Rotates what one linear yields in blocks (a head, or the whole width) and turns it back in the linears that read it: value and output of
+ * attention. Errors: Refusal.
+ */
+export function rotateEdge(
+  job: Job,
+  from: Site,
+  to: readonly Site[],
+  per: 'tensor' | 'head',
+  rotationOf: (size: number) => Rotation,
+): void {
+  const name = `${from.path} -> ${to.map((s) => s.path).join(', ')}`;
+  if (from.role !== 'linear') refuse('no-producer', `${name}: a ${from.role} takes no rotation`);
+  const value = from.ports['output']!.value;
+  const width = job.view.shape(value)?.at(-1);
+  if (typeof width !== 'number') return refuse('layout-lost', `${name}: the width of what ${from.path} yields is not known`);
+  const rank = job.view.shape(value)!.length;
+  const flow = follow({
+    view: job.view,
+    sites: job.sites,
+    kind: 'linear',
+    sources: [{ value, layout: onLast(rank, [{ size: width, stride: 1 }]) }],
+    takes: (s) => to.includes(s),
+  });
+  const shut = flow.blocked[0];
+  if (shut) refuse(shut.reason, `${name}: ${shut.why}`);
+  const size = per === 'head' ? headOf(job, from) : width;
+  const rotation = rotationOf(size);
+  const whole = (channels: Int32Array): boolean =>
+    channels.every((c, k) => c % size === k % size && c - (c % size) === channels[k - (k % size)]!);
+  for (const r of flow.readings)
+    if (r.channels.length % size || !whole(r.channels)) refuse('layout-lost', `${name}: ${r.site.path} does not read whole heads`);
+  job.rewriter.fold(from, from.ports['weight']!.value, { kind: 'rotate', axis: from.ports['weight']!.axes['out']!, rotation });
+  if (from.bias !== undefined) turnVector(job, from, from.bias, rotation);
+  for (const r of flow.readings)
+    job.rewriter.fold(r.site, r.site.ports['weight']!.value, { kind: 'rotate', axis: r.site.ports['weight']!.axes['reduce']!, rotation });
+  const applied: Applied = {
+    name,
+    detail: `${rotation.name} in each of ${width / size} blocks`,
+    touched: [...flow.values.keys()],
+    same: flow.readings.map((r) => r.site.ports['output']!.value),
+    caches: new Map([...flow.caches.keys()].map((c) => [c, blocks(rotation, (x) => x.apply)])),
+  };
+  job.applied(applied);
+}
+
+function headOf(job: Job, v: Site): number {
+  const dims = new Set(
+    job.sites.filter((s) => s.role === 'attention' && s.block === v.block).map((s) => s.facts['head_dim'] as number | undefined),
+  );
+  const [d] = [...dims];
+  return dims.size === 1 && d ? d : refuse('layout-lost', `the size of a head of ${v.path} is not known`);
+}

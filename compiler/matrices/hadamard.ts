@@ -1,0 +1,84 @@
+import type { OrthogonalMatrix } from '../define.ts';
+import type { Rotation } from '../fold/rotation.ts';
+
+function prime(n: number): boolean {
+  if (n < 2) return false;
+  for (let d = 2; d * d <= n; d++) if (n % d === 0) return false;
+  return true;
+}
+
+/** Jacobsthal's matrix: χ(i − j) over the field of q elements, q prime. */
+function residues(q: number): (i: number, j: number) => number {
+  const squares = new Set(Array.from({ length: q - 1 }, (_, i) => ((i + 1) * (i + 1)) % q));
+  return (i, j) => (i === j ? 0 : squares.has((((i - j) % q) + q) % q) ? 1 : -1);
+}
+
+/** Paley's constructions: of order q + 1 for q ≡ 3 mod 4, of order 2(q + 1) for q ≡ 1 mod 4. Rows of ±1; undefined: neither has that order. */
+export function paley(m: number): Int8Array | undefined {
+  const h = new Int8Array(m * m);
+  if (prime(m - 1) && (m - 1) % 4 === 3) {
+    const chi = residues(m - 1);
+    for (let i = 0; i < m; i++) for (let j = 0; j < m; j++) h[i * m + j] = i === 0 ? 1 : j === 0 ? -1 : i === j ? 1 : chi(i - 1, j - 1);
+    return h;
+  }
+  const half = m / 2;
+  if (m % 2 || !prime(half - 1) || (half - 1) % 4 !== 1) return undefined;
+  const chi = residues(half - 1);
+  const core = (i: number, j: number): number => (i === j ? 0 : i === 0 || j === 0 ? 1 : chi(i - 1, j - 1));
+  for (let i = 0; i < half; i++)
+    for (let j = 0; j < half; j++) {
+      const [c, d] = [core(i, j), i === j ? 1 : 0];
+      const at = 2 * i * m + 2 * j;
+      h[at] = c + d;
+      h[at + 1] = h[at + m] = c - d;
+      h[at + m + 1] = -c - d;
+    }
+  return h;
+}
+
+/** H = Sylvester's matrix of 2^k ⊗ a Paley matrix, over √n; applied in O(n log n). */
+export function hadamard(size: number): Rotation | undefined {
+  let base: Int8Array | undefined;
+  let m = size;
+  while (m % 2 === 0) m /= 2;
+  if (m === 1) base = Int8Array.of(1);
+  for (; !base && m <= Math.min(size, 4096); m *= 2) {
+    base = size % m === 0 ? paley(m) : undefined;
+    if (base) break;
+  }
+  if (!base) return undefined;
+  const outer = size / m;
+  const inner = base;
+  const unit = 1 / Math.sqrt(size);
+  const times = (transposed: boolean) => (x: Float64Array) => {
+    const y = new Float64Array(m);
+    if (m > 1)
+      for (let o = 0; o < outer; o++) {
+        y.fill(0);
+        for (let i = 0; i < m; i++) for (let j = 0; j < m; j++) y[j]! += x[o * m + i]! * inner[transposed ? j * m + i : i * m + j]!;
+        x.set(y, o * m);
+      }
+    for (let span = 1; span < outer; span *= 2)
+      for (let o = 0; o < outer; o++) {
+        if (o & span) continue;
+        for (let j = 0; j < m; j++) {
+          const [a, b] = [x[o * m + j]!, x[(o + span) * m + j]!];
+          x[o * m + j] = a + b;
+          x[(o + span) * m + j] = a - b;
+        }
+      }
+    for (let i = 0; i < size; i++) x[i]! *= unit;
+  };
+  return { size, name: `Hadamard ${size}`, apply: times(false), undo: times(true) };
+}
+
+const matrix: OrthogonalMatrix = {
+  name: 'hadamard',
+  since: '0.1.0',
+  doc: 'A Hadamard matrix: of every size 2^k·m for which Paley gives one of order m (12, 20, 28, 36, 44 …). Spreads an outlier over all channels.',
+  cite: 'Sylvester 1867; Paley, On orthogonal matrices, 1933',
+  formula: 'H / √n, entries ±1, H Hᵀ = n',
+  params: {},
+  make: (size) => hadamard(size),
+};
+export default matrix;

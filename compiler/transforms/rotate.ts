@@ -1,0 +1,41 @@
+import type { OrthogonalMatrix, Transform } from '../define.ts';
+import { refuse } from '../fold/refuse.ts';
+import type { Rotation } from '../fold/rotation.ts';
+import { rotateEdge, rotateStream } from '../fold/stream.ts';
+import { matrices } from '../matrices/index.ts';
+import { choice, ref } from '../schema.ts';
+import type { Site } from '../sites.ts';
+
+const params = {
+  matrix: ref('matrix', { doc: 'Which orthogonal matrix.', default: { name: 'hadamard', args: {} } }),
+  per: choice(['tensor', 'head'], { doc: 'On an edge: one block for the whole width, or one for each head.', default: 'tensor' }),
+};
+
+const transform: Transform<typeof params> = {
+  name: 'rotate',
+  since: '0.1.0',
+  doc: 'An orthogonal map. On `residual`: gains of RMSNorms move into their readers, every writer, reader and the embedding turn. On `attention.v -> attention.output { per: head }`: inside each head. It folds, or is refused.',
+  cite: 'Ashkboos et al., QuaRot, 2024 (arXiv:2404.00456)',
+  formula: "x' = x R, W' = Rᵀ W, R Rᵀ = 1",
+  params,
+  stage: (on) => (on.edges ? 6 : 0),
+  async apply(job, p) {
+    const def = (matrices as unknown as readonly OrthogonalMatrix[]).find((m) => m.name === p.matrix.name);
+    if (!def) throw new Error(`${p.matrix.name} is no matrix that is built`);
+    const args = Object.fromEntries(Object.entries(def.params).map(([k, x]) => [k, p.matrix.args[k] ?? x.default]));
+    const made = new Map<number, Rotation>();
+    const rotationOf = (size: number): Rotation => {
+      const r =
+        made.get(size) ?? def.make(size, args as never) ?? refuse('no-matrix', `there is no ${def.name} matrix of size ${size} here`);
+      made.set(size, r);
+      return r;
+    };
+    const byReader = new Map<Site, Site[]>();
+    for (const e of job.edges) byReader.set(e.from, [...(byReader.get(e.from) ?? []), e.to]);
+    for (const [from, to] of byReader) rotateEdge(job, from, to, p.per, rotationOf);
+    const streams = job.picked.filter((s) => s.role === 'residual');
+    if (byReader.size === 0 && streams.length === 0) refuse('no-producer', 'no residual stream is selected: rotate an edge, or `residual`');
+    for (const s of streams) await rotateStream(job, s, rotationOf);
+  },
+};
+export default transform;
