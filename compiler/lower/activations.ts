@@ -9,17 +9,16 @@ import type { Lowering, Work } from './lowering.ts';
 import { numbers } from './make.ts';
 
 /**
- * The element type that codes are emitted in, and how far they are shifted (q + shift under z + shift are the same numbers). Both sides of a product are
- * signed, or both unsigned: on x86 without VNNI, ONNX Runtime's products of unsigned with signed bytes saturate. In quantize-dequantize form that means
- * unsigned, since ONNX Runtime makes signed activations unsigned there.
+ * The element type that codes are emitted in, and how far they are shifted (q + shift under z + shift are the same numbers). Bytes are unsigned on
+ * both sides of a product: on x86 without VNNI, ONNX Runtime's products of unsigned with signed bytes saturate, and those of signed with signed ones
+ * take 5 to 20 times as long.
  */
-export function emittedCodes(type: QType, signed: boolean): { dtype: DType; shift: number; full: boolean } | undefined {
+export function emittedCodes(type: QType): { dtype: DType; shift: number; full: boolean } | undefined {
   const { codes } = type;
   if (codes?.kind !== 'int') return undefined;
   const full = codes.hi - codes.lo === 2 ** codes.bits - 1;
   if (codes.bits > 8) return { dtype: codes.signed ? 'int16' : 'uint16', shift: 0, full: full && codes.bits === 16 };
-  const shift = codes.signed === signed ? 0 : signed ? -128 : 128;
-  return { dtype: signed ? 'int8' : 'uint8', shift, full: full && codes.bits === 8 };
+  return { dtype: 'uint8', shift: codes.signed ? 128 : 0, full: full && codes.bits === 8 };
 }
 
 /** The operator set that a value's quantization needs. */
@@ -34,13 +33,12 @@ export function valueOpset(v: QuantizedValue): number {
 export interface Codes {
   readonly codes: string;
   readonly scale: string;
-  readonly zero?: string;
-  readonly dtype: DType;
+  readonly zero: string;
 }
 
 /** Static codes by QuantizeLinear, in float32; codes of fewer bits than their type are clipped. */
-export function staticCodes(e: Emit, x: string, v: QuantizedValue, float: DType, signed: boolean): Codes {
-  const emitted = emittedCodes(v.type, signed);
+export function staticCodes(e: Emit, x: string, v: QuantizedValue, float: DType): Codes {
+  const emitted = emittedCodes(v.type);
   const { scale, zero, type } = v;
   if (!emitted || !scale) throw new Error(`${v.site.id}.${v.port}: no static codes`);
   const axis = v.site.ports[v.port]?.axes['channel'] ?? -1;
@@ -53,13 +51,13 @@ export function staticCodes(e: Emit, x: string, v: QuantizedValue, float: DType,
   const codes = type.codes;
   const bound = (value: number) => e.scalar(value + emitted.shift, emitted.dtype);
   const clipped = !emitted.full && codes?.kind === 'int' ? e.op('Clip', [q, bound(codes.lo), bound(codes.hi)]) : q;
-  return { codes: clipped, scale: s, zero: z, dtype: emitted.dtype };
+  return { codes: clipped, scale: s, zero: z };
 }
 
 /** Codes whose scale is found at run time, in a byte type. The scale keeps the reduced dimensions. */
 export function dynamicCodes(e: Emit, x: string, v: QuantizedValue, float: DType): Codes {
   const { type } = v;
-  const emitted = emittedCodes(type, true);
+  const emitted = emittedCodes(type);
   if (!emitted || type.codes?.kind !== 'int') throw new Error(`${v.site.id}.${v.port}: no integer codes`);
   const wide = float === 'float32' ? x : e.cast(x, 'float32');
   const q = toCodes(e, wide, type, dynamicScale(e, wide, type, scaleAxes(v)));
@@ -68,8 +66,7 @@ export function dynamicCodes(e: Emit, x: string, v: QuantizedValue, float: DType
   return {
     codes: e.cast(moved(q.codes), emitted.dtype),
     scale: q.scale,
-    ...(q.zero ? { zero: e.cast(moved(q.zero), emitted.dtype) } : {}),
-    dtype: emitted.dtype,
+    zero: q.zero ? e.cast(moved(q.zero), emitted.dtype) : e.scalar(shift, emitted.dtype),
   };
 }
 
@@ -125,7 +122,7 @@ function roundTrip(e: Emit, x: string, float: DType, v: QuantizedValue): string 
   }
   // fp8 by Cast: ONNX Runtime moves and fuses DequantizeLinear as if all codes were integers, and then refuses the types.
   if (type.mode === 'dynamic' || type.codes?.kind !== 'int') return fakeQuantize(e, x, float, v);
-  const q = staticCodes(e, x, v, float, false);
+  const q = staticCodes(e, x, v, float);
   const attrs = v.scale && v.scale.length > 1 ? { axis: v.site.ports[v.port]?.axes['channel'] ?? -1 } : {};
-  return back(e.op('DequantizeLinear', [q.codes, q.scale, ...(q.zero ? [q.zero] : [])], attrs));
+  return back(e.op('DequantizeLinear', [q.codes, q.scale, q.zero], attrs));
 }

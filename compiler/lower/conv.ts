@@ -36,17 +36,16 @@ function noPadding(w: Work): boolean {
 /** ConvInteger, then the scales of input and output channel, then the bias. */
 export const convInteger: Rule = {
   name: 'ConvInteger',
-  applies: (w) => isIntegerConv(w) && w.input?.type.mode === 'dynamic',
+  applies: isIntegerConv,
   opset: byteOpset,
   takesInput: () => true,
   emit(l, w) {
     const v = w.input as QuantizedValue;
     const { node } = w.use;
     const x = byteInput(l, w, v);
-    const b = byteWeight(l, w, x.dtype === 'int8', false);
+    const b = byteWeight(l, w, false);
     const e = new Emit(l.editor, node.outputs[0] ?? w.site.path);
-    const zeros = x.zero || b.zero ? [x.zero ?? e.scalar(0, x.dtype), ...(b.zero ? [b.zero] : [])] : [];
-    const product = e.op('ConvInteger', [x.codes, b.codes, ...zeros]);
+    const product = e.op('ConvInteger', [x.codes, b.codes, x.zero, b.zero]);
     for (const [k, a] of node.attrs) e.nodes.at(-1)?.attrs.set(k, a);
     const channels = e.list([-1, ...Array<number>(spatial(w)).fill(1)]);
     const scale = w.float === 'float32' ? b.scale : e.cast(b.scale, 'float32');
@@ -65,7 +64,7 @@ export const convInteger: Rule = {
 export const convQdq: Rule = {
   name: 'Conv between DequantizeLinear',
   applies: (w) => isIntegerConv(w) && w.input?.type.mode === 'static' && w.float === 'float32',
-  opset: weightOpset,
+  opset: (w) => weightOpset(w),
   emit(l, w) {
     const { node } = w.use;
     const { weight, name } = w;
@@ -91,3 +90,6 @@ export const convQdq: Rule = {
     l.note(w.site, [...e.nodes, node], e.initializers);
   },
 };
+
+/** A convolution whose output, after an activation that clips, is read as static codes only: ONNX Runtime fuses it to QLinearConv. */
+export const convFused: Rule = { ...convQdq, name: 'QLinearConv', applies: (w) => convQdq.applies(w) && w.codesOnly };

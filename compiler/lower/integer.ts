@@ -42,31 +42,26 @@ const lastAxis = (v: QuantizedValue): number => {
   return axis < 0 ? axis : (port?.shape?.length ?? axis + 1) - 1;
 };
 
-/** Codes of a weight as bytes of the sign that the activation's codes have; [reduce, out] for products. */
-export function byteWeight(l: Lowering, w: Work, signed: boolean, product: boolean): { codes: string; scale: string; zero?: string } {
+/** Codes of a weight as unsigned bytes (see emittedCodes); [reduce, out] for products. */
+export function byteWeight(l: Lowering, w: Work, product: boolean): { codes: string; scale: string; zero: string } {
   const { weight, name } = w;
   const format = storedFormat(weight.type.codes as CodeFormat);
   if (format.kind !== 'int') throw new Error(`${w.site.id}: fp8 has no integer product`);
-  // What is narrower than a byte is cast to it, and then positive codes fit either sign.
-  const narrow = format.bits < 8;
-  const flip = narrow ? format.signed && !signed : format.signed !== signed;
-  const enc = encodeWeight(weight, name, 'source', flip ? { signed: !format.signed } : {});
-  const key = `${enc.key}|bytes|${signed}|${product}`;
+  const enc = encodeWeight(weight, name, 'source', { signed: false });
+  const key = `${enc.key}|bytes|${product}`;
   const known = l.made.get(key);
   if (known) {
-    const result = JSON.parse(known) as { codes: string; scale: string; zero?: string; held: string[] };
+    const result = JSON.parse(known) as { codes: string; scale: string; zero: string; held: string[] };
     l.note(w.site, [], result.held);
     return result;
   }
   const e = new Emit(l.editor, name);
-  const type = signed ? 'int8' : 'uint8';
-  const wide = (x: string) => (narrow ? e.cast(x, type) : x);
+  const wide = (x: string) => (format.bits < 8 ? e.cast(x, 'uint8') : x);
   const stored = wide(e.constant('codes', weight.source.shape.length === 2 ? enc.codes : { ...enc.codes, shape: weight.source.shape }));
   const codes = product && weight.order === 'or' ? e.op('Transpose', [stored], { perm: [1, 0] }) : stored;
   const scale = e.constant('scale', enc.scales);
-  const moved = 2 ** (format.bits - 1) * (format.signed ? 1 : -1);
-  const zero = enc.zeros ? wide(e.constant('zero', enc.zeros)) : flip ? e.scalar(moved, type) : undefined;
-  const result = { codes, scale, ...(zero ? { zero } : {}), held: e.initializers };
+  const zero = enc.zeros ? wide(e.constant('zero', enc.zeros)) : e.scalar(format.signed ? 2 ** (format.bits - 1) : 0, 'uint8');
+  const result = { codes, scale, zero, held: e.initializers };
   l.editor.head(e.nodes, w.use.node, name);
   l.note(w.site, e.nodes, e.initializers);
   l.made.set(key, JSON.stringify(result));
@@ -76,10 +71,10 @@ export function byteWeight(l: Lowering, w: Work, signed: boolean, product: boole
 /** Codes of a site's input as bytes: by QuantizeLinear, DynamicQuantizeLinear or primitive operators. */
 export function byteInput(l: Lowering, w: Work, v: QuantizedValue): Codes {
   return sharedCodes(l, w, v, 'bytes', (e) => {
-    if (v.type.mode === 'static') return staticCodes(e, v.value, v, w.float, true);
+    if (v.type.mode === 'static') return staticCodes(e, v.value, v, w.float);
     if (isDynamicQuantizeLinear(v.type) && w.float === 'float32') {
       const [codes = '', scale = '', zero = ''] = e.ops('DynamicQuantizeLinear', [v.value], ['codes', 'scale', 'zero']);
-      return { codes, scale, zero, dtype: 'uint8' };
+      return { codes, scale, zero };
     }
     return dynamicCodes(e, v.value, v, w.float);
   });
@@ -123,10 +118,9 @@ export const matMulInteger: Rule = {
   emit(l, w) {
     const v = w.input as QuantizedValue;
     const x = byteInput(l, w, v);
-    const b = byteWeight(l, w, x.dtype === 'int8', true);
+    const b = byteWeight(l, w, true);
     const e = new Emit(l.editor, w.use.node.outputs[0] ?? w.site.path);
-    const zeros = x.zero || b.zero ? [x.zero ?? e.scalar(0, x.dtype), ...(b.zero ? [b.zero] : [])] : [];
-    const product = e.cast(e.op('MatMulInteger', [x.codes, b.codes, ...zeros]), 'float32');
+    const product = e.cast(e.op('MatMulInteger', [x.codes, b.codes, x.zero, b.zero]), 'float32');
     const scale = w.float === 'float32' ? b.scale : e.cast(b.scale, 'float32');
     const y = e.op('Mul', [e.op('Mul', [product, x.scale]), scale]);
     finishProduct(e, w, toFloat(e, y, w.float));

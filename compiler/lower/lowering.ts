@@ -5,7 +5,7 @@ import { valueKey } from '../simulate/simulate.ts';
 import type { EncodedWeight, QuantizedValue, Simulated } from '../simulated.ts';
 import type { Site } from '../sites.ts';
 import { Editor } from './editor.ts';
-import { type WeightUse, weightUse } from './wiring.ts';
+import { readers, type WeightUse, weightUse } from './wiring.ts';
 
 /** A site whose weight is encoded. */
 export interface Work {
@@ -18,6 +18,8 @@ export interface Work {
   readonly input?: QuantizedValue;
   /** Float type of the site's activations. */
   readonly float: DType;
+  /** Is the node's output, after a Relu or Clip, read by static quantizations of bytes only? */
+  readonly codesOnly: boolean;
   /** Sites that hold the same weight in the same encoding, this one included. */
   readonly holders: number;
   /** Quantized sites that read the input in the same way, this one included. */
@@ -80,8 +82,20 @@ export function works(l: Lowering, s: Simulated): Work[] {
       use,
       ...(input ? { input } : {}),
       float: weight.source.dtype,
+      codesOnly: codesOnly(l.editor, s, use.node),
       holders: count(keys, encodingKey(weight, name)),
       readers: input ? count(inputs, valueKey(input, input.value)) : 0,
     };
   });
+}
+
+function codesOnly(editor: Editor, s: Simulated, node: Node): boolean {
+  const view = editor.view(node);
+  let value = node.outputs[0] ?? '';
+  const [next, ...others] = view.consumers(value);
+  if (next && others.length === 0 && (next.op === 'Relu' || next.op === 'Clip') && !view.isOutput(value)) value = next.outputs[0] ?? '';
+  const bytes = (v: QuantizedValue) => v.type.mode === 'static' && v.type.codes?.kind === 'int' && v.type.codes.bits <= 8;
+  const reading = new Set(s.values.filter((v) => v.value === value && bytes(v)).flatMap((v) => readers(editor, v.site, value)));
+  const users = view.consumers(value);
+  return users.length > 0 && !view.isOutput(value) && users.every((n) => reading.has(n));
 }

@@ -73,6 +73,12 @@ export const matMulNBits: Rule = {
   },
 };
 
+/** Where MatMulNBits is fast: 4-bit codes, or activations that it may round itself. Else it takes 20 times as long as float. */
+export const matMulNBitsFast: Rule = {
+  ...matMulNBits,
+  applies: (w) => matMulNBits.applies(w) && (w.weight.type.bits === 3 || w.weight.type.bits === 4 || byGroups(w)),
+};
+
 export const gatherBlockQuantized: Rule = {
   name: 'GatherBlockQuantized',
   applies(w) {

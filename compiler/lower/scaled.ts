@@ -34,24 +34,25 @@ const E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6];
 export function byHand(e: Emit, w: Work, shape: readonly number[]): string {
   const { type, order, out, reduce, source } = w.weight;
   const enc = encodeWeight(w.weight, w.name, 'source');
-  const q = floatCodes(e, e.constant('codes', { ...enc.codes, shape }), enc);
+  const codes = floatCodes(e, e.constant('codes', { ...enc.codes, shape }), enc);
   const scale = everyRow(e, w, blockScales(e, enc));
+  const zero = enc.zeros && everyRow(e, w, e.cast(e.constant('zero', enc.zeros), 'float32'));
   const narrow = (y: string) => (source.dtype === 'float32' ? y : e.cast(y, source.dtype));
   const group = type.grain.per === 'group' ? type.grain.group : type.grain.per === 'block' ? type.grain.cols : undefined;
-  if (group === undefined) {
-    const trailing = shape.length - 1 - outAxis(w);
-    const beside = type.grain.per === 'channel' && trailing > 0;
-    return narrow(e.op('Mul', [q, beside ? e.op('Reshape', [scale, e.list([out, ...Array<number>(trailing).fill(1)])]) : scale]));
-  }
-  const groups = reduce / group;
-  const split = order === 'or' ? [out, groups, group] : [groups, group, out];
-  const wide = e.op('Reshape', [scale, e.list(order === 'or' ? [out, groups, 1] : [groups, 1, out])]);
-  return narrow(e.op('Reshape', [e.op('Mul', [e.op('Reshape', [q, e.list(split)]), wide]), e.list(shape)]));
+  const groups = group === undefined ? 1 : reduce / group;
+  const split = order === 'or' ? [out, groups, group ?? 1] : [groups, group ?? 1, out];
+  const trailing = type.grain.per === 'channel' ? shape.length - 1 - outAxis(w) : 0;
+  const perGroup = order === 'or' ? [out, groups, 1] : [groups, 1, out];
+  const besides = group === undefined ? [out, ...Array<number>(trailing).fill(1)] : perGroup;
+  const beside = (x: string) => (group !== undefined || trailing > 0 ? e.op('Reshape', [x, e.list(besides)]) : x);
+  const q = group === undefined ? codes : e.op('Reshape', [codes, e.list(split)]);
+  const y = e.op('Mul', [zero ? e.op('Sub', [q, beside(zero)]) : q, beside(scale)]);
+  return narrow(group === undefined ? y : e.op('Reshape', [y, e.list(shape)]));
 }
 
-/** fp8 by Cast; fp4, stored as uint4, by a table of its sixteen values. */
+/** Integers and fp8 by Cast; fp4, stored as uint4, by a table of its sixteen values. */
 function floatCodes(e: Emit, codes: string, enc: Encoded): string {
-  if (enc.codes.dtype.startsWith('float8')) return e.cast(codes, 'float32');
+  if (enc.stored.kind === 'int' || enc.codes.dtype.startsWith('float8')) return e.cast(codes, 'float32');
   return e.op('Gather', [e.editor.shared('qc/e2m1', () => float32s(E2M1, [16])), e.cast(codes, 'int32')]);
 }
 

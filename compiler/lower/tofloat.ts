@@ -31,11 +31,11 @@ export const matMulIntegerToFloat: Rule = {
   emit(l, w) {
     const v = w.input as QuantizedValue;
     const x = byteInput(l, w, v);
-    const b = byteWeight(l, w, x.dtype === 'int8', true);
+    const b = byteWeight(l, w, true);
     const e = new Emit(l.editor, w.use.node.outputs[0] ?? w.site.path);
     const wide = (s: string) => (w.float === 'float32' ? s : e.cast(s, 'float32'));
     const bias = ownBias(l, w);
-    const inputs = trimmed([x.codes, b.codes, x.scale, wide(b.scale), x.zero ?? '', b.zero ?? '', bias]);
+    const inputs = trimmed([x.codes, b.codes, x.scale, wide(b.scale), x.zero, b.zero, bias]);
     const y = e.op('com.microsoft.MatMulIntegerToFloat', inputs);
     finishProduct(e, w, toFloat(e, y, w.float), bias !== '');
     l.editor.replace(w.use.node, e.nodes);
@@ -51,10 +51,10 @@ export const dynamicQuantizeMatMul: Rule = {
   opset: byteOpset,
   takesInput: () => true,
   emit(l, w) {
-    const b = byteWeight(l, w, false, true);
+    const b = byteWeight(l, w, true);
     const e = new Emit(l.editor, w.use.node.outputs[0] ?? w.site.path);
     const bias = ownBias(l, w);
-    const y = e.op('com.microsoft.DynamicQuantizeMatMul', trimmed([w.use.node.inputs[0] ?? '', b.codes, b.scale, b.zero ?? '', bias]));
+    const y = e.op('com.microsoft.DynamicQuantizeMatMul', trimmed([w.use.node.inputs[0] ?? '', b.codes, b.scale, b.zero, bias]));
     finishProduct(e, w, y, bias !== '');
     l.editor.replace(w.use.node, e.nodes);
     l.note(w.site, e.nodes);

@@ -16,22 +16,24 @@ export function opsetOf(type: DType, blocked = false): number {
   return type.startsWith('float8') ? 19 : 13;
 }
 
-/** Operator set of the dequantized form. */
-export function weightOpset(w: Work): number {
+/** Operator set of the dequantized form; by hand only the cast of the codes asks for one. */
+export function weightOpset(w: Work, hand = needsHand(w)): number {
   const { codes, grain } = w.weight.type;
   if (!codes) return 13;
+  const type = codeType(storedFormat(codes));
+  if (hand) return type === 'int8' || type === 'uint8' ? 11 : opsetOf(type);
   // Scales are of the model's float type, which DequantizeLinear takes since 19.
   const scales = w.float === 'float32' ? 13 : 19;
-  return Math.max(scales, opsetOf(codeType(storedFormat(codes)), grain.per === 'group' || grain.per === 'block'));
+  return Math.max(scales, opsetOf(type, grain.per === 'group' || grain.per === 'block'));
 }
 
 /** Emits the weight as codes and DequantizeLinear, once for all sites that encode it alike; returns the float value. */
-export function dequantizedWeight(l: Lowering, w: Work): string {
+export function dequantizedWeight(l: Lowering, w: Work, hand = needsHand(w)): string {
   const { weight, name } = w;
-  const key = `${encodingKey(weight, name)}|dequantized|${needsHand(w)}|${besideUnsigned(w)}`;
+  const key = `${encodingKey(weight, name)}|dequantized|${hand}|${besideUnsigned(w)}`;
   const known = l.made.get(key);
   const e = new Emit(l.editor, name);
-  const value = known ?? (weight.type.codes ? decode(e, w) : widened(e, w));
+  const value = known ?? (weight.type.codes ? decode(e, w, hand) : widened(e, w));
   l.made.set(key, value);
   if (known === undefined) l.editor.head(e.nodes, w.use.node, name);
   l.made.set(`${key}|held`, e.initializers.join('\n') || (l.made.get(`${key}|held`) ?? ''));
@@ -67,14 +69,14 @@ export const middles = (e: Emit, shape: readonly number[]): string =>
   e.editor.shared(`qc/uint8/128[${shape.join()}]`, () => numbers('uint8', shape, new Uint8Array(elements(shape)).fill(128)));
 
 /** Codes, scales (and zero points) behind DequantizeLinear, or scaled by hand where ONNX Runtime does not take that. */
-function decode(e: Emit, w: Work): string {
+function decode(e: Emit, w: Work, hand: boolean): string {
   const { weight, name } = w;
   const { type, source, order, out, reduce } = weight;
   const flat = order === 'or' ? [out, reduce] : [reduce, out];
   const whole = type.grain.per === 'tensor' || type.grain.per === 'channel';
   const shape = whole || source.shape.length === 2 ? source.shape : flat;
   const back = (y: string) => (shape === source.shape ? y : e.op('Reshape', [y, e.list(source.shape)]));
-  if (needsHand(w)) return back(byHand(e, w, shape));
+  if (hand) return back(byHand(e, w, shape));
   const unsigned = besideUnsigned(w);
   const enc = encodeWeight(weight, name, 'source', unsigned ? { signed: false } : {});
   const codes = e.constant('codes', { ...enc.codes, shape });
@@ -89,14 +91,21 @@ function decode(e: Emit, w: Work): string {
   return back(e.op('DequantizeLinear', [codes, scales, ...zeros], attrs));
 }
 
+function weightRule(name: string, hand: (w: Work) => boolean): Rule {
+  return {
+    name,
+    applies: () => true,
+    opset: (w) => weightOpset(w, hand(w)),
+    emit(l, w) {
+      const value = dequantizedWeight(l, w, hand(w));
+      w.use.node.inputs[w.use.index] = through(l.editor, w.use.node, w.use.via, value, l.made);
+      l.note(w.site, [w.use.node]);
+    },
+  };
+}
+
 /** Any operator: its weight comes out of DequantizeLinear. */
-export const dequantize: Rule = {
-  name: 'DequantizeLinear',
-  applies: () => true,
-  opset: weightOpset,
-  emit(l, w) {
-    const value = dequantizedWeight(l, w);
-    w.use.node.inputs[w.use.index] = through(l.editor, w.use.node, w.use.via, value, l.made);
-    l.note(w.site, [w.use.node]);
-  },
-};
+export const dequantize: Rule = weightRule('DequantizeLinear', needsHand);
+
+/** Any operator: its weight is cast and scaled, which ONNX Runtime does once at load; DequantizeLinear it does at every run. */
+export const widen: Rule = weightRule('Cast and Mul', () => true);

@@ -12,6 +12,6 @@ const target: Target = {
   doc: 'Standard ONNX operators only: DequantizeLinear (in blocks for groups), QuantizeLinear, MatMulInteger, ConvInteger. The operator set is raised only where a type demands it: 19 for fp8, 21 for int4, groups and int16, 25 for int2. Codes of 3 bits lie in int4, of 5 to 7 in int8.',
   params: {},
   covers: inexpressible,
-  lower: async (s) => lower(s, [matMulInteger, convInteger, convQdq, gatherRows, dequantize]),
+  lower: async (s) => lower(s, [matMulInteger, convQdq, convInteger, gatherRows, dequantize]),
 };
 export default target;

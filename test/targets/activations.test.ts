@@ -56,8 +56,9 @@ const expected: Record<string, Record<string, string>> = {
   'uint8 static': { portable: 'QuantizeLinear', ort: 'MatMulIntegerToFloat' },
 };
 
+const few = ['int8 by token', 'uint8 by tensor', 'uint8 static'];
 for (const [form, parts] of Object.entries(linears))
-  for (const [iName, i] of Object.entries(inputs))
+  for (const [iName, i] of Object.entries(inputs).filter(([name]) => form === 'MatMul' || few.includes(name)))
     test(`${form}, input ${iName}`, async () => {
       for (const [wName, w] of Object.entries(weights)) {
         const s = quantized(modelOf(parts), w, i);

@@ -128,7 +128,11 @@ export const feed = (shape: readonly number[], seed = 7, dtype: DType = 'float32
   return { x: { dtype, shape, bytes: t.source.kind === 'bytes' ? t.source.bytes : new Uint8Array() } };
 };
 
-export const lowerTo = (name: string, s: Simulated): Promise<Lowered> => targets.find((t) => t.name === name)!.lower(s, {} as never);
+/** `ort packed`: the target with its weights kept small. */
+export const lowerTo = (name: string, s: Simulated): Promise<Lowered> => {
+  const [target, weights = 'fast'] = name.split(' ');
+  return targets.find((t) => t.name === target)!.lower(s, { weights } as never);
+};
 
 /** Largest relative difference between the simulated model and what a target makes of it, and the operators that it emits. */
 export async function difference(

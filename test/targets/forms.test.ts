@@ -43,12 +43,13 @@ const convs: Record<string, Parts> = {
     initializers: { w: floats([16, 8, 3, 3]) },
   },
 };
-const pairs: Record<string, { weight: Kind; input?: Kind; limit?: number; ops?: string }> = {
+const pairs: Record<string, { weight: Kind; input?: Kind; limit?: number; ops?: string; ort?: string }> = {
   'int8 static': {
     weight: { format: 'int8', grain: channel },
     input: { format: 'uint8', grain: tensor },
     limit: 2e-3,
     ops: 'DequantizeLinear',
+    ort: 'ConvInteger',
   },
   'int8 dynamic': {
     weight: { format: 'int8', grain: channel },
@@ -70,16 +71,32 @@ const pairs: Record<string, { weight: Kind; input?: Kind; limit?: number; ops?: 
   'fp8 static': { weight: { format: 'fp8', grain: channel }, input: { format: 'fp8', grain: tensor } },
 };
 for (const [form, parts] of Object.entries(convs))
-  for (const [name, { weight, input, limit, ops: wanted }] of Object.entries(pairs))
+  for (const [name, { weight, input, limit, ops: portable, ort = portable }] of Object.entries(pairs))
     test(`${form}, ${name}`, async () => {
       const s = quantized(modelOf(parts), weight, input);
       assert.is(s.weights.length, 1);
       for (const target of ['portable', 'ort']) {
         const { relative, ops } = await difference(host, target, s, [feed(parts.input as number[])]);
         assert.ok(relative < (limit ?? 1e-5), `${target}: ${relative} (${ops.join(' ')})`);
+        const wanted = target === 'ort' ? ort : portable;
         if (wanted) assert.ok(ops.includes(wanted), `${target}: ${ops.join(' ')}`);
       }
     });
+
+test('a convolution between static codes is left to be fused', async () => {
+  const parts: Parts = {
+    nodes: [node('Conv', ['x', 'w', 'b'], ['h'], { pads: [1, 1, 1, 1] }), node('Relu', ['h'], ['r']), node('Conv', ['r', 'v'], ['y'])],
+    input: [1, 8, 6, 6],
+    initializers: { w: floats([16, 8, 3, 3], 1, 0.2), b: floats([16], 3), v: floats([4, 16, 3, 3], 5, 0.2) },
+  };
+  const s = quantized(modelOf(parts), { format: 'int8', grain: channel }, { format: 'uint8', grain: tensor }, { r: [0, 6] });
+  const { model } = await lowerTo('ort', s);
+  assert.equal(
+    model.graph.nodes.map((n) => n.op).filter((op) => op.startsWith('Conv')),
+    ['Conv', 'ConvInteger'],
+  );
+  for (const target of ['portable', 'ort']) assert.ok((await difference(host, target, s, [feed([1, 8, 6, 6])])).relative < 1e-2, target);
+});
 
 test('Conv groups that lie across its axes', async () => {
   const s = quantized(modelOf(convs['Conv 3x3']!), { format: 'int4', grain: group(24) });
