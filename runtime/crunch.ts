@@ -35,7 +35,7 @@ export async function loadCrunch(options: CrunchOptions = {}): Promise<Crunch> {
 }
 
 /** The folder of the package `qrecipe`: above this file in the sources, above dist/ when bundled. */
-async function packageFolder(): Promise<string> {
+export async function packageFolder(): Promise<string> {
   const [{ readFile }, { dirname }, { fileURLToPath }] = await Promise.all([
     import('node:fs/promises'),
     import('node:path'),

@@ -1,6 +1,8 @@
 //! The Node addon: one asynchronous call into the solvers, off the main thread, over mapped files.
 
 mod mapped;
+mod session;
+mod session_run;
 mod threads;
 
 use mapped::Mapped;
