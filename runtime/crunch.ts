@@ -113,7 +113,7 @@ function crunchOf(engine: Engine): Crunch {
       await call(op.gram, [n], view(x), [], [view(h)]);
     },
     async cross(c, x, y, n) {
-      await call(op.cross, [n], view(x), [view(y)], [view(c)]);
+      await call(op.cross, [n], view(x), y === x ? [] : [view(y)], [view(c)]);
     },
     async solve(r) {
       const groups = r.grain.per === 'group' ? Math.ceil(r.weight.reduce / r.grain.group) : 1;

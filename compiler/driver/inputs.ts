@@ -2,7 +2,7 @@
 import { floats, ofFloats } from '../calibrate/values.ts';
 import type { Crunch } from '../crunch.ts';
 import type { Model } from '../graph/types.ts';
-import hessian from '../observers/hessian.ts';
+import type { Value } from '../host.ts';
 import { byChannel } from '../observers/_values.ts';
 import type { Site } from '../sites.ts';
 import type { Stream } from './stream.ts';
@@ -28,21 +28,19 @@ export async function momentsOf(
 ): Promise<Map<string, Moments>> {
   const axes = new Map(sites.map((s) => [inputOf(s), channelOf(s)]));
   const values = [...axes.keys()];
-  const states = new Map(values.map((v) => [v, hessian.start({ axis: -1 })]));
-  const crosses = new Map<string, Float64Array>();
+  const moments = new Map<string, { hessian: Float64Array; rows: number; cross?: Float64Array }>();
   const beside = float?.stream.read(float.model, values, front);
+  const matrix = (v: Value, axis: number, n: number) => byChannel(ofFloats(v.shape, floats(v)), axis, n);
   try {
     for await (const found of on.stream.read(on.model, values, front)) {
       const exact = beside ? (await beside.next()).value : undefined;
       for (const [value, axis] of axes) {
-        const batch = ofFloats(found[value]!.shape, floats(found[value]!));
-        states.set(value, await hessian.fold(states.get(value)!, batch, crunch, { axis }));
-        if (!exact) continue;
-        const { x, channels: n } = byChannel(batch, axis, 0);
-        const y = byChannel(ofFloats(exact[value]!.shape, floats(exact[value]!)), axis, n).x;
-        const c = crosses.get(value) ?? new Float64Array(n * n);
-        await crunch.cross(c, x, y, n);
-        crosses.set(value, c);
+        const before = moments.get(value);
+        const { x, rows, channels: n } = matrix(found[value]!, axis, Math.sqrt(before?.hessian.length ?? 0));
+        const m = before ?? { hessian: new Float64Array(n * n), rows: 0, ...(exact ? { cross: new Float64Array(n * n) } : {}) };
+        await crunch.cross(m.hessian, x, x, n);
+        if (exact && m.cross) await crunch.cross(m.cross, x, matrix(exact[value]!, axis, n).x, n);
+        moments.set(value, { ...m, rows: m.rows + rows });
       }
     }
     // the end of the other stream, where its front moves
@@ -50,11 +48,5 @@ export async function momentsOf(
   } finally {
     await beside?.return(undefined);
   }
-  return new Map(
-    values.map((v) => {
-      const { h, count } = hessian.finish(states.get(v)!) as { h: Float64Array; count: Float64Array };
-      const cross = crosses.get(v);
-      return [v, { hessian: h, rows: count[0]!, ...(cross ? { cross } : {}) }];
-    }),
-  );
+  return moments;
 }

@@ -59,8 +59,10 @@ pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], inputs: &[&[u
         7 => call_solve(isa, split, &mut n, inputs, outputs)?,
         8 => {
             let width = n.size()?;
-            let (c, x, y) = (doubles(output(outputs, 0)?)?, floats(input(inputs, 0)?)?, floats(input(inputs, 1)?)?);
-            check(width > 0 && Some(c.len()) == width.checked_mul(width) && x.len() % width == 0 && x.len() == y.len(), "cross: C [n, n], X and Y [rows, n]")?;
+            let (c, x) = (doubles(output(outputs, 0)?)?, floats(input(inputs, 0)?)?);
+            let y = if inputs.len() > 1 { Some(floats(inputs[1])?) } else { None };
+            let sizes = width > 0 && Some(c.len()) == width.checked_mul(width) && x.len() % width == 0 && y.is_none_or(|y| y.len() == x.len());
+            check(sizes, "cross: C [n, n], X and Y [rows, n]")?;
             cross(isa, split, c, x, y, width);
             vec![]
         }

@@ -23,7 +23,7 @@ fn inputs(rows: usize, n: usize) -> Vec<f32> {
 
 fn gram(x: &[f32], n: usize) -> Vec<f64> {
     let mut h = vec![0.0; n * n];
-    cross(Isa::detect(), &Sequential, &mut h, x, x, n);
+    cross(Isa::detect(), &Sequential, &mut h, x, None, n);
     h
 }
 
@@ -194,7 +194,7 @@ fn the_float_target_is_met() {
     let quantized: Vec<f32> = x.iter().map(|v| 1.25 * v).collect();
     let h = gram(&quantized, n);
     let mut c = vec![0.0; n * n];
-    cross(Isa::detect(), &Sequential, &mut c, &quantized, &x, n);
+    cross(Isa::detect(), &Sequential, &mut c, &quantized, Some(&x), n);
     let int8 = Int { bits: 8, signed: true, lo: -128.0, hi: 127.0 };
     let case = Case::new(4, n, int8, Grain::Channel);
     let (codes, s, z, _) = case.run(Isa::detect(), &h, Some(&c), |j| (j.damp, j.descents, j.rescale) = (1e-6, 3, true));
