@@ -203,11 +203,10 @@ function meets(name: string, q: Flow, k: Flow): void {
     refuse('mixes-channels', `${name}: they meet in no product of scores`);
   for (const a of q.meetings) {
     const b = k.meetings.find((m) => m.node === a.node);
-    if (!b || a.side !== 0 || b.side !== 1) return refuse('mixes-channels', `${name}: ${a.node.name} is not a product of both`);
+    if (!b || a.side !== 0 || b.side !== 1) throw new Refusal('mixes-channels', `${name}: ${a.node.name} is not a product of both`);
     const summed = sameDigits(a.layout.axes.at(-1)!, b.layout.axes.at(-2)!);
     const batch = a.layout.axes.slice(0, -2).every((x, i) => sameDigits(x, b.layout.axes[i]!));
-    if (!summed || !batch || a.layout.base !== b.layout.base)
-      return refuse('mixes-channels', `${name}: their channels differ where they meet`);
+    if (!summed || !batch || a.layout.base !== b.layout.base) refuse('mixes-channels', `${name}: their channels differ where they meet`);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Site } from '../sites.ts';
 import { follow, type Reading } from './flow.ts';
 import type { Applied, Job } from './job.ts';
 import { type Layout, onLast } from './layout.ts';
-import { refuse } from './refuse.ts';
+import { Refusal, refuse } from './refuse.ts';
 import type { Rotation } from './rotation.ts';
 import type { Step } from './tensors.ts';
 
@@ -156,7 +156,7 @@ export function rotateEdge(
   if (from.role !== 'linear') refuse('no-producer', `${name}: a ${from.role} takes no rotation`);
   const value = from.ports['output']!.value;
   const width = job.view.shape(value)?.at(-1);
-  if (typeof width !== 'number') return refuse('layout-lost', `${name}: the width of what ${from.path} yields is not known`);
+  if (typeof width !== 'number') throw new Refusal('layout-lost', `${name}: the width of what ${from.path} yields is not known`);
   const rank = job.view.shape(value)!.length;
   const flow = follow({
     view: job.view,

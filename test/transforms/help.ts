@@ -1,0 +1,146 @@
+/** Applies a transform to a graph that was written by hand, and runs both models on the same numbers. */
+import { tapped } from '../../compiler/calibrate/tap.ts';
+import { floats, valueFrom } from '../../compiler/calibrate/values.ts';
+import type { Transform } from '../../compiler/define.ts';
+import type { Applied, Need } from '../../compiler/fold/job.ts';
+import { Refusal } from '../../compiler/fold/refuse.ts';
+import { Rewriter, type Rewritten } from '../../compiler/fold/rewriter.ts';
+import { openTensors } from '../../compiler/graph/bytes.ts';
+import { canonicalize } from '../../compiler/graph/canonical.ts';
+import { infer } from '../../compiler/graph/infer.ts';
+import type { Model } from '../../compiler/graph/types.ts';
+import type { Host, Value } from '../../compiler/host.ts';
+import { findSites } from '../../compiler/match/find.ts';
+import { createView } from '../../compiler/match/view.ts';
+import type { Site, Sites } from '../../compiler/sites.ts';
+import { transforms } from '../../compiler/transforms/index.ts';
+import { Builder } from '../roles/build.ts';
+
+export interface Built {
+  readonly model: Model;
+  readonly sites: Sites;
+}
+
+/** Builds a graph with the named outputs; weights differ by channel, some a hundred times larger. */
+export function built(make: (b: Builder) => readonly string[]): Built {
+  const b = new Builder();
+  for (const o of make(b)) b.output(o);
+  const model = infer(canonicalize(b.model(17)));
+  return { model, sites: findSites(model) };
+}
+
+/** Numbers for the float inputs, the same at each call; symbols are `symbol` long. */
+export function feedsOf(model: Model, symbol = 3): Record<string, Value> {
+  return Object.fromEntries(
+    model.graph.inputs.map((i) => {
+      const shape = i.shape!.map((d) => (typeof d === 'number' ? d : symbol));
+      const n = shape.reduce((a, x) => a * x, 1);
+      const ints = new BigInt64Array(Array.from({ length: n }, (_, k) => BigInt(k % 5)));
+      if (i.dtype === 'int64') return [i.name, { dtype: 'int64', shape, bytes: new Uint8Array(ints.buffer) }];
+      return [
+        i.name,
+        valueFrom(
+          'float32',
+          shape,
+          Float32Array.from({ length: n }, (_, k) => Math.cos(1.7 * k) * (k % 7 === 0 ? 20 : 1)),
+        ),
+      ];
+    }),
+  );
+}
+
+const all = transforms as unknown as readonly Transform[];
+
+export interface Edge {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Runs one transform on edges (by path or membership) or sites (by id). */
+export async function apply(
+  host: Host,
+  b: Built,
+  kind: string,
+  on: { readonly edges?: readonly Edge[]; readonly tied?: readonly Edge[]; readonly sites?: readonly string[] },
+  args: Record<string, unknown>,
+): Promise<Rewritten & { readonly applied: readonly Applied[] }> {
+  const def = all.find((t) => t.name === kind)!;
+  const rewriter = new Rewriter(b.model, b.sites, kind);
+  const site = (path: string): Site =>
+    b.sites.sites.find((s) => (s.path === path && !['softmax', 'branch'].includes(s.role)) || s.members.includes(path))!;
+  const applied: Applied[] = [];
+  const reader = openTensors(host, '.');
+  const given = Object.fromEntries(Object.entries(def.params).map(([k, p]) => [k, args[k] ?? p.default]));
+  const edge = (tied: boolean) => (e: Edge) => ({ from: site(e.from), to: site(e.to), tied });
+  await def.apply(
+    {
+      view: createView(b.model),
+      sites: b.sites.sites,
+      edges: [...(on.edges ?? []).map(edge(false)), ...(on.tied ?? []).map(edge(true))],
+      picked: (on.sites ?? []).map((id) => b.sites.sites.find((s) => s.id === id)!),
+      rewriter,
+      ctx: reader,
+      observe: (needs) => observe(host, b.model, needs),
+      weightType: () => undefined,
+      applied: (a) => applied.push(a),
+    },
+    given as never,
+  );
+  return { ...rewriter.finish(), applied };
+}
+
+/** The largest magnitude by channel, which is all that the built laws ask for. */
+async function observe(host: Host, model: Model, needs: readonly Need[]) {
+  const names = [...new Set(needs.map((n) => n.value))];
+  const seen = await run(host, model, names);
+  return {
+    get(value: string) {
+      const v = seen[value]!;
+      const n = v.shape.at(-1)!;
+      const absmax = new Float64Array(n);
+      for (const [i, x] of floats(v).entries()) absmax[i % n] = Math.max(absmax[i % n]!, Math.abs(x));
+      return { absmax };
+    },
+  };
+}
+
+export async function run(host: Host, model: Model, values: readonly string[], feeds = feedsOf(model)): Promise<Record<string, Value>> {
+  const inputs = new Set(model.graph.inputs.map((i) => i.name));
+  const session = await host.session(
+    tapped(
+      model,
+      values.filter((v) => !inputs.has(v)),
+    ),
+    '.',
+  );
+  try {
+    return { ...feeds, ...(await session.run(Object.fromEntries(session.inputs.map((n) => [n, feeds[n]!])))) };
+  } finally {
+    await session.close();
+  }
+}
+
+/** The largest ‖y′ − y‖ / ‖y‖ over the outputs of the model. */
+export async function distance(host: Host, before: Model, after: Model): Promise<number> {
+  const names = before.graph.outputs.map((o) => o.name);
+  const feeds = feedsOf(before);
+  const [a, b] = [await run(host, before, names, feeds), await run(host, after, names, feeds)];
+  return Math.max(
+    ...names.map((n) => {
+      const [x, y] = [floats(a[n]!), floats(b[n]!)];
+      const sum = (f: (i: number) => number) => Math.sqrt(x.reduce((s, _, i) => s + f(i) ** 2, 0));
+      return sum((i) => y[i]! - x[i]!) / sum((i) => x[i]!);
+    }),
+  );
+}
+
+/** Why a transform was refused. */
+export async function refusal(work: () => Promise<unknown>): Promise<string> {
+  try {
+    await work();
+  } catch (e) {
+    if (e instanceof Refusal) return `${e.reason}: ${e.message}`;
+    throw e;
+  }
+  return 'not refused';
+}
