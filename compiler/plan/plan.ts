@@ -7,8 +7,8 @@ import { dataOf, evaluate, failAt, mapFields, refOf, type Scope, truth, type Val
 import { type Asked, isKernel, type Names, reduceOf, resolveType, withDefaults } from './resolve.ts';
 import { type Part, schemes } from './schemes.ts';
 import { type Ground, select } from './select.ts';
-import { checkTies } from './ties.ts';
 import { planSolves } from './solves.ts';
+import { checkTies } from './ties.ts';
 import { planTransforms } from './transforms.ts';
 import type { Decider, Plan, QType, Slot, Untouched } from './types.ts';
 import { type Search, variablesOf } from './variables.ts';
@@ -55,8 +55,7 @@ export function plan(input: PlanInput): Planned {
   for (const s of statements) {
     if (isA(s, 'quantize')) quantize(s, ground, input.names, decisions, off);
     else if (isA(s, 'keep')) keep(s, ground, input.names, decisions);
-    else if (isA(s, 'prune') || isA(s, 'schedule'))
-      failAt('planned', `\`${s.statement.verb}\` is not built yet.`, s.statement.span);
+    else if (isA(s, 'prune') || isA(s, 'schedule')) failAt('planned', `\`${s.statement.verb}\` is not built yet.`, s.statement.span);
   }
   const { slots, untouched } = settle(input.sites, decisions, off);
   const calibrate = statements.filter((s) => isA(s, 'calibrate')).at(-1);
