@@ -11,9 +11,17 @@ interface Fetched {
   readonly dims: number[];
   readonly data: Uint8Array;
 }
+/** element 0: not a tensor of a type that passes. */
+interface Described {
+  readonly element: number;
+  readonly dims: readonly number[];
+  readonly symbols: readonly string[];
+}
 interface NativeSession {
   inputs(): string[];
   outputs(): string[];
+  inputTypes(): Described[];
+  outputTypes(): Described[];
   run(feeds: { name: string; element: number; dims: number[]; data: Uint8Array }[], fetch: string[]): Promise<Fetched[]>;
   close(): void;
 }
@@ -95,12 +103,19 @@ function toTensor(ort: Ort, f: Fetched): OrtTensor {
 
 /** The handler that onnxruntime-common drives. */
 function handler(ort: Ort, session: NativeSession) {
-  const metadata = (names: readonly string[]) => names.map((name) => ({ name, isTensor: false }) as const);
+  const metadata = (names: readonly string[], kinds: readonly Described[]) =>
+    names.map((name, i) => {
+      const { element = 0, dims = [], symbols = [] } = kinds[i] ?? {};
+      const type = types.get(element);
+      return type === undefined
+        ? { name, isTensor: false }
+        : { name, isTensor: true, type, shape: dims.map((d, axis) => (d < 0 ? (symbols[axis] ?? '') : d)) };
+    });
   return {
     inputNames: session.inputs(),
     outputNames: session.outputs(),
-    inputMetadata: metadata(session.inputs()),
-    outputMetadata: metadata(session.outputs()),
+    inputMetadata: metadata(session.inputs(), session.inputTypes()),
+    outputMetadata: metadata(session.outputs(), session.outputTypes()),
     startProfiling() {},
     endProfiling() {},
     dispose: async () => session.close(),

@@ -80,6 +80,19 @@ else {
     assert.is((await run(plain, [2, 3, 64])).length, 2 * 3 * 48);
   });
 
+  test('names, types and shapes as the stock backend tells them', async () => {
+    const parts = { ...forms['MatMul, odd']!, input: ['rows', 37] as const };
+    const { model } = await lowerTo('native', quantized(modelOf(parts), weights['int4 group 32']));
+    const file = await write(model);
+    const [ours, stock] = [await InferenceSession.create(file), await InferenceSession.create(file, { executionProviders: ['cpu'] })];
+    assert.equal(ours.inputNames, stock.inputNames);
+    assert.equal(ours.inputMetadata, stock.inputMetadata);
+    assert.equal(ours.inputMetadata[0], { name: 'x', isTensor: true, type: 'float32', shape: ['rows', 37] });
+    assert.equal(ours.outputNames, stock.outputNames);
+    await ours.release();
+    await stock.release();
+  });
+
   test('errors are the runtime’s own', async () => {
     const file = await write(await lowered('MatMul', 'int4 group 32', 'float'));
     assert.match(await failure(run(file, [2, 3, 63])), /qc\.v1\.LinearW4|invalid dimensions|63/);

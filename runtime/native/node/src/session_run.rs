@@ -41,6 +41,11 @@ const ELEMENTS: [(u32, usize, Element); 12] = [
     (13, 8, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT64),
 ];
 
+/// ONNX's number of an element type; 0 for one that cannot be passed.
+pub fn number_of(element: Element) -> u32 {
+    ELEMENTS.iter().find(|e| e.2 == element).map_or(0, |e| e.0)
+}
+
 /// Values that are released on every way out.
 struct Values(Runtime, Vec<*mut OrtValue>);
 impl Drop for Values {
