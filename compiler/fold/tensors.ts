@@ -46,15 +46,21 @@ export function applySteps(x: Float64Array, shape: readonly number[], steps: rea
   }
 }
 
+/** Folded tensors up to these bytes are kept once they are computed: sessions and encoders ask for them again. */
+const KEPT = 1 << 20;
 const floats = new Set(['float32', 'float16', 'bfloat16', 'float64']);
 
-/** The tensor after `steps`, in the type that it had. `key` is unique to the fold. Small ones are computed at once by the evaluator all the same. */
+/** The tensor after `steps`, in the type that it had. `key` is unique to the fold. */
 export function folded(t: Tensor, steps: readonly Step[], key: string): Tensor {
   if (!floats.has(t.dtype)) throw new Error(`${key}: folding needs floats, not ${t.dtype}`);
+  let kept: Record<string, Uint8Array> | undefined;
   const evaluate = async (ctx: EvalContext): Promise<Record<string, Uint8Array>> => {
+    if (kept) return kept;
     const x = toFloat64(t.dtype, await ctx.bytes(t));
     applySteps(x, t.shape, steps);
-    return { folded: fromFloat32(t.dtype as 'float32', x) };
+    const bytes = fromFloat32(t.dtype as 'float32', x);
+    if (bytes.length <= KEPT) kept = { folded: bytes };
+    return { folded: bytes };
   };
   return { dtype: t.dtype, shape: t.shape, source: { kind: 'lazy', lazy: { key, part: 'folded', evaluate } } };
 }

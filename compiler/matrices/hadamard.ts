@@ -50,23 +50,22 @@ export function hadamard(size: number): Rotation | undefined {
   const outer = size / m;
   const inner = base;
   const unit = 1 / Math.sqrt(size);
+  const y = new Float64Array(m);
   const times = (transposed: boolean) => (x: Float64Array) => {
-    const y = new Float64Array(m);
     if (m > 1)
       for (let o = 0; o < outer; o++) {
         y.fill(0);
         for (let i = 0; i < m; i++) for (let j = 0; j < m; j++) y[j]! += x[o * m + i]! * inner[transposed ? j * m + i : i * m + j]!;
         x.set(y, o * m);
       }
-    for (let span = 1; span < outer; span *= 2)
-      for (let o = 0; o < outer; o++) {
-        if (o & span) continue;
-        for (let j = 0; j < m; j++) {
-          const [a, b] = [x[o * m + j]!, x[(o + span) * m + j]!];
-          x[o * m + j] = a + b;
-          x[(o + span) * m + j] = a - b;
+    for (let span = m; span < size; span *= 2)
+      for (let at = 0; at < size; at += 2 * span)
+        for (let i = at; i < at + span; i++) {
+          const a = x[i]!;
+          const b = x[i + span]!;
+          x[i] = a + b;
+          x[i + span] = a - b;
         }
-      }
     for (let i = 0; i < size; i++) x[i]! *= unit;
   };
   return { size, name: `Hadamard ${size}`, apply: times(false), undo: times(true) };

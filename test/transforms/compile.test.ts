@@ -49,13 +49,13 @@ test('statistics are taken of the rewritten model', async () => {
 });
 
 test('a search over the strength of smoothing', async () => {
-  const text = `recipe r version "1.0.0" (alpha = 0.5 in [0.3, 0.5, 0.9]) {
+  const text = `recipe r version "1.0.0" (alpha = 0.5 in [0.5, 0.9]) {
   ${CALIBRATE}  transform smooth on norm -> linear { alpha: alpha }
   quantize linear as W4A16 { group: 32 }
   search alpha { objective: mse(output("logits")), method: grid }
 }`;
   const { result } = await w.compiled('llama', text, { data });
-  assert.ok([0.3, 0.5, 0.9].includes(result.binding['alpha'] as number));
+  assert.ok([0.5, 0.9].includes(result.binding['alpha'] as number));
 });
 
 test('what does not fold is an error at its statement', async () => {
@@ -84,7 +84,7 @@ async function broken(text: string, spoil: string): Promise<string> {
   const source = await openModel(w.host, options.model);
   try {
     const run = new Run(options);
-    const planOn = (s: typeof source, b: Readonly<Record<string, number>>) => planner(read.recipe, s, options)(b);
+    const planOn = (s: typeof source, b: Readonly<Record<string, number>>) => planner(read.recipe, s, {})(b);
     const done = await rewriting(source, planOn as never, options, run).prepare(planOn(source, {}));
     const weight = done.source.sites.sites.find((s) => s.path === spoil)!.ports['weight']!.value;
     const initializers = new Map(done.source.model.graph.initializers).set(weight, source.model.graph.initializers.get(weight)!);
