@@ -1,5 +1,15 @@
 /** Requests as operation, numbers and buffers: what solvers/src/protocol.rs reads. */
-import type { CodeFormat, CodeGrain, DequantizeRequest, FloatType, Layout, Matrix, QuantizeRequest, ScaleLaw, SolveRequest } from '../compiler/crunch.ts';
+import type {
+  CodeFormat,
+  CodeGrain,
+  DequantizeRequest,
+  FloatType,
+  Layout,
+  Matrix,
+  QuantizeRequest,
+  ScaleLaw,
+  SolveRequest,
+} from '../compiler/crunch.ts';
 import type { DType } from '../compiler/graph/types.ts';
 import { fail } from '../grammar/diagnostics.ts';
 

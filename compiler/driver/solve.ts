@@ -71,7 +71,10 @@ export async function solve(s: Solving): Promise<Simulated> {
         })
       : source.model;
 
-  for (const stage of stagesOf(jobs, wants.some((w) => w.inputs === 'layer'))) {
+  for (const stage of stagesOf(
+    jobs,
+    wants.some((w) => w.inputs === 'layer'),
+  )) {
     const model = before(stage.from);
     const front = stage.block === block ? undefined : frontOf(s, stage.block, block);
     block = stage.block;
@@ -101,7 +104,9 @@ function jobsOf(plan: Planned, simulated: Simulated, place: (s: Site) => number)
     const solver = solvers.find((x) => x.name === planned.solver.name) as Solver | undefined;
     const weight = simulated.weights.find((w) => w.site.id === planned.site.id && w.port === 'weight');
     if (!solver || !weight) throw new Error(`${planned.site.id}: ${planned.solver.name} has nothing to solve`);
-    const why = solver.covers(weight, planned.solver.args as never) ?? (planned.site.ports['input'] ? undefined : 'its input is no value of the graph');
+    const why =
+      solver.covers(weight, planned.solver.args as never) ??
+      (planned.site.ports['input'] ? undefined : 'its input is no value of the graph');
     if (why)
       failAt(
         'solve-refused',
@@ -152,7 +157,10 @@ async function decide(job: Job, m: Moments, { source, crunch }: Solving): Promis
   const { weight, solver, planned } = job;
   const n = Math.sqrt(m.hessian.length);
   if (n !== weight.reduce)
-    fail('solve-shape', `${planned.site.path}: its input has ${n} channels on axis ${channelOf(planned.site)}, its weight ${weight.reduce}`);
+    fail(
+      'solve-shape',
+      `${planned.site.path}: its input has ${n} channels on axis ${channelOf(planned.site)}, its weight ${weight.reduce}`,
+    );
   const layer = { weight, matrix: await matrixOf(weight, source.reader), hessian: m.hessian, rows: m.rows, crunch };
   try {
     return await solver.solve(m.cross ? { ...layer, cross: m.cross } : layer, planned.solver.args as never);
@@ -165,7 +173,11 @@ async function decide(job: Job, m: Moments, { source, crunch }: Solving): Promis
 
 function tensorsOf(w: EncodedWeight, d: Decision): NonNullable<EncodedWeight['solved']> {
   const groups = w.type.grain.per === 'group' ? Math.ceil(w.reduce / w.type.grain.group) : 0;
-  const tensor = (dtype: DType, shape: readonly number[], bytes: Uint8Array): Tensor => ({ dtype, shape, source: { kind: 'bytes', bytes } });
+  const tensor = (dtype: DType, shape: readonly number[], bytes: Uint8Array): Tensor => ({
+    dtype,
+    shape,
+    source: { kind: 'bytes', bytes },
+  });
   const table = groups ? [w.out, groups] : [w.out];
   return {
     codes: tensor('uint8', [w.out, w.reduce], d.codes),

@@ -29,7 +29,10 @@ export function cut(model: Model, known: ReadonlyMap<string, ValueInfo>, outputs
   const made = new Set(nodes.flatMap((n) => n.outputs));
   const infos = new Map([...graph.values, ...graph.outputs.map((o) => [o.name, o] as const)]);
   const values = new Map([...graph.values].filter(([name]) => made.has(name) && !known.has(name) && !wanted.includes(name)));
-  const inputs = [...graph.inputs.filter((i) => needed.has(i.name) && !known.has(i.name)), ...[...known].filter(([n]) => needed.has(n)).map(([, v]) => v)];
+  const inputs = [
+    ...graph.inputs.filter((i) => needed.has(i.name) && !known.has(i.name)),
+    ...[...known].filter(([n]) => needed.has(n)).map(([, v]) => v),
+  ];
   const cutGraph: Graph = {
     ...graph,
     nodes: nodes.map((n) => ({ ...n, outputs: n.outputs.map((o) => (known.has(o) ? `${o}/recomputed` : o)) })),

@@ -68,7 +68,8 @@ const solver: Solver<typeof params> = {
     const { type, site } = weight;
     if (!type.codes || (type.grain.per !== 'channel' && type.grain.per !== 'group')) throw new Error(`${site.id}: ${type.text}`);
     const scaleType = scaleTypeOf(weight);
-    if (scaleType !== 'float32' && scaleType !== 'float16' && scaleType !== 'bfloat16') throw new Error(`${site.id}: scales of ${scaleType}`);
+    if (scaleType !== 'float32' && scaleType !== 'float16' && scaleType !== 'bfloat16')
+      throw new Error(`${site.id}: scales of ${scaleType}`);
     const grain = type.grain.per === 'group' ? { per: 'group' as const, group: type.grain.group } : { per: 'channel' as const };
     const r = await crunch.solve({
       label: site.id,

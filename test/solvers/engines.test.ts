@@ -43,7 +43,12 @@ async function layer(out: number, n: number, rest: Partial<SolveRequest> = {}): 
 test('every engine gives the same bytes', async () => {
   const n = 96;
   const cross = new Float64Array(n * n);
-  await first.cross(cross, inputs(4 * n, n), inputs(4 * n, n).map((v) => v * 0.97 + 0.001), n);
+  await first.cross(
+    cross,
+    inputs(4 * n, n),
+    inputs(4 * n, n).map((v) => v * 0.97 + 0.001),
+    n,
+  );
   const variants: Partial<SolveRequest>[] = [
     {},
     { order: 'natural', staticGroups: false },
@@ -93,7 +98,8 @@ test('the loss on the Hessian is below that of rounding to nearest, and falls wi
     const r = await layer(24, 96, rest);
     const nearest = await first.quantize({ ...r, layout: 'plain' });
     const losses = [await loss(r, nearest)];
-    for (const more of [{}, { descents: 2 }, { descents: 2, rescale: true }]) losses.push(await loss(r, await first.solve({ ...r, ...more })));
+    for (const more of [{}, { descents: 2 }, { descents: 2, rescale: true }])
+      losses.push(await loss(r, await first.solve({ ...r, ...more })));
     for (let i = 1; i < losses.length; i++) assert.ok(losses[i]! < losses[i - 1]!, losses.join(' '));
     assert.ok(losses[1]! < 0.8 * losses[0]!, losses.join(' '));
   }

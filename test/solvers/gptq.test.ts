@@ -15,7 +15,7 @@ const recipe = (solve: string, samples = 8) => `calibrate data("calib") { sample
 const compiled = (text: string) => w.compiled('llama', text, data);
 async function kl(output: string): Promise<number> {
   const found = await compareModels(w.host, 'test/models/llama/model.onnx', output, 'test/models/llama/calib/prefill_006.npz');
-  return found.outputs.get('logits')!['kl']!;
+  return found.find((m) => m.name === 'kl logits')!.value;
 }
 async function codeOf(work: () => Promise<unknown>): Promise<string> {
   try {
@@ -27,11 +27,14 @@ async function codeOf(work: () => Promise<unknown>): Promise<string> {
   return 'nothing';
 }
 
-test('the model is nearer to float than rounded to nearest, and descent brings it nearer', async () => {
+test('the model is nearer to float than rounded to nearest, and descent toward the float output brings it nearer', async () => {
   const nearest = await compiled(four);
   const swept = await compiled(recipe('solve gptq on linear { order: hessian }'));
-  const refined = await compiled(recipe('solve gptq on linear { order: hessian, cd: 1, rescale: yes, target: float, within: layer }'));
-  assert.is(swept.result.bytes.after - nearest.result.bytes.after < 4096, true);
+  const refined = await compiled(recipe('solve gptq on linear { order: hessian, cd: 1, rescale: yes, target: float }'));
+  assert.ok(
+    swept.result.bytes.after < 1.001 * nearest.result.bytes.after + 16384,
+    `${swept.result.bytes.after} ${nearest.result.bytes.after}`,
+  );
   const all = [await kl(nearest.output), await kl(swept.output), await kl(refined.output)];
   assert.ok(all[1]! < 0.75 * all[0]! && all[2]! < all[1]!, all.join(' '));
   assert.is(swept.result.report.ledger.filter((l) => l.what === 'solve gptq').length, swept.result.plan.solves.length);
@@ -44,7 +47,9 @@ test('the same again gives the same bytes', async () => {
 });
 
 test('only what is selected is solved; the latest statement wins', async () => {
-  const { result } = await compiled(`${recipe('solve gptq on linear { cd: 3 }', 1)}\nsolve gptq on attention.q { damp: 0.1 }`);
+  const { result } = await compiled(
+    `${recipe('solve gptq on attention.q or attention.k { cd: 3 }', 1)}\nsolve gptq on attention.q { damp: 0.1 }`,
+  );
   const q = result.plan.solves.filter((s) => s.solver.args['damp'] === 0.1);
   assert.ok(q.length > 0 && q.every((s) => s.site.path.endsWith('q_proj') && s.solver.args['cd'] === 0));
   assert.ok(result.plan.solves.length > q.length);
@@ -60,15 +65,21 @@ test('without data, without codes, with types that it cannot solve', async () =>
   const code = (text: string, o = {}) => codeOf(() => w.compiled('llama', text, o));
   assert.is(await code(`${four}\nsolve gptq on linear`, data), 'calibration-missing');
   assert.is(await code(recipe('solve gptq on linear')), 'data-unbound');
-  assert.is(await code('calibrate data("calib")\nquantize weight of mlp.down as int4 { group: 32 }\nsolve gptq on attention.q', data), 'nothing-to-solve');
-  assert.is(await code('calibrate data("calib")\nquantize weight of linear as int8 { per: tensor }\nsolve gptq on linear', data), 'solve-refused');
+  assert.is(
+    await code('calibrate data("calib")\nquantize weight of mlp.down as int4 { group: 32 }\nsolve gptq on attention.q', data),
+    'nothing-to-solve',
+  );
+  assert.is(
+    await code('calibrate data("calib")\nquantize weight of linear as int8 { per: tensor }\nsolve gptq on linear', data),
+    'solve-refused',
+  );
   assert.is(await code(recipe('solve gptq on linear { order: hessian, static_groups: no }'), data), 'solve-refused');
 });
 
 test('an aborted compile stops and writes nothing', async () => {
   const stop = new AbortController();
   const before = w.files().length;
-  const work = w.compiled('llama', recipe('solve gptq on linear'), {
+  const work = w.compiled('llama', recipe('solve gptq on linear', 1), {
     ...data,
     signal: stop.signal,
     onEvent: (e) => e.phase === 'solve' && e.done === 3 && stop.abort(),
