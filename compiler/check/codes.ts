@@ -81,6 +81,10 @@ const plan: Rows = {
   'unknown-param': 'The recipe has no parameter of the name that --param gives.',
   'param-domain': 'The value of a parameter lies outside of its domain.',
   'calibration-missing': 'A static scale needs calibration data. Random data is never used instead.',
+  'nothing-to-solve': 'A solver finds the codes of weights, and no weight that is selected here has codes.',
+  'solve-refused': 'The solver cannot work on a site that is selected: its type, its role or its place. The message says which and why.',
+  'solve-order':
+    'Columns in the order of the Hessian need scales that do not depend on the order (`static_groups: yes`): ONNX has no index of groups.',
   'data-unbound': 'The recipe names data that the command line does not bind: --data name=folder.',
   'metric-where': 'The metric is measured on outputs of the model.',
   budget: 'No value of the searched variables keeps the budget.',
@@ -130,6 +134,11 @@ const data: Rows = {
   'data-type': 'An array has another element type than the input.',
   'data-nan': 'An array holds numbers that are not finite.',
   'calibrate-nan': 'An activation of the float model is not finite on this data.',
+  'few-rows':
+    'A warning: a layer has more inputs than its calibration data has rows, so that directions exist that the solver knows nothing of. More samples help.',
+  'hessian-nan': 'The second moments of a layer hold NaN or infinity: an activation overflows on the calibration data.',
+  'hessian-singular': 'The second moments of a layer have no Cholesky factor, even with much damping: its inputs are broken.',
+  'solve-shape': 'The input of a layer has another number of channels than its weight.',
   'npy-malformed': 'A .npy file is damaged.',
   'npy-type': 'A .npy file holds elements that are not read.',
   'npz-malformed': 'A .npz file is damaged.',
