@@ -145,6 +145,8 @@ export interface Crunch {
   readonly isa: string;
   quantize(r: QuantizeRequest): Promise<QuantizeResult>;
   dequantize(r: DequantizeRequest): Promise<Float32Array>;
+  /** BLAKE3: 32 bytes. A range of a file is mapped, not read into memory. */
+  hash(data: Bytes): Promise<Uint8Array>;
   /** Converts element types; saturating for fp8/fp4, round to nearest even. */
   cast(data: Bytes, from: DType, to: DType): Promise<Uint8Array>;
   /** H += XᵀX for X float32 [rows, n], H float64 [n, n] (upper and lower filled). */

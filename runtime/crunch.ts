@@ -102,6 +102,11 @@ function crunchOf(engine: Engine): Crunch {
       await call(op.dequantize, dequantizeNumbers(r), r.codes, [r.scales, ...(r.zeros ? [r.zeros] : [])], [view(to)]);
       return to;
     },
+    async hash(data) {
+      const out = new Uint8Array(32);
+      await call(op.hash, [], data, [], [out]);
+      return out;
+    },
     async cast(data, from, to) {
       const [[a, bitsFrom], [b, bitsTo]] = [element(from), element(to)];
       const bytes = data instanceof Uint8Array ? data.length : data.len;

@@ -31,6 +31,7 @@ export function metered(crunch: Crunch): { readonly crunch: Crunch; readonly err
       },
       cross: (c, x, y, n) => crunch.cross(c, x, y, n),
       dequantize: (r) => crunch.dequantize(r),
+      hash: (data) => crunch.hash(data),
       cast: (data, from, to) => crunch.cast(data, from, to),
       gram: (h, x, n) => crunch.gram(h, x, n),
       moments: (acc, x, n) => crunch.moments(acc, x, n),

@@ -3,8 +3,7 @@ import { openTensors, type Reader } from '../graph/bytes.ts';
 import { canonicalize } from '../graph/canonical.ts';
 import { infer } from '../graph/infer.ts';
 import { type Loaded, loadModel } from '../graph/load.ts';
-import type { FileRange } from '../graph/types.ts';
-import type { Host, ReadFile, Value } from '../host.ts';
+import type { Host, Value } from '../host.ts';
 import { findSites } from '../match/find.ts';
 import type { Sites } from '../sites.ts';
 import { fingerprint } from './hash.ts';
@@ -25,14 +24,6 @@ export async function openModel(host: Pick<Host, 'open' | 'crunch'>, path: strin
   const loaded = await loadModel(host, path);
   const model = infer(canonicalize(loaded.model));
   const reader = openTensors(host, loaded.dir);
-  const files = new Map<string, Promise<ReadFile>>();
-  const read = async (r: FileRange): Promise<Uint8Array> => {
-    const folder = r.dir ?? loaded.dir;
-    const key = `${folder}\n${r.file}`;
-    const file = files.get(key) ?? host.open(folder, r.file);
-    files.set(key, file);
-    return (await file).read(r.at, r.len);
-  };
   let print: Promise<string> | undefined;
   return {
     ...loaded,
@@ -41,12 +32,9 @@ export async function openModel(host: Pick<Host, 'open' | 'crunch'>, path: strin
     sites: findSites(model),
     reader,
     fingerprint() {
-      print ??= fingerprint(loaded.model, reader, read);
+      print ??= fingerprint(loaded.model, reader);
       return print;
     },
-    async close() {
-      await reader.close();
-      for (const f of await Promise.allSettled(files.values())) if (f.status === 'fulfilled') await f.value.close();
-    },
+    close: () => reader.close(),
   };
 }

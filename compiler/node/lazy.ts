@@ -20,6 +20,7 @@ export function lazyCrunch(): Crunch {
     },
     quantize: async (r) => (await load()).quantize(r),
     dequantize: async (r) => (await load()).dequantize(r),
+    hash: async (data) => (await load()).hash(data),
     cast: async (data, from, to) => (await load()).cast(data, from, to),
     gram: async (h, x, n) => (await load()).gram(h, x, n),
     cross: async (c, x, y, n) => (await load()).cross(c, x, y, n),

@@ -13,6 +13,7 @@ mod dequantize;
 mod fault;
 mod fit;
 mod format;
+mod hash;
 mod lanes;
 mod layout;
 mod matrix;

@@ -7,6 +7,7 @@ use crate::dequantize::{dequantize, Coded};
 use crate::fault::{Fault, Outcome};
 use crate::fit::{Law, Target};
 use crate::format::{Format, Int, E2M1, E4M3, E5M2};
+use crate::hash::hash;
 use crate::isa::Isa;
 use crate::layout::{Geometry, Grain, Layout};
 use crate::matrix::{FloatType, Matrix, Order};
@@ -64,6 +65,12 @@ pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], inputs: &[&[u
             let sizes = width > 0 && Some(c.len()) == width.checked_mul(width) && x.len() % width == 0 && y.is_none_or(|y| y.len() == x.len());
             check(sizes, "cross: C [n, n], X and Y [rows, n]")?;
             cross(isa, split, c, x, y, width);
+            vec![]
+        }
+        9 => {
+            let to = output(outputs, 0)?;
+            check(to.len() == 32, "hash: an output of 32 bytes")?;
+            to.copy_from_slice(&hash(split, input(inputs, 0)?));
             vec![]
         }
         _ => return Err(Fault::request(format!("operation {op} is unknown"))),
