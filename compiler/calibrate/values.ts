@@ -98,6 +98,17 @@ export const ofFloats = (shape: readonly number[], data: Float32Array): Value =>
   bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
 });
 
+/** The rows of the first axis at `places`, copied. */
+export function rowsAt(value: Value, places: readonly number[]): Value {
+  const [first = 1, ...rest] = value.shape;
+  const size = value.bytes.length / Math.max(1, first);
+  const bytes = new Uint8Array(places.length * size);
+  places.forEach((row, i) => {
+    bytes.set(value.bytes.subarray(row * size, (row + 1) * size), i * size);
+  });
+  return { dtype: value.dtype, shape: [places.length, ...rest], bytes };
+}
+
 /** Rows [from, to) of the first axis, without a copy. */
 export function rows(value: Value, from: number, to: number): Value {
   const [first = 1, ...rest] = value.shape;

@@ -67,7 +67,7 @@ export const search: Schema = {
 };
 export const calibrate: Schema = {
   samples: int({
-    doc: 'How many samples are read; all if it is not given.',
+    doc: 'How many samples are read, spread evenly over the files in sorted order; all if it is not given.',
     min: 1,
     max: 1_000_000,
     optional: true,

@@ -19,13 +19,13 @@ const good = { image: of('float32', [4, 3], 1), mask: of('int64', [4, 5]) };
 const npz = (arrays: Record<string, Value>) => encodeNpz(new Map(Object.entries(arrays)));
 
 /** Reads a whole folder against `g`; the folder's name in a message becomes DIR. */
-async function read(files: Record<string, Uint8Array | string>, samples?: number, at = ''): Promise<Batch[]> {
+async function read(files: Record<string, Uint8Array | string>, samples?: number, at = '', model = g): Promise<Batch[]> {
   const host = await nodeHost();
   const dir = folder(files);
   try {
     const batches: Batch[] = [];
     const source = await dataSource(host, dir.path + at, samples === undefined ? {} : { samples });
-    for await (const batch of source.read(g)) batches.push(batch);
+    for await (const batch of source.read(model)) batches.push(batch);
     return batches.map((b) => ({ ...b, label: b.label.replaceAll(dir.path, 'DIR') }));
   } catch (e) {
     if (e instanceof Error && 'diagnostics' in e) {
@@ -71,15 +71,50 @@ test('.npy files: one batch, or one for each prefix', async () => {
   );
 });
 
-test('samples is a limit; the last batch is cut on its free batch axis', async () => {
-  const ids = valueFrom('int64', [4, 1], [1, 2, 3, 4]);
-  const batches = await read({ 'a.npz': npz(good), 'b.npz': npz({ ...good, mask: ids }), 'c.npz': npz(good) }, 6);
+const numbered = (from: number, n: number) =>
+  npz({
+    image: of('float32', [n, 3]),
+    mask: valueFrom(
+      'int64',
+      [n, 1],
+      Array.from({ length: n }, (_, i) => from + i),
+    ),
+  });
+const idsOf = (batches: readonly Batch[]) => batches.map((b) => [...view(b.feeds['mask']!)].map(Number));
+
+test('samples are spread over the files, and over the rows of each', async () => {
+  const files = { 'a.npz': numbered(0, 4), 'b.npz': numbered(4, 4), 'c.npz': numbered(8, 4), 'd.npz': numbered(12, 1) };
+  assert.equal(idsOf(await read(files, 6)), [
+    [0, 2],
+    [4, 6],
+    [8, 10],
+  ]);
+  assert.equal(idsOf(await read(files, 3)), [[0], [4], [8]]);
+  assert.equal(idsOf(await read(files, 12)).flat(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  assert.equal(idsOf(await read(files, 99)).flat().length, 13);
+  const batches = await read(files, 6);
   assert.equal(
-    batches.map((b) => b.samples),
-    [4, 2],
+    batches.map((b) => [b.samples, b.feeds['image']!.shape]),
+    Array(3).fill([2, [2, 3]]),
   );
-  assert.equal(batches[1]!.feeds['image']!.shape, [2, 3]);
-  assert.equal([...view(batches[1]!.feeds['mask']!)], [1n, 2n]);
+});
+
+test('more files than samples: the first files are not the sample', async () => {
+  const files = Object.fromEntries(Array.from({ length: 26 }, (_, i) => [`t${String(i).padStart(2, '0')}.npz`, numbered(100 * i, 16)]));
+  const ids = idsOf(await read(files, 13)).flat();
+  assert.equal(
+    ids,
+    Array.from({ length: 13 }, (_, j) => 200 * j),
+  );
+});
+
+test('batches that cannot be cut are taken whole, spread over the files', async () => {
+  const fixed = graph([info('image', 'float32', [4, 3]), info('mask', 'int64', [4, 1])], [], []);
+  const files = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`${i}.npz`, numbered(10 * i, 4)]));
+  assert.equal(
+    idsOf(await read(files, 13, '', fixed)).map((ids) => ids[0]),
+    [0, 20, 40, 60],
+  );
 });
 
 const hint = ' | name the arrays like the graph inputs';
