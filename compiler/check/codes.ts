@@ -70,6 +70,15 @@ const language: Rows = {
   'empty-recipe': 'A warning: no statement of the recipe changes the model.',
 };
 const plan: Rows = {
+  'fold-refused':
+    'A transform does not fold here. The message names the edge and the operator, reader or norm that stops it; nothing was changed. Leave the edge out, or ask for an explicit operator where the transform has one.',
+  'not-equivalent':
+    'A transform changed what the model computes by more than 1e-5 on calibration data. The message names the transform and the site. That is a fault of qc.',
+  'cut-transform': "The `to` of an applied recipe leaves one end of a transform's edge outside.",
+  'two-transforms': 'Two transforms of one kind are on one edge; which comes first would not be said.',
+  'not-a-scaling': 'The law chooses steps of a quantizer, not scales of channels.',
+  'cache-scaled':
+    'A warning: a transform scaled or rotated what the cache holds. The model reads its own caches; those of the float model do not fit.',
   'dead-selection': 'A selection matches nothing in this model. The nearest real names are listed; `optional(…)` allows it.',
   'no-port': 'None of the selected sites has the port.',
   'group-divides': 'The group does not divide the axis that it runs along.',

@@ -23,6 +23,8 @@ export function planTransforms(statements: readonly Of[], ground: Ground, transf
     const { statement, scope, within } = s;
     const def = transforms.find((t) => t.name === statement.kind);
     if (!def) return failAt('planned', `\`transform ${statement.kind}\` is not built yet.`, statement.span);
+    const later = def.later?.find((k) => statement.fields[k]);
+    if (later) failAt('planned', `\`${later}\` of \`transform ${statement.kind}\` is not built yet.`, statement.fields[later]!.span);
     if (statement.when && !truth(statement.when, scope)) return [];
     const picked = select(statement.on, ground, within);
     const inside = new Set(picked.sites);

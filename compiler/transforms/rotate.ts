@@ -3,12 +3,18 @@ import { refuse } from '../fold/refuse.ts';
 import type { Rotation } from '../fold/rotation.ts';
 import { rotateEdge, rotateStream } from '../fold/stream.ts';
 import { matrices } from '../matrices/index.ts';
-import { choice, ref } from '../schema.ts';
+import { bool, choice, expression, num, ref } from '../schema.ts';
 import type { Site } from '../sites.ts';
 
 const params = {
   matrix: ref('matrix', { doc: 'Which orthogonal matrix.', default: { name: 'hadamard', args: {} } }),
   per: choice(['tensor', 'head'], { doc: 'On an edge: one block for the whole width, or one for each head.', default: 'tensor' }),
+  online: bool({ doc: 'An operator at run time where it does not fold. Planned.', optional: true }),
+  init: ref('matrix', { doc: 'Where learning starts. Planned.', optional: true }),
+  learn: ref('solver', { doc: 'How the matrix is learnt. Planned.', optional: true }),
+  objective: expression({ doc: 'What learning lowers. Planned.', optional: true }),
+  select: expression({ doc: 'What chooses among learnt matrices. Planned.', optional: true }),
+  holdout: num({ doc: 'Share of the data kept for early stopping. Planned.', min: 0, max: 0.9, optional: true }),
 };
 
 const transform: Transform<typeof params> = {
@@ -18,6 +24,7 @@ const transform: Transform<typeof params> = {
   cite: 'Ashkboos et al., QuaRot, 2024 (arXiv:2404.00456)',
   formula: "x' = x R, W' = Rᵀ W, R Rᵀ = 1",
   params,
+  later: ['online', 'init', 'learn', 'objective', 'select', 'holdout'],
   stage: (on) => (on.edges ? 6 : 0),
   async apply(job, p) {
     const def = (matrices as unknown as readonly OrthogonalMatrix[]).find((m) => m.name === p.matrix.name);

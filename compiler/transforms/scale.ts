@@ -2,10 +2,11 @@ import { fail } from '../../grammar/diagnostics.ts';
 import type { Scaling, Transform } from '../define.ts';
 import { edgeNeeds, scaleEdges } from '../fold/scaling.ts';
 import { scalings } from '../scalings/index.ts';
-import { bool, ref } from '../schema.ts';
+import { bool, choice, ref } from '../schema.ts';
 
 const params = {
   law: ref('law', { doc: 'How the scales are chosen: smooth(α, β).', default: { name: 'smooth', args: { alpha: 0.5 } } }),
+  by: choice(['step', 'range'], { doc: 'A table over the schedule instead of one value. Planned.', optional: true }),
   online: bool({ doc: 'An explicit multiplication where nothing before takes the scale; else that is an error.', default: false }),
 };
 
@@ -20,6 +21,7 @@ const transform: Transform<typeof params> = {
   doc: 'A scale for each channel of an edge, chosen by a law. `attention.q <-> attention.k` scales both so that scores stay (SmoothAttention).',
   formula: "x' = x / s, W' = s · W",
   params,
+  later: ['by'],
   stage: () => 4,
   needs: (edges, p) => edgeNeeds(lawOf(p.law.name), edges),
   apply(job, p) {

@@ -1,7 +1,7 @@
 import type { Transform } from '../define.ts';
 import { edgeNeeds, scaleEdges } from '../fold/scaling.ts';
 import smoothLaw from '../scalings/smooth.ts';
-import { bool, num } from '../schema.ts';
+import { bool, choice, num } from '../schema.ts';
 
 const params = {
   alpha: num({
@@ -11,6 +11,7 @@ const params = {
     default: 0.5,
     aliases: ['smoothing_strength'],
   }),
+  by: choice(['step', 'range'], { doc: 'A table over the schedule instead of one value. Planned.', optional: true }),
   online: bool({ doc: 'An explicit multiplication where nothing before takes the scale; else that is an error.', default: false }),
 };
 
@@ -21,6 +22,7 @@ const transform: Transform<typeof params> = {
   cite: 'Xiao et al., SmoothQuant, 2023 (arXiv:2211.10438)',
   formula: 's_k = max|X_k|^α / max|W_k|^(1−α)',
   params,
+  later: ['by'],
   stage: () => 4,
   needs: (edges) => edgeNeeds(smoothLaw, edges),
   apply: (job, p) => scaleEdges(job, smoothLaw, { alpha: p.alpha } as never, { online: p.online }),

@@ -68,6 +68,8 @@ test('what does not fold is an error at its statement', async () => {
   const twice = `${CALIBRATE}transform smooth on norm -> linear\ntransform scale on norm -> attention.q`;
   assert.match(await errorOf(() => w.compiled('llama', twice, { data })), /^two-transforms at 4: /);
   assert.match(await errorOf(() => w.compiled('llama', 'transform smooth on norm -> linear', {})), /^calibration-missing/);
+  const online = await errorOf(() => w.compiled('llama', 'transform rotate on mlp.up -> mlp.down { online: yes }', {}));
+  assert.match(online, /^planned at 2: `online`/);
 });
 
 /** A compile's rewritten model with one folded weight put back, as a wrong fold would leave it. */
