@@ -1,11 +1,9 @@
 /** How far quantized weights are from the float ones, site by site: the sums that objectives on sites are made of. */
 import type { Need, Statistics } from '../calibrate/index.ts';
 import type { SiteError } from '../define.ts';
-import { bitsOf } from '../graph/dtype.ts';
 import type { EvalContext } from '../host.ts';
-import { dequantizedRows } from '../simulate/dequantized.ts';
+import { dequantizedRows, sourceRows } from '../simulate/dequantized.ts';
 import { quantizeWeight, storedFormat } from '../simulate/encode.ts';
-import { transposed } from '../simulate/repack.ts';
 import type { EncodedWeight } from '../simulated.ts';
 import type { Site } from '../sites.ts';
 
@@ -45,7 +43,7 @@ export async function siteError(w: EncodedWeight, statistics: Statistics | undef
     return { error, energy, count: w.out * w.reduce };
   }
   const actual = await dequantizedRows(w, ctx);
-  const exact = await rowsOf(w, ctx);
+  const exact = await sourceRows(w, ctx);
   let [error, energy] = [0, 0];
   for (let o = 0, i = 0; o < w.out; o++)
     for (let k = 0; k < w.reduce; k++, i++) {
@@ -53,13 +51,4 @@ export async function siteError(w: EncodedWeight, statistics: Statistics | undef
       energy += weigh[k]! * exact[i]! ** 2;
     }
   return { error, energy, count: w.out };
-}
-
-/** The float weight as [out, reduce]. */
-async function rowsOf(w: EncodedWeight, ctx: EvalContext): Promise<Float32Array> {
-  const bytes = await ctx.bytes(w.source);
-  const wide = w.source.dtype === 'float32' ? bytes : await ctx.crunch.cast(bytes, w.source.dtype, 'float32');
-  const rows = w.order === 'ro' ? transposed(wide, w.reduce, w.out, bitsOf('float32') / 8) : wide;
-  const aligned = rows.byteOffset % 4 === 0 ? rows : rows.slice();
-  return new Float32Array(aligned.buffer, aligned.byteOffset, w.out * w.reduce);
 }

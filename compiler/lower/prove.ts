@@ -49,6 +49,10 @@ export async function compareOutputs(
   }
 }
 
+/** ‖actual − reference‖ / ‖reference‖ of two float values. */
+export const distance = (reference: Value, actual: Value): number =>
+  relative(toFloat64(reference.dtype, reference.bytes), toFloat64(actual.dtype, actual.bytes));
+
 function relative(reference: ArrayLike<number>, actual: ArrayLike<number>): number {
   let error = 0;
   let energy = 0;

@@ -1,12 +1,13 @@
 /** Weights scaled by Cast and Mul: for codes and places that DequantizeLinear of ONNX Runtime does not take. */
 import type { DType } from '../graph/types.ts';
 import { type Encoded, encodeWeight } from '../simulate/encode.ts';
+import { middleOf } from '../simulate/middle.ts';
 import type { Emit } from './emit.ts';
 import type { Work } from './lowering.ts';
 import { float32s } from './make.ts';
 
-/** The axis of the stored weight that output channels lie on. */
-export const outAxis = (w: Work): number => (w.weight.order === 'or' ? 0 : w.weight.source.shape.length - 1);
+/** The axis of the codes that output channels lie on. */
+export const outAxis = (w: Work, shape: readonly number[]): number => (w.weight.order === 'or' ? 0 : shape.length - 1);
 
 /**
  * fp4 has no kernel. fp8 has one, but ONNX Runtime moves its DequantizeLinear behind a Transpose (which has no fp8 below operator set 21), and fuses it
@@ -15,7 +16,7 @@ export const outAxis = (w: Work): number => (w.weight.order === 'or' ? 0 : w.wei
 export function needsHand(w: Work): boolean {
   const { codes } = w.weight.type;
   if (codes?.kind !== 'float') return false;
-  return codes.name === 'e2m1' || w.use.via.length > 0 || w.input?.type.codes?.kind === 'int';
+  return codes.name === 'e2m1' || w.use.via.length > 0 || middleOf(w.weight) !== undefined || w.input?.type.codes?.kind === 'int';
 }
 
 /** DequantizeLinear has blocks along one axis only: scales of [rows, cols] blocks are repeated for every row. Gather knows no 4-bit type. */
@@ -41,7 +42,7 @@ export function byHand(e: Emit, w: Work, shape: readonly number[]): string {
   const group = type.grain.per === 'group' ? type.grain.group : type.grain.per === 'block' ? type.grain.cols : undefined;
   const groups = group === undefined ? 1 : reduce / group;
   const split = order === 'or' ? [out, groups, group ?? 1] : [groups, group ?? 1, out];
-  const trailing = type.grain.per === 'channel' ? shape.length - 1 - outAxis(w) : 0;
+  const trailing = type.grain.per === 'channel' ? shape.length - 1 - outAxis(w, shape) : 0;
   const perGroup = order === 'or' ? [out, groups, 1] : [groups, 1, out];
   const besides = group === undefined ? [out, ...Array<number>(trailing).fill(1)] : perGroup;
   const beside = (x: string) => (group !== undefined || trailing > 0 ? e.op('Reshape', [x, e.list(besides)]) : x);

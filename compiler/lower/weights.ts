@@ -3,6 +3,7 @@ import { elements } from '../graph/dtype.ts';
 import type { DType, Tensor } from '../graph/types.ts';
 import { castType } from '../simulate/dequantized.ts';
 import { codeType, encodeWeight, encodingKey, storedFormat } from '../simulate/encode.ts';
+import { middleOf } from '../simulate/middle.ts';
 import { through } from '../simulate/simulate.ts';
 import { Emit } from './emit.ts';
 import type { Lowering, Rule, Work } from './lowering.ts';
@@ -56,6 +57,13 @@ function widened(e: Emit, w: Work): string {
   return e.cast(e.constant(to, narrow), source.dtype);
 }
 
+/** [in·taps, out] → [in, out, taps…]. */
+function behindTaps(e: Emit, y: string, w: Work): string {
+  const [inputs = 1, out = 1, ...taps] = w.weight.source.shape;
+  const apart = e.op('Reshape', [y, e.list([inputs, ...taps, out])]);
+  return e.op('Transpose', [apart], { perm: [0, taps.length + 1, ...taps.map((_, i) => i + 1)] });
+}
+
 /** Signed 8-bit codes beside a static activation are stored around 128: its codes are unsigned (see emittedCodes). */
 export function besideUnsigned(w: Work): boolean {
   const { codes } = w.weight.type;
@@ -74,16 +82,17 @@ function decode(e: Emit, w: Work, hand: boolean): string {
   const { type, source, order, out, reduce } = weight;
   const flat = order === 'or' ? [out, reduce] : [reduce, out];
   const whole = type.grain.per === 'tensor' || type.grain.per === 'channel';
-  const shape = whole || source.shape.length === 2 ? source.shape : flat;
-  const back = (y: string) => (shape === source.shape ? y : e.op('Reshape', [y, e.list(source.shape)]));
+  const middle = middleOf(weight) !== undefined;
+  const shape = (whole || source.shape.length === 2) && !middle ? source.shape : flat;
+  const back = (y: string) => (middle ? behindTaps(e, y, w) : shape === source.shape ? y : e.op('Reshape', [y, e.list(source.shape)]));
   if (hand) return back(byHand(e, w, shape));
   const unsigned = besideUnsigned(w);
   const enc = encodeWeight(weight, name, 'source', unsigned ? { signed: false } : {});
   const codes = e.constant('codes', { ...enc.codes, shape });
   const scales = everyRow(e, w, e.constant('scale', enc.scales));
-  const middle = unsigned ? [middles(e, enc.scales.shape)] : [];
-  const zeros = enc.zeros ? [everyRow(e, w, e.constant('zero', enc.zeros), codeType(enc.stored))] : middle;
-  const axis = type.grain.per === 'channel' ? outAxis(w) : order === 'or' ? 1 : 0;
+  const around = unsigned ? [middles(e, enc.scales.shape)] : [];
+  const zeros = enc.zeros ? [everyRow(e, w, e.constant('zero', enc.zeros), codeType(enc.stored))] : around;
+  const axis = type.grain.per === 'channel' ? outAxis(w, shape) : order === 'or' ? 1 : 0;
   const attrs = {
     ...(type.grain.per === 'tensor' ? {} : { axis }),
     ...(type.grain.per === 'group' ? { block_size: type.grain.group } : type.grain.per === 'block' ? { block_size: type.grain.cols } : {}),

@@ -3,7 +3,8 @@ import type { QuantizeResult } from '../crunch.ts';
 import type { Tensor } from '../graph/types.ts';
 import type { EvalContext } from '../host.ts';
 import type { EncodedWeight } from '../simulated.ts';
-import { encodingKey, grainOf, quantizeWeight, scaleTypeOf, storedFormat } from './encode.ts';
+import { encodingKey, grainOf, matrixOf, quantizeWeight, scaleTypeOf, storedFormat } from './encode.ts';
+import { middleOf, swapped } from './middle.ts';
 import { transposed } from './repack.ts';
 
 /** ŵ = s·(q − z) of an encoded weight as float32 [out, reduce], row-major. */
@@ -36,7 +37,9 @@ export function dequantized(w: EncodedWeight, name: string): Tensor {
     }
     const rows = await dequantizedRows(w, ctx);
     const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
-    const placed = w.order === 'ro' ? transposed(bytes, w.out, w.reduce, 4) : bytes;
+    const turned = w.order === 'ro' ? transposed(bytes, w.out, w.reduce, 4) : bytes;
+    const middle = middleOf(w);
+    const placed = middle ? swapped(turned, middle.before, middle.behind, middle.out, 4) : turned;
     return { value: w.source.dtype === 'float32' ? placed : await ctx.crunch.cast(placed, 'float32', w.source.dtype) };
   };
   return {
@@ -51,4 +54,14 @@ export function castType(w: EncodedWeight): 'float16' | 'bfloat16' {
   const { name } = w.type.format;
   if (name === 'float16' || name === 'bfloat16') return name;
   throw new Error(`${w.site.id}: ${w.type.text} is no cast`);
+}
+
+/** The float weight itself as float32 [out, reduce], row-major. */
+export async function sourceRows(w: EncodedWeight, ctx: EvalContext): Promise<Float32Array> {
+  const m = await matrixOf(w, ctx);
+  const bytes = m.data instanceof Uint8Array ? m.data : await ctx.bytes(w.source);
+  const wide = m.dtype === 'float32' ? bytes : await ctx.crunch.cast(bytes, m.dtype, 'float32');
+  const rows = w.order === 'ro' ? transposed(wide, w.reduce, w.out, 4) : wide;
+  const aligned = rows.byteOffset % 4 === 0 ? rows : rows.slice();
+  return new Float32Array(aligned.buffer, aligned.byteOffset, w.out * w.reduce);
 }

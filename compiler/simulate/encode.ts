@@ -3,10 +3,12 @@
  * directly, so a weight is in memory only while it is written.
  */
 import type { CodeFormat, Layout, Matrix, QuantizeRequest, QuantizeResult } from '../crunch.ts';
+import { bitsOf } from '../graph/dtype.ts';
 import type { DType, Tensor } from '../graph/types.ts';
 import type { EvalContext } from '../host.ts';
 import type { EncodedWeight } from '../simulated.ts';
 import { lawOf } from './law.ts';
+import { middleOf, swapped } from './middle.ts';
 import { repack } from './repack.ts';
 
 /** The parts of an encoded weight. `scales` and `zeros` have one entry for each group in the layout's order. */
@@ -75,8 +77,11 @@ const floatTypes = new Set<DType>(['float32', 'float16', 'bfloat16', 'float64'])
 export async function matrixOf(w: EncodedWeight, ctx: EvalContext): Promise<Matrix> {
   const { source, out, reduce, order } = w;
   if (!floatTypes.has(source.dtype)) throw new Error(`${w.site.id}: weight of type ${source.dtype}`);
-  const mapped = source.source.kind === 'file' ? ctx.mapped(source.source) : undefined;
-  return { data: mapped ?? (await ctx.bytes(source)), dtype: source.dtype as Matrix['dtype'], out, reduce, order };
+  const middle = middleOf(w);
+  const mapped = source.source.kind === 'file' && !middle ? ctx.mapped(source.source) : undefined;
+  const plain = mapped ?? (await ctx.bytes(source));
+  const data = middle ? swapped(plain as Uint8Array, middle.before, middle.out, middle.behind, bitsOf(source.dtype) / 8) : plain;
+  return { data, dtype: source.dtype as Matrix['dtype'], out, reduce, order };
 }
 
 /** Runs the quantizer (or repacks what a solver fixed) in a layout. */
