@@ -10,7 +10,7 @@ module.exports = {
     { name: 'node-host-only-from-cli', severity: 'error', from: { path: '^compiler/(?!cli/|node/|index)' }, to: { path: '^compiler/node/' } },
     {
       name: 'one-file-names', severity: 'error', from: { path: oneFileNames },
-      to: { path: '^(compiler|runtime)/', pathNot: ['^compiler/(define|schema|crunch|host|sites|simulated|recipe)\\.ts$', '^compiler/plan/types\\.ts$', '^compiler/(graph|match|lower|fold)/', oneFileNames], dependencyTypesNot: ['type-only'] },
+      to: { path: '^(compiler|runtime)/', pathNot: ['^compiler/(define|schema|crunch|host|sites|simulated|recipe)\\.ts$', '^compiler/plan/types\\.ts$', '^compiler/(graph|match|simulate|lower|fold)/', oneFileNames], dependencyTypesNot: ['type-only'] },
     },
   ],
   options: { tsPreCompilationDeps: true, tsConfig: { fileName: 'tsconfig.json' }, doNotFollow: { path: 'node_modules' }, exclude: { path: 'node_modules' } },

@@ -99,7 +99,8 @@ export function attachTrivia(file: File, comments: readonly IToken[], text: stri
 }
 
 /** Is it part of a recipe's head, before the brace? */
-const heads = (r: RecipeDecl, n: Node | undefined): boolean => n !== undefined && (r.body[0] === undefined || n.span.start < r.body[0].span.start);
+const heads = (r: RecipeDecl, n: Node | undefined): boolean =>
+  n !== undefined && (r.body[0] === undefined || n.span.start < r.body[0].span.start);
 
 /** Index of the first node whose end lies after `offset`; nodes are in source order. */
 function firstEndingAfter(nodes: readonly Node[], offset: number): number {

@@ -24,7 +24,10 @@ let stale = 0;
 function emit(path: string, text: string): void {
   if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
   stale++;
-  if (check) return console.error(`${path} is stale: npm run generate`);
+  if (check) {
+    console.error(`${path} is stale: npm run generate`);
+    return;
+  }
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
 }

@@ -24,7 +24,6 @@ const plans: readonly Entry[] = [
   ...solvers.searches,
   ...solvers.allocations,
   ...solvers.evaluations,
-  ...solvers.targets,
   ...schedules.samplers,
   ...schedules.sources,
   ...schedules.domains,

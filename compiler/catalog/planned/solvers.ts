@@ -23,19 +23,6 @@ const of = either<unknown>([selection({ doc: 'A selection.' }), choice(['layer',
 export const solvers = [
   planned(
     'solver',
-    'gptq',
-    'Rounds column by column and moves the error into the columns that are left.',
-    {
-      block: int({ doc: 'Columns of one block.', min: 1, max: 65536, default: 128, aliases: ['block_size'] }),
-      damp,
-      order: choice(['natural', 'hessian'], { doc: 'Order of the columns.', default: 'natural', aliases: ['actorder'] }),
-      static_groups: bool({ doc: 'Scales of groups are fixed before columns are reordered.', default: true }),
-      inputs,
-    },
-    { cite: 'Frantar et al., GPTQ, 2022 (arXiv:2210.17323)' },
-  ),
-  planned(
-    'solver',
     'adaround',
     'Learns for each weight whether to round up or down.',
     {
@@ -137,5 +124,3 @@ export const evaluations = [
     deviation: num({ doc: 'Deviation at the start.', min: 0, default: 8.333 }),
   }),
 ];
-
-export const targets = [planned('target', 'native', 'Fused operators of the domain qc.v1, each with a body that any ONNX Runtime runs.')];
