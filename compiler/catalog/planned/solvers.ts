@@ -1,5 +1,5 @@
 /** Solvers, objectives and searches that the language knows and this version does not build. */
-import { bool, choice, either, expression, int, list, num, ref, selection, str } from '../../schema.ts';
+import { choice, either, expression, int, list, num, ref, selection, str } from '../../schema.ts';
 import { planned } from '../entry.ts';
 
 const damp = num({
