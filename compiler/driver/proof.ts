@@ -1,8 +1,11 @@
 /** Proof of the lowered model on one batch of the data that it is judged by. */
 import { fail } from '../../grammar/diagnostics.ts';
-import { splitPath } from '../calibrate/source.ts';
+import { type Batch, splitPath } from '../calibrate/source.ts';
 import type { Lowered } from '../define.ts';
+import type { Model } from '../graph/types.ts';
+import type { Host } from '../host.ts';
 import { compareOutputs, type Difference, TOLERANCE } from '../lower/prove.ts';
+import { compareSites, siteTolerance } from '../lower/segments.ts';
 import type { Planned } from '../plan/plan.ts';
 import { simulate } from '../simulate/simulate.ts';
 import type { Simulated } from '../simulated.ts';
@@ -13,8 +16,9 @@ import type { CompileOptions } from './types.ts';
 
 /**
  * Runs the lowered and the simulated model on one batch. Weights alone: equal up to the order of float sums. With rounded activations a tie that
- * falls the other way in an early layer moves codes in all later ones, so that two exact realisations differ by up to the rounding error itself:
- * their difference must stay below what the simulated model differs from the float one. Error: `not-proved`, the worst output named.
+ * falls the other way in an early layer moves codes in all later ones, so that two exact realisations may differ by up to the rounding error itself.
+ * Then every site must be equal on equal inputs, and the whole must stay below what the simulated model differs from the float one.
+ * Error: `not-proved`, the first wrong site or the worst output named.
  */
 export async function prove(a: {
   readonly plan: Planned;
@@ -33,14 +37,13 @@ export async function prove(a: {
     const meant = simulate(simulated);
     const found = await compareOutputs(host, meant, lowered.model, source.dir, [feeds]);
     const far = found.filter((d) => !(d.relative <= limit));
+    if (rounded && far.length) await proveSites(simulated, meant, lowered.model, source.dir, feeds, host);
     const rounding = rounded && far.length ? await compareOutputs(host, simulated.model, meant, source.dir, [feeds]) : [];
     const allowed = (d: Difference) => Math.max(limit, rounding.find((r) => r.output === d.output)?.relative ?? 0);
     const wrong = far.filter((d) => !(d.relative <= allowed(d))).sort((x, y) => y.relative - x.relative)[0];
     if (wrong)
-      fail(
-        'not-proved',
+      unproved(
         `output "${wrong.output}" of the lowered model differs from the simulated one by ${wrong.relative.toExponential(2)}; rounding explains ${allowed(wrong).toExponential(2)}`,
-        'this is a fault of the target: please report it with the recipe',
       );
     const worst = found.reduce((m, d) => Math.max(m, d.relative), 0);
     run.note(
@@ -49,3 +52,14 @@ export async function prove(a: {
     );
   }
 }
+
+async function proveSites(s: Simulated, meant: Model, lowered: Model, dir: string, feeds: Batch['feeds'], host: Host): Promise<void> {
+  const limit = siteTolerance(s);
+  const wrong = (await compareSites(host, meant, lowered, s.sites, dir, { ...feeds })).find((d) => !(d.relative <= limit));
+  if (wrong)
+    unproved(
+      `${wrong.name}: "${wrong.value}" of the lowered model differs from the simulated one by ${wrong.relative.toExponential(2)} on equal inputs (limit ${limit.toExponential(1)})`,
+    );
+}
+
+const unproved = (message: string): never => fail('not-proved', message, 'this is a fault of the target: please report it with the recipe');

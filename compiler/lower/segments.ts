@@ -6,8 +6,9 @@ import { tapped } from '../calibrate/tap.ts';
 import { isFloat } from '../graph/dtype.ts';
 import type { Model, ValueInfo } from '../graph/types.ts';
 import type { Host, Value } from '../host.ts';
+import type { Simulated } from '../simulated.ts';
 import type { Sites } from '../sites.ts';
-import { distance } from './prove.ts';
+import { distance, TOLERANCE } from './prove.ts';
 
 /** What one piece of the lowered graph yields: ‖lowered − simulated‖ / ‖simulated‖ on equal inputs. */
 export interface SiteDifference {
@@ -15,6 +16,15 @@ export interface SiteDifference {
   readonly name: string;
   readonly value: string;
   readonly relative: number;
+}
+
+/**
+ * Largest relative error of a site on equal inputs. Float sums in another order differ by 1e-7; a tie that falls the other way moves one value by a
+ * step of its code, so half a step of the coarsest one is far above that (measured: 2e-5) and below a scale that is 25 % wrong (1e-2 and more).
+ */
+export function siteTolerance({ values }: Pick<Simulated, 'values'>): number {
+  const steps = values.map(({ type: { codes } }) => (codes?.kind === 'int' ? 1 / (codes.hi - codes.lo) : codes ? 2 ** -5 : 0));
+  return Math.max(TOLERANCE.floats, ...steps.map((s) => s / 2));
 }
 
 const OWN = '/own';
