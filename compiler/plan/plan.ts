@@ -168,7 +168,7 @@ function asksOf(s: Of<'quantize'>, site: Site, scope: Scope): { port: string; as
   ];
   const parts = scheme.parts(withDefaults(scheme.params, { ...refOf(value).args, ...dataFields(given) }) as never);
   return parts
-    .flatMap((p) => p.ports.map((port) => ({ port, p })))
+    .flatMap((p) => p.ports.map((port) => ({ port, p: site.role === 'conv' && p.kernel ? { ...p, ...p.kernel } : p })))
     .filter(({ port }) => !ports || ports.includes(port))
     .map(({ port, p }) => ({
       port,

@@ -8,6 +8,8 @@ export interface Part {
   readonly ports: readonly string[];
   readonly format: { readonly name: string; readonly args: Readonly<Record<string, Val>> };
   readonly fields: Readonly<Record<string, Val>>;
+  /** What convolutions get instead: they sum over channels and space, so that a token has no scale of its own there. */
+  readonly kernel?: Pick<Part, 'format' | 'fields'>;
 }
 export interface Scheme<S extends Schema = Schema> extends Named<S> {
   parts(p: ParamsOf<S>): Part[];
@@ -39,6 +41,10 @@ const integer = (bits: number, signed = true): Part['format'] => ({ name: `${sig
 const weight = (format: Part['format'], fields: Record<string, Val>): Part => ({ ports: ['weight'], format, fields });
 const input = (format: Part['format'], fields: Record<string, Val>): Part => ({ ports: ['input'], format, fields });
 const dynamic = { mode: word('dynamic'), per: word('token') };
+const int8Tokens: Part = {
+  ...input(integer(8), dynamic),
+  kernel: { format: integer(8, false), fields: { mode: word('dynamic'), per: word('tensor') } },
+};
 
 function weightOnly(name: string, bits: number, signed: boolean, group: number | undefined, doc: string): Scheme {
   const params: Schema = { ...(group === undefined ? {} : { group: grouped(group) }), scale };
@@ -108,15 +114,16 @@ export const schemes: readonly Scheme[] = [
   weightOnly('W4A16', 4, true, 128, '4-bit symmetric weights in groups; activations stay float.'),
   weightOnly('W4A16_ASYM', 4, false, 128, '4-bit weights in groups with zero points; activations stay float.'),
   weightOnly('W8A16', 8, true, undefined, '8-bit symmetric weights, a scale for each output channel; activations stay float.'),
-  weightAndInput('W8A8', '8-bit weights, a scale for each output channel; 8-bit activations, each token scaled at run time.', (w) => [
-    weight(integer(8), w),
-    input(integer(8), dynamic),
-  ]),
+  weightAndInput(
+    'W8A8',
+    '8-bit weights, a scale for each output channel; 8-bit activations, each token scaled at run time (convolutions: each tensor, with a zero point).',
+    (w) => [weight(integer(8), w), int8Tokens],
+  ),
   W8A8_STATIC,
   weightAndInput(
     'W4A8',
     '4-bit weights in groups; 8-bit activations, each token scaled at run time.',
-    (w) => [weight(integer(4), w), input(integer(8), dynamic)],
+    (w) => [weight(integer(4), w), int8Tokens],
     128,
   ),
   weightAndInput(
@@ -124,7 +131,7 @@ export const schemes: readonly Scheme[] = [
     '4-bit weights in groups, 8-bit activations by token, 4-bit attention cache by head.',
     (w) => [
       weight(integer(4), w),
-      input(integer(8), dynamic),
+      int8Tokens,
       { ports: ['key', 'value'], format: integer(4, false), fields: { mode: word('dynamic'), per: word('head') } },
     ],
     128,
