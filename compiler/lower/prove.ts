@@ -5,7 +5,6 @@ import { toFloat64 } from '../graph/numeric.ts';
 import type { Model } from '../graph/types.ts';
 import type { EvalContext, Host, Value } from '../host.ts';
 import { dequantizedRows } from '../simulate/dequantized.ts';
-import { grainOf, quantizeWeight, scaleTypeOf, storedFormat } from '../simulate/encode.ts';
 import { simulate } from '../simulate/simulate.ts';
 import type { EncodedWeight, Simulated } from '../simulated.ts';
 
@@ -91,20 +90,6 @@ export async function prove(
 export async function weightIsExact(w: EncodedWeight, layout: 'source' | 'nbits', ctx: EvalContext): Promise<boolean> {
   if (!w.type.codes) return true;
   const expected = await dequantizedRows(w, ctx);
-  const stored = storedFormat(w.type.codes);
-  const r = await quantizeWeight(w, layout, stored, ctx);
-  const actual = await ctx.crunch.dequantize({
-    codes: r.codes,
-    scales: r.scales,
-    ...(r.zeros ? { zeros: r.zeros } : {}),
-    ...(r.globalScale === undefined ? {} : { globalScale: r.globalScale }),
-    out: w.out,
-    reduce: w.reduce,
-    order: w.order,
-    format: stored,
-    grain: grainOf(w),
-    scaleType: scaleTypeOf(w),
-    layout,
-  });
+  const actual = await dequantizedRows(w, ctx, layout);
   return expected.every((x, i) => Object.is(x, actual[i]) || x === actual[i]);
 }

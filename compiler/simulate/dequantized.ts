@@ -1,5 +1,5 @@
 /** The float weight that codes stand for, in the orientation and type of the source. */
-import type { QuantizeResult } from '../crunch.ts';
+import type { Layout, QuantizeResult } from '../crunch.ts';
 import type { Tensor } from '../graph/types.ts';
 import type { EvalContext } from '../host.ts';
 import type { EncodedWeight } from '../simulated.ts';
@@ -7,12 +7,12 @@ import { encodingKey, grainOf, matrixOf, quantizeWeight, scaleTypeOf, storedForm
 import { middleOf, swapped } from './middle.ts';
 import { transposed } from './repack.ts';
 
-/** ŵ = s·(q − z) of an encoded weight as float32 [out, reduce], row-major. */
-export async function dequantizedRows(w: EncodedWeight, ctx: EvalContext): Promise<Float32Array> {
+/** ŵ = s·(q − z) of an encoded weight as float32 [out, reduce], row-major, by way of the codes that a layout stores. */
+export async function dequantizedRows(w: EncodedWeight, ctx: EvalContext, layout: Layout = 'plain'): Promise<Float32Array> {
   const format = w.type.codes;
   if (!format) throw new Error(`${w.site.id}: ${w.type.text} has no codes`);
   const stored = storedFormat(format);
-  const r: QuantizeResult = await quantizeWeight(w, 'plain', stored, ctx);
+  const r: QuantizeResult = await quantizeWeight(w, layout, stored, ctx);
   return ctx.crunch.dequantize({
     codes: r.codes,
     scales: r.scales,
@@ -24,7 +24,7 @@ export async function dequantizedRows(w: EncodedWeight, ctx: EvalContext): Promi
     format: stored,
     grain: grainOf(w),
     scaleType: scaleTypeOf(w),
-    layout: 'plain',
+    layout,
   });
 }
 
