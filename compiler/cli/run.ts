@@ -6,6 +6,7 @@ import docs from './commands/docs.ts';
 import evaluate from './commands/eval.ts';
 import explain from './commands/explain.ts';
 import fmt from './commands/fmt.ts';
+import importConfig from './commands/import.ts';
 import init from './commands/init.ts';
 import inspect from './commands/inspect.ts';
 import runModel from './commands/run.ts';
@@ -71,7 +72,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
       });
     },
   };
-  for (const add of [compile, check, explain, inspect, evaluate, runModel, fmt, init, docs]) add(cli);
+  for (const add of [compile, check, explain, inspect, evaluate, runModel, fmt, init, importConfig, docs]) add(cli);
   try {
     if (argv.length === 0) {
       program.outputHelp();
