@@ -1,9 +1,10 @@
 /** What the playground does, without a page: the compiler over a browser host. Runs in a worker; needs no DOM, so node runs it too. */
-import { browserHost } from '../../compiler/browser/host.ts';
+
 import type { Files } from '../../compiler/browser/files.ts';
+import { browserHost } from '../../compiler/browser/host.ts';
 import { type BundledPackage, bundledResolver } from '../../compiler/browser/resolve.ts';
 import { check } from '../../compiler/check/check.ts';
-import { compile, type CompileResult, type Event } from '../../compiler/compile.ts';
+import { type CompileResult, compile, type Event } from '../../compiler/compile.ts';
 import type { Crunch } from '../../compiler/crunch.ts';
 import { compareModels, type Measured } from '../../compiler/evaluate/compare.ts';
 import { type Explanation, explain } from '../../compiler/explain.ts';
@@ -11,8 +12,8 @@ import { loadModel } from '../../compiler/graph/load.ts';
 import type { Host, Session } from '../../compiler/host.ts';
 import { inspect, inspectionText } from '../../compiler/inspect.ts';
 import type { Diagnostic } from '../../grammar/diagnostics.ts';
-import { print } from '../../grammar/printer.ts';
 import { parse } from '../../grammar/parser.ts';
+import { print } from '../../grammar/printer.ts';
 import { loadCrunch } from '../../runtime/crunch.ts';
 
 export interface EngineOptions {
@@ -32,7 +33,10 @@ export interface OpenedModel {
 
 /** What is left of a compile when only plain data may pass. `files` are those written, by name, with their SHA-256. */
 export interface Compiled
-  extends Pick<CompileResult, 'ok' | 'recipe' | 'target' | 'bytes' | 'coverage' | 'requires' | 'metrics' | 'warnings' | 'binding' | 'seconds'> {
+  extends Pick<
+    CompileResult,
+    'ok' | 'recipe' | 'target' | 'bytes' | 'coverage' | 'requires' | 'metrics' | 'warnings' | 'binding' | 'seconds'
+  > {
   readonly files: readonly { readonly name: string; readonly blob: Blob; readonly sha256: string }[];
 }
 
@@ -88,7 +92,19 @@ export class Engine {
     const request = await this.#request(text, target);
     const name = `${request.model.slice(MODEL.length + 1).replace(/\.onnx$/, '')}.quantized.onnx`;
     for (const path of [...this.#files.keys()].filter((p) => p.startsWith(`${OUTPUT}/`))) this.#files.delete(path);
-    const { ok, recipe, target: at, bytes, coverage, requires, metrics, warnings, binding, seconds, files } = await compile({
+    const {
+      ok,
+      recipe,
+      target: at,
+      bytes,
+      coverage,
+      requires,
+      metrics,
+      warnings,
+      binding,
+      seconds,
+      files,
+    } = await compile({
       ...request,
       output: `${OUTPUT}/${name}`,
       onEvent,

@@ -54,7 +54,7 @@ test('recipes that name a model plan on it, and its target covers them', async (
         const request = { host, model: model.path, recipe: 'block.qrecipe', text: b.text, resolve: nodeResolver('block.qrecipe') };
         try {
           const { recipe } = await readRecipe(request);
-          const plan = planner(recipe, model, request)({});
+          const plan = planner(recipe, model, {})({});
           checkCovered(plan, chooseTarget(plan, undefined).target);
           assert.ok(plan.slots.length > 0, 'it decides nothing');
         } catch (e) {
