@@ -6,6 +6,7 @@ use crate::simd::amx::{each_four_times, products, widen_signed, Configured};
 use crate::simd::avx512vnni::Avx512Vnni as S;
 use crate::simd::Simd;
 use crate::tiles::Tiles;
+use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
 
 /// Reduction steps of a chunk: 16 KiB of bytes.
 const CHUNK: usize = 512;
@@ -85,6 +86,18 @@ impl Panel<'_> {
         to
     }
 
+    /// Asks for part `i` of `parts` of the packed codes of the chunk that begins at step `from`: the third-level cache is far away, and
+    /// tile loads are not foreseen by the hardware.
+    #[inline(always)]
+    unsafe fn prefetch(&self, from: usize, i: usize, parts: usize) {
+        let depth = CHUNK.min(self.w.depth().saturating_sub(from));
+        let lines = (depth / DEPTH * self.w.cell()).div_ceil(64);
+        let at = self.w.codes.as_ptr().add(self.panel * self.w.panel() + from / DEPTH * self.w.cell());
+        for line in i * lines / parts..(i + 1) * lines / parts {
+            _mm_prefetch::<_MM_HINT_T0>(at.add(line * 64).cast());
+        }
+    }
+
     #[inline(always)]
     unsafe fn multiply<const SIGNED: bool>(&self, codes: *const u8, tile: usize, from: usize, depth: usize, fresh: bool, to: *mut i32) {
         let (row, height) = self.tiles[tile];
@@ -137,6 +150,7 @@ impl Panel<'_> {
             let mut last: Option<(usize, usize, usize)> = None;
             for tile in 0..self.tiles.len() {
                 for g in 0..count {
+                    self.prefetch((first + count) * group, tile * count + g, self.tiles.len() * count);
                     let to = last.map_or(0, |l| 1 - l.2);
                     self.multiply::<SIGNED>(codes.add(g * group * COLUMNS), tile, (first + g) * group, group, true, sums.0[to].as_mut_ptr());
                     if let Some((tile, g, at)) = last {
@@ -160,6 +174,7 @@ impl Panel<'_> {
                 let depth = CHUNK.min(group - from);
                 let codes = self.widened::<SIGNED>(g, g * group + from, depth, 0);
                 for tile in 0..self.tiles.len() {
+                    self.prefetch(g * group + from + depth, tile, self.tiles.len());
                     self.multiply::<SIGNED>(codes, tile, g * group + from, depth, from == 0, sums.add(tile * SUMS));
                 }
             }
