@@ -137,7 +137,7 @@ const hints: Partial<Record<Refusal['reason'], string>> = {
   'reader-left-out': 'Select every reader of the value, or write { online: true } for an explicit multiplication.',
   'mixes-channels': 'Leave the edge out, or write { online: true } for an explicit multiplication.',
   'no-producer': 'Leave the edge out, or write { online: true } for an explicit multiplication.',
-  'centred-norm': 'Rotations of the stream need RMSNorm.',
+  'centred-norm': 'Rotations of the stream need RMSNorm or LayerNorm.',
 };
 
 /** Inputs that hold a cache are mapped as what is written to it. */
