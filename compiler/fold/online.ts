@@ -23,7 +23,12 @@ export function emitRotation(i: Insertion, x: string, rank: number, width: numbe
 }
 
 /** Puts the rotation of a value in front of every selected linear that reads it. Errors: Refusal no-producer, layout-lost. */
-export function rotateOnline(job: Job, to: readonly Site[], size: (width: number, first: Site) => number, rotationOf: (n: number) => Rotation): void {
+export function rotateOnline(
+  job: Job,
+  to: readonly Site[],
+  size: (width: number, first: Site) => number,
+  rotationOf: (n: number) => Rotation,
+): void {
   const byValue = new Map<string, Site[]>();
   for (const s of new Set(to)) {
     if (s.role !== 'linear') refuse('no-producer', `${s.path}: a ${s.role} takes no rotation`);

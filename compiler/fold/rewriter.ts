@@ -3,9 +3,9 @@ import { freshNames } from '../graph/edit.ts';
 import type { Model, Node, Tensor, ValueInfo } from '../graph/types.ts';
 import { allNodes } from '../graph/walk.ts';
 import { type AttrValue, node } from '../lower/make.ts';
-import type { Site, Sites } from '../sites.ts';
+import type { Port, Site, Sites } from '../sites.ts';
 import { refuse } from './refuse.ts';
-import { folded, type Step } from './tensors.ts';
+import { folded, type Step, shapeAfter } from './tensors.ts';
 
 export interface Rewritten {
   readonly model: Model;
@@ -136,6 +136,13 @@ export class Rewriter {
     return { model, sites: { ...this.#sites, sites } };
   }
 
+  #portNow(p: Port, value: string): Port {
+    const info = p.value === value ? undefined : this.#infos.get(value);
+    if (p.kind === 'activation') return info?.shape ? { ...p, value, shape: info.shape } : { ...p, value };
+    const steps = this.#steps.get(value);
+    return steps && p.shape ? { ...p, value, shape: shapeAfter(p.shape as readonly number[], steps) } : { ...p, value };
+  }
+
   #siteNow(s: Site, now: (n: Node) => Node): Site {
     const own = this.#weights.get(s.id);
     const input = this.#inputs.get(s.id);
@@ -145,7 +152,7 @@ export class Rewriter {
     const ports = Object.fromEntries(
       Object.entries(s.ports).map(([k, p]) => [
         k,
-        { ...p, value: p.kind === 'weight' ? rename(p.value) : p.name === 'input' && input !== undefined ? input : p.value },
+        this.#portNow(p, p.kind === 'weight' ? rename(p.value) : p.name === 'input' && input !== undefined ? input : p.value),
       ]),
     );
     const gain = s.facts['gain'];

@@ -241,7 +241,7 @@ export function foldScale(rewriter: Rewriter, set: ScaleSet, s: Float64Array): v
 }
 
 /** Scales what a linear or norm yields. */
-function scaleOutput(rewriter: Rewriter, site: Site, factors: Float64Array): void {
+export function scaleOutput(rewriter: Rewriter, site: Site, factors: Float64Array): void {
   const vector = (name: string, before: number) => {
     const shape = rewriter.tensor(name)?.shape ?? [];
     if (shape.at(-1) !== factors.length) refuse('no-gain', `${name} of ${site.path} is not one number for each channel`);

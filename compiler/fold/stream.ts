@@ -53,7 +53,8 @@ export function streamSet(view: View, sites: readonly Site[], stream: Site): Str
   const behind: string[] = [];
   const normed = [...read].map((site) => {
     const kind = site.facts['kind'];
-    if (kind !== 'rms' && kind !== 'layer') refuse('centred-norm', `${site.path} is a ${kind} norm, whose statistics a rotation does not keep`);
+    if (kind !== 'rms' && kind !== 'layer')
+      refuse('centred-norm', `${site.path} is a ${kind} norm, whose statistics a rotation does not keep`);
     if (site.form.startsWith('Skip')) refuse('mixes-channels', `${site.path} adds to the stream inside ${site.form}`);
     const value = site.ports['output']!.value;
     const after = follow({ view, sites, kind: 'linear', sources: [{ value, layout: at(value) }], takes: () => true });

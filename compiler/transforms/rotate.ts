@@ -10,7 +10,10 @@ import type { Site } from '../sites.ts';
 const params = {
   matrix: ref('matrix', { doc: 'Which orthogonal matrix.', default: { name: 'hadamard', args: {} } }),
   per: choice(['tensor', 'head'], { doc: 'On an edge: one block for the whole width, or one for each head.', default: 'tensor' }),
-  online: bool({ doc: 'On an edge: computed at run time in front of the linears that it ends in, for where nothing before takes it.', default: false }),
+  online: bool({
+    doc: 'On an edge: computed at run time in front of the linears that it ends in, for where nothing before takes it.',
+    default: false,
+  }),
   init: ref('matrix', { doc: 'Where learning starts. Planned.', optional: true }),
   learn: ref('solver', { doc: 'How the matrix is learnt. Planned.', optional: true }),
   objective: expression({ doc: 'What learning lowers. Planned.', optional: true }),

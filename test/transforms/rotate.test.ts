@@ -153,7 +153,10 @@ test('rotate is refused, with the reason', async () => {
     const y = layer(g, g.op('Add', [x, linear(g, x, 'fc2', 16, 16)]), 'ln1', 16);
     return [layer(g, g.op('Add', [y, linear(g, y, 'fc3', 16, 16)]), 'ln2', 16)];
   });
-  assert.match(await refusal(() => apply(host, post, 'rotate', { sites: stream(post) }, {})), /^(not-a-writer|model-output|mixes-channels): /);
+  assert.match(
+    await refusal(() => apply(host, post, 'rotate', { sites: stream(post) }, {})),
+    /^(not-a-writer|model-output|mixes-channels): /,
+  );
   assert.match(await on((g) => model(g, 16, { tap: true })), /^model-output: /);
   assert.match(await on((g) => model(g, 18)), /^no-matrix: .*18/);
   const up = built((g) => model(g, 16));
