@@ -2,7 +2,7 @@
 import { float32s, int64s } from '../lower/make.ts';
 import type { Site } from '../sites.ts';
 import type { Job } from './job.ts';
-import { refuse } from './refuse.ts';
+import { Refusal, refuse } from './refuse.ts';
 import type { Insertion } from './rewriter.ts';
 import { matrixOf, type Rotation } from './rotation.ts';
 
@@ -39,7 +39,7 @@ export function rotateOnline(
     const shape = job.view.shape(value);
     const width = shape?.at(-1);
     const names = readers.map((s) => s.path).join(', ');
-    if (!shape || typeof width !== 'number') return refuse('layout-lost', `the width of what ${names} reads is not known`);
+    if (!shape || typeof width !== 'number') throw new Refusal('layout-lost', `the width of what ${names} reads is not known`);
     const turned = readers.find((s) => s.facts['transA'] === true);
     if (turned) refuse('layout-lost', `${turned.path} does not read the channels along its last axis`);
     const rotation = rotationOf(size(width, readers[0]!));

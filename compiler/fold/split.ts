@@ -119,7 +119,10 @@ function fold(job: Job, set: ScaleSet, value: string, copies: Int32Array, lost: 
       same: set.same,
       ...(lost.length ? { approximate: true as const } : {}),
     });
-  if (indices.length === set.channels && lost.length === 0) return report('no channel is large enough to be split');
+  if (indices.length === set.channels && lost.length === 0) {
+    report('no channel is large enough to be split');
+    return;
+  }
   scaleOutput(
     job.rewriter,
     set.producer!.site,
