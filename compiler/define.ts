@@ -33,6 +33,7 @@ export interface Format<S extends Schema = Schema> extends Named<S> {
   readonly spellings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   resolve(p: ParamsOf<S>): Pick<QType, 'bits' | 'symmetric' | 'scaleType'> & {
     codes?: QType['codes'];
+    levels?: QType['levels'];
     cast?: 'float16' | 'bfloat16';
     grain?: QType['grain'];
     defaultLaw?: string;
