@@ -129,6 +129,19 @@ export interface Scaling<S extends Schema = Schema> extends Named<S> {
   scales(q: ScaleQuestion, p: ParamsOf<S>): Promise<Float64Array>;
 }
 
+/** What was seen of one channel: counts in equal bins over [lo, hi], and the extremes. */
+export interface ChannelHistogram {
+  readonly counts: Float64Array;
+  readonly lo: number;
+  readonly hi: number;
+  readonly min: number;
+  readonly max: number;
+}
+/** A law of clips: the range of one channel that a quantizer of `steps` steps shall cover. */
+export interface Clip<S extends Schema = Schema> extends Named<S> {
+  range(h: ChannelHistogram, steps: number, p: ParamsOf<S>): { readonly lo: number; readonly hi: number };
+}
+
 /** An orthogonal matrix by name. */
 export interface OrthogonalMatrix<S extends Schema = Schema> extends Named<S> {
   /** undefined: there is none of that size. */

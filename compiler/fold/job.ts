@@ -42,8 +42,8 @@ export interface Job {
   readonly ctx: EvalContext;
   /** Observes on calibration data, once for each need and state of the model. */
   observe(needs: readonly Need[]): Promise<Observed>;
-  /** The type that the plan gives a weight. */
-  weightType(site: Site): QType | undefined;
+  /** The type that the plan gives a port. */
+  typeOf(site: Site, port: string): QType | undefined;
   applied(a: Applied): void;
 }
 

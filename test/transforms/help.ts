@@ -81,7 +81,7 @@ export async function apply(
       rewriter,
       ctx: reader,
       observe: (needs) => observe(host, b.model, needs),
-      weightType: () => undefined,
+      typeOf: () => undefined,
       applied: (a) => applied.push(a),
     },
     given as never,

@@ -50,11 +50,6 @@ export const laws = [
     },
     { positional: ['steps'] },
   ),
-  planned('law', 'dual', 'Separate lower and upper clips by channel, from percentiles.', {
-    a: share('First percentile.', 0.999),
-    b: share('Second percentile.', 0.9999),
-    c: share('Third percentile.', 0.99999),
-  }),
 ];
 
 export const matrices = [
