@@ -13,14 +13,28 @@ export type Step =
   /** x += W v for a weight with these axes; x has one number for each output. */
   | { readonly kind: 'product'; readonly weight: Tensor; readonly reduce: number; readonly vector: Float64Array }
   | { readonly kind: 'fill'; readonly value: number }
-  | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation };
+  | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation }
+  /** Adds the slice `from`, times a factor, to the slice `into`. */
+  | { readonly kind: 'merge'; readonly axis: number; readonly from: number; readonly into: number; readonly factor: number }
+  /** Takes these indices of the axis, in this order. */
+  | { readonly kind: 'gather'; readonly axis: number; readonly indices: Int32Array };
+
+/** The shape after steps. */
+export const shapeAfter = (shape: readonly number[], steps: readonly Step[]): number[] =>
+  steps.reduce<number[]>((s, step) => (step.kind === 'gather' ? s.with(step.axis, step.indices.length) : s), [...shape]);
 
 /** Steps without tensors in them. */
 type Plain = Exclude<Step, { kind: 'product' }>;
 
-/** Applies steps to numbers in place. */
-export function applySteps(x: Float64Array, shape: readonly number[], steps: readonly Plain[]): void {
+/** Applies steps to numbers, in place where the shape stays. */
+export function applySteps(given: Float64Array, before: readonly number[], steps: readonly Plain[]): Float64Array {
+  let [x, shape] = [given, before];
   for (const s of steps) {
+    if (s.kind === 'gather') {
+      x = gathered(x, shape, s.axis, s.indices);
+      shape = shapeAfter(shape, [s]);
+      continue;
+    }
     if (s.kind === 'fill') {
       x.fill(s.value);
       continue;
@@ -34,6 +48,11 @@ export function applySteps(x: Float64Array, shape: readonly number[], steps: rea
     const outer = x.length / (n * inner);
     if (s.kind === 'offset') {
       for (let o = 0, i = 0; o < outer; o++) for (let k = 0; k < n; k++) for (let j = 0; j < inner; j++, i++) x[i]! += s.values[k]!;
+      continue;
+    }
+    if (s.kind === 'merge') {
+      for (let o = 0; o < outer; o++)
+        for (let j = 0; j < inner; j++) x[(o * n + s.into) * inner + j]! += s.factor * x[(o * n + s.from) * inner + j]!;
       continue;
     }
     if (s.kind === 'scale') {
@@ -55,6 +74,20 @@ export function applySteps(x: Float64Array, shape: readonly number[], steps: rea
           for (let k = 0; k < size; k++) x[at + k * inner] = row[k]!;
         }
   }
+  return x;
+}
+
+function gathered(x: Float64Array, shape: readonly number[], axis: number, indices: Int32Array): Float64Array {
+  const n = shape[axis]!;
+  const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const outer = x.length / (n * inner);
+  const out = new Float64Array(outer * indices.length * inner);
+  for (let o = 0, at = 0; o < outer; o++)
+    for (const i of indices) {
+      out.set(x.subarray((o * n + i) * inner, (o * n + i + 1) * inner), at);
+      at += inner;
+    }
+  return out;
 }
 
 /** W v, with the sums in order of the reduction. */
@@ -80,12 +113,11 @@ export function folded(t: Tensor, steps: readonly Step[], key: string): Tensor {
   let kept: Record<string, Uint8Array> | undefined;
   const evaluate = async (ctx: EvalContext): Promise<Record<string, Uint8Array>> => {
     if (kept) return kept;
-    const x = toFloat64(t.dtype, await ctx.bytes(t));
     const plain = await Promise.all(steps.map((s) => (s.kind === 'product' ? product(s, ctx) : s)));
-    applySteps(x, t.shape, plain);
+    const x = applySteps(toFloat64(t.dtype, await ctx.bytes(t)), t.shape, plain);
     const bytes = fromFloat32(t.dtype as 'float32', x);
     if (bytes.length <= KEPT) kept = { folded: bytes };
     return { folded: bytes };
   };
-  return { dtype: t.dtype, shape: t.shape, source: { kind: 'lazy', lazy: { key, part: 'folded', evaluate } } };
+  return { dtype: t.dtype, shape: shapeAfter(t.shape, steps), source: { kind: 'lazy', lazy: { key, part: 'folded', evaluate } } };
 }

@@ -61,10 +61,10 @@ export function resolveType(asked: Asked, site: Site, port: Port, names: Names):
   const symmetric = flag(fields['symmetric']) ?? got.symmetric;
   const mode = modeOf(asked, port, where, cast);
   const grain = got.levels
-    ? levelGrain(fields, mode, port, where, span)
+    ? levelGrain(fields, mode, port, site, where, span)
     : cast
       ? { per: 'tensor' as const }
-      : (grainOf(fields, port, where, span) ?? defaultGrain(got, port, mode));
+      : (grainOf(fields, port, site, where, span) ?? defaultGrain(got, port, mode));
   check(grain, port, site, where, span);
   const law = lawOf(fields['scale'] ?? fields['clip'], got.defaultLaw ?? 'minmax', names, span);
   const type = {
@@ -102,7 +102,7 @@ function modeOf(asked: Asked, port: Port, where: string, cast: boolean): QType['
 }
 
 /** `per`, `group` or `block` of the record. */
-function grainOf(fields: Asked['fields'], port: Port, where: string, span: Span): Grain | undefined {
+function grainOf(fields: Asked['fields'], port: Port, site: Site, where: string, span: Span): Grain | undefined {
   const group = count(fields['group'] ?? fields['group_size']);
   if (group !== undefined) return { per: 'group', group };
   const block = fields['block'];
@@ -115,6 +115,8 @@ function grainOf(fields: Asked['fields'], port: Port, where: string, span: Span)
   const per = fields['per'];
   if (per === undefined) return undefined;
   const word = per.kind === 'ref' ? per.name : per.kind === 'string' ? per.value : print(per);
+  // the norm before it has divided by the steps: the value that is rounded has one step, 1
+  if (word === 'channel' && port.name === 'input' && site.members.includes('migrated')) return { per: 'tensor' };
   if (word === 'channel' && port.kind === 'activation')
     return failAt(
       'channel-input',
@@ -177,9 +179,9 @@ function check(grain: Grain, port: Port, site: Site, where: string, span: Span):
 }
 
 /** Static levels are absolute; dynamic ones hang on the largest value of each row. */
-function levelGrain(fields: Asked['fields'], mode: QType['mode'], port: Port, where: string, span: Span): Grain {
+function levelGrain(fields: Asked['fields'], mode: QType['mode'], port: Port, site: Site, where: string, span: Span): Grain {
   const own = { per: mode === 'dynamic' ? ('token' as const) : ('tensor' as const) };
-  const asked = grainOf(fields, port, where, span);
+  const asked = grainOf(fields, port, site, where, span);
   if (asked === undefined || asked.per === own.per) return own;
   return failAt('levels-grain', `Logarithmic codes are static per tensor or dynamic per token, not ${mode} per ${asked.per}.`, span);
 }

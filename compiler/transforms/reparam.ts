@@ -42,11 +42,11 @@ function ranges(set: ScaleSet, arrays: Readonly<Record<string, ArrayLike<number>
   return { lo, hi };
 }
 
-/** Steps of the codes that the readers' input gets. Error: Refusal no-type, where the plan gives it no integers. */
+/** Steps of the codes that the readers' input gets. Error: Refusal not-quantized, where the plan gives it no integers. */
 function stepsOf(job: Job, set: ScaleSet): { steps: number; symmetric: boolean } {
   const type = job.typeOf(set.readings[0]!.site, 'input');
   if (type?.codes?.kind !== 'int' || type.mode !== 'static')
-    return refuse('no-type', `${set.name}: what is read gets no static integer type, so there is no step to level`);
+    return refuse('not-quantized', `${set.name}: what is read gets no static integer type, so there is no step to level`);
   return { steps: type.codes.hi - type.codes.lo, symmetric: type.symmetric };
 }
 

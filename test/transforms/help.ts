@@ -1,4 +1,6 @@
 /** Applies a transform to a graph that was written by hand, and runs both models on the same numbers. */
+
+import type { Arrays } from '../../compiler/calibrate/statistics.ts';
 import { tapped } from '../../compiler/calibrate/tap.ts';
 import { floats, valueFrom } from '../../compiler/calibrate/values.ts';
 import type { Observer, Transform } from '../../compiler/define.ts';
@@ -14,7 +16,7 @@ import { findSites } from '../../compiler/match/find.ts';
 import { createView } from '../../compiler/match/view.ts';
 import { observers } from '../../compiler/observers/index.ts';
 import type { QType } from '../../compiler/plan/types.ts';
-import type { Ref } from '../../compiler/schema.ts';
+import type { Ref, Schema } from '../../compiler/schema.ts';
 import type { Site, Sites } from '../../compiler/sites.ts';
 import { transforms } from '../../compiler/transforms/index.ts';
 import { Builder } from '../roles/build.ts';
@@ -66,7 +68,7 @@ export async function apply(
   kind: string,
   on: { readonly edges?: readonly Edge[]; readonly tied?: readonly Edge[]; readonly sites?: readonly string[] },
   args: Record<string, unknown>,
-  typeOf: (s: Site, port: string) => QType | undefined = () => undefined,
+  types?: (site: Site, port: string) => QType | undefined,
 ): Promise<Rewritten & { readonly applied: readonly Applied[] }> {
   const def = all.find((t) => t.name === kind)!;
   const rewriter = new Rewriter(b.model, b.sites, kind);
@@ -85,7 +87,7 @@ export async function apply(
       rewriter,
       ctx: reader,
       observe: (needs) => observe(host, b.model, needs),
-      typeOf,
+      typeOf: (site, port) => types?.(site, port),
       applied: (a) => applied.push(a),
     },
     given as never,
@@ -93,18 +95,25 @@ export async function apply(
   return { ...rewriter.finish(), applied };
 }
 
-/** What the asked observers see in one run. */
+/** Statistics as calibration makes them. */
 async function observe(host: Host, model: Model, needs: readonly Need[]) {
-  const seen = await run(host, model, [...new Set(needs.map((n) => n.value))]);
-  const definition = (name: string) => observers.find((o) => o.name === name) as unknown as Observer;
-  const found = new Map<string, Record<string, Float64Array | Float32Array>>();
+  const names = [...new Set(needs.map((n) => n.value))];
+  const seen = await run(host, model, names);
+  const folded = new Map<string, Arrays>();
   for (const { value, observer } of needs) {
-    const def = definition(observer.name);
-    const args = Object.fromEntries(Object.entries(def.params).map(([k, p]) => [k, observer.args[k] ?? p.default])) as never;
-    const state = await def.fold(def.start(args), seen[value]!, host.crunch, args);
-    found.set(`${value} ${observer.name}`, def.finish(state));
+    const def = (observers as unknown as readonly Observer<never>[]).find((o) => o.name === observer.name)!;
+    const args = Object.fromEntries(Object.entries(def.params as Schema).map(([k, p]) => [k, observer.args[k] ?? p.default])) as never;
+    const v = seen[value]!;
+    const state = await def.fold(def.start(args), valueFrom('float32', v.shape, Float32Array.from(floats(v))), host.crunch, args);
+    folded.set(`${value} ${observer.name}`, def.finish(state));
   }
-  return { get: (value: string, observer: Ref) => found.get(`${value} ${observer.name}`)! as never };
+  return {
+    get(value: string, observer: Ref) {
+      const found = folded.get(`${value} ${observer.name}`);
+      if (!found) throw new Error(`${observer.name} of ${value} was not asked for`);
+      return found;
+    },
+  };
 }
 
 export async function run(host: Host, model: Model, values: readonly string[], feeds = feedsOf(model)): Promise<Record<string, Value>> {

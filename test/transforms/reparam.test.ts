@@ -76,7 +76,7 @@ test('symmetric codes, and norms without a bias, only scale', async () => {
 test('refused: no type, dynamic type, a reader left out', async () => {
   const b = built((g) => [biased(g, layer(g, input(g), 'ln', N), 'fc', N, 8)]);
   const dynamic = qtype({ format: 'uint4', grain: { per: 'token' }, mode: 'dynamic' });
-  const why = 'no-type: ln -> fc: what is read gets no static integer type, so there is no step to level';
+  const why = 'not-quantized: ln -> fc: what is read gets no static integer type, so there is no step to level';
   assert.is(await refusal(() => apply(host, b, 'reparam', { edges: [TO] }, {})), why);
   assert.is(await refusal(() => apply(host, b, 'reparam', { edges: [TO] }, {}, () => dynamic)), why);
   const two = built((g) => {
