@@ -9,6 +9,7 @@ import fmt from './commands/fmt.ts';
 import importConfig from './commands/import.ts';
 import init from './commands/init.ts';
 import inspect from './commands/inspect.ts';
+import lsp from './commands/lsp.ts';
 import runModel from './commands/run.ts';
 import { type Exit, exit } from './exit.ts';
 import type { Io } from './io.ts';
@@ -72,7 +73,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
       });
     },
   };
-  for (const add of [compile, check, explain, inspect, evaluate, runModel, fmt, init, importConfig, docs]) add(cli);
+  for (const add of [compile, check, explain, inspect, evaluate, runModel, fmt, init, importConfig, lsp, docs]) add(cli);
   try {
     if (argv.length === 0) {
       program.outputHelp();

@@ -13,8 +13,13 @@ const largest = 8 * 1024 * 1024;
 /**
  * A resolver for a root recipe. Files must lie in the folder of the root recipe or below; files of a package in its folder.
  * Files are shown relative to the working folder, files of packages as `@scope/name@version/file`, the same on every machine.
+ * `seen` is told where each shown file lies.
  */
-export function nodeResolver(root: string, cwd: string = process.cwd()): Resolver {
+export function nodeResolver(
+  root: string,
+  cwd: string = process.cwd(),
+  seen: (shown: string, path: string) => void = () => undefined,
+): Resolver {
   const path = resolvePath(cwd, root);
   /** Where each shown file lies, and the folder that what it uses must not leave. */
   const known = new Map<string, Found>([[root, { path, fence: real(dirname(path)) }]]);
@@ -24,6 +29,7 @@ export function nodeResolver(root: string, cwd: string = process.cwd()): Resolve
     if ('error' in found) return found;
     const shown = found.pack ? `${found.pack}/${relative(found.fence, found.path)}` : near(found.path, cwd);
     known.set(shown, found);
+    seen(shown, found.path);
     const text = read(found.path, spec);
     return typeof text === 'string' ? { path: shown, text } : text;
   };
