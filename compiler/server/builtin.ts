@@ -3,7 +3,7 @@
 import { type Entry, find, portNames, type RoleFacts, roles, type Selector, selectorOf } from '../catalog/index.ts';
 import { entryPage, rolePage, table, text } from '../check/entry-page.ts';
 import { wantedOf } from '../check/param.ts';
-import type { Param } from '../schema.ts';
+import type { Param, Schema } from '../schema.ts';
 import type { Word } from './scan.ts';
 import { entryFor, paramOf, takes } from './want.ts';
 
@@ -55,7 +55,10 @@ export function choices(p: Param<unknown>): readonly string[] {
 }
 
 const entryDoc = (e: Entry): string => titled(entryPage(e), e.name, e.planned ? `${e.kind}, planned` : e.kind);
-const titled = (page: string, name: string, what: string): string => page.replace(/^## .*$/m, `**${name}** (${what})`);
+/** Links of the reference lead nowhere here. */
+const unlinked = (page: string): string => page.replace(/\[(\w+)\]\(\w+\.md\)/g, '$1');
+export const parameters = (schema: Schema, positional?: readonly string[]): string => unlinked(table(schema, positional));
+const titled = (page: string, name: string, what: string): string => unlinked(page).replace(/^## .*$/m, `**${name}** (${what})`);
 /** A parameter in a sentence. */
 export function paramDoc(name: string, of: string, p: Param<unknown>): string {
   const given = p.default === undefined ? '' : ` Default: \`${shown(p.default)}\`.`;
@@ -83,7 +86,7 @@ export function docOf(b: Builtin): string {
     case 'role':
       return titled(rolePage(b.role.name), b.member ? `${b.role.name}.${b.member}` : b.role.name, b.member ? 'member of a role' : 'role');
     case 'selector':
-      return text(`**${b.selector.name}** (selection)`, b.selector.doc, table(b.selector.params, b.selector.positional));
+      return text(`**${b.selector.name}** (selection)`, b.selector.doc, parameters(b.selector.params, b.selector.positional));
     case 'port': {
       const of = [...roles.values()].filter((r) => r.ports.includes(b.name)).map((r) => `\`${r.name}\``);
       return text(`**${b.name}** (port)`, `Of ${of.join(', ')}.`);

@@ -86,7 +86,7 @@ function told(title: string, sites: readonly Site[], bound: Bound, plan: Planned
 export function matched(s: Selection, bound: Bound, plan: Planned | undefined): string {
   try {
     const { sites, edges } = select(s, bound);
-    return told(`match${edges.length ? ` on ${some(edges.length, 'edge')}` : ''}`, sites, bound, plan);
+    return told(`match${sites.length === 1 ? 'es' : ''}${edges.length ? ` on ${some(edges.length, 'edge')}` : ''}`, sites, bound, plan);
   } catch (error) {
     if (!(error instanceof QcError)) throw error;
     return error.diagnostics.map((d) => `**${d.message}** ${d.hint ?? ''}`).join('\n');
@@ -103,4 +103,13 @@ export function decided(span: Statement['span'], bound: Bound, plan: Planned): s
     ? `\n\n${some(lost.length, 'port')} of what it says ${lost.length === 1 ? 'is' : 'are'} decided by later statements.`
     : '';
   return `${told(`decided here (${some(mine.length, 'port')})`, sites, bound, plan)}${over}`;
+}
+
+/** The types that a statement gives, each once, with the number of sites: `weight int4 group 32 mse · 42 sites`. */
+export function resolved(span: Statement['span'], plan: Planned): string | undefined {
+  const mine = plan.slots.filter((s) => s.type && s.by.span.file === span.file && s.by.span.start === span.start);
+  const types = [...new Set(mine.map((s) => `${s.port} ${s.type?.text}`))];
+  if (types.length === 0) return undefined;
+  const shown = types.length > 3 ? [...types.slice(0, 2), `${types.length - 2} more types`] : types;
+  return `${shown.join(', ')} · ${some(new Set(mine.map((s) => s.site)).size, 'site')}`;
 }

@@ -1,6 +1,7 @@
 /** Quick fixes: every did-you-mean, and for a selection that matches nothing the nearest real names of the model. */
 import type { CodeAction, Range, TextEdit } from 'vscode-languageserver-types';
 import type { Diagnostic, Span } from '../../../grammar/diagnostics.ts';
+import { nearest } from '../../check/context.ts';
 import type { Analysis } from '../analysis.ts';
 import { nearestOf, rolesOf, stringsFor } from '../real.ts';
 import type { Document, Workspace } from '../workspace.ts';
@@ -33,7 +34,7 @@ function alive(ws: Workspace, d: Document, a: Analysis, x: Diagnostic): CodeActi
   const near = called
     ? nearestOf(called[2] ?? '', stringsFor(a.bound, called[1] ?? '').keys()).map((n) => `${called[1]}("${n}")`)
     : /^[\w.]+$/.test(text)
-      ? nearestOf(text, rolesOf(a.bound).keys())
+      ? [nearest(text, rolesOf(a.bound).keys()) ?? []].flat()
       : [];
   const optional = fix(ws, d, x, `Let it match nothing: \`optional(${text})\``, [{ range: d.rangeOf(span), newText: `optional(${text})` }]);
   return [...near.map((n, i) => replace(n, i === 0)), ...(inPart(d, span) ? [] : [optional])];

@@ -32,6 +32,8 @@ interface Place {
   readonly d: Document;
   readonly before: Scan;
   readonly bound: Bound | undefined;
+  /** Nothing but spaces stands before it on its line. */
+  readonly fresh: boolean;
 }
 type Item = Omit<CompletionItem, 'kind'> & { readonly kind: CompletionItemKind };
 const item = (label: string, k: Kind, detail?: string, doc?: string, insert?: string): Item => ({
@@ -49,7 +51,13 @@ export function completion(ws: Workspace, d: Document, offset: number): Completi
   const typed = open === undefined ? (unit?.[0] ?? /[A-Za-z_]?\w*$/.exec(d.text.slice(Math.max(0, offset - 64), offset))?.[0] ?? '') : '';
   if (open === undefined && inComment(d.text, offset)) return [];
   const start = open ?? offset - typed.length;
-  const place: Place = { ws, d, before: scan(d.text.slice(0, start)), bound: ws.bound(d) };
+  const place: Place = {
+    ws,
+    d,
+    before: scan(d.text.slice(0, start)),
+    bound: ws.bound(d),
+    fresh: /(?:^|\n)[ \t]*$/.test(d.text.slice(0, start)),
+  };
   const want = place.before.next;
   const items = open !== undefined ? texts(place, want) : unit ? unitsFor(want, unit[1] ?? '') : list(place, want);
   const range: Range = d.range(open === undefined ? start : open + 1, offset);
@@ -82,17 +90,23 @@ const inComment = (text: string, offset: number): boolean =>
 
 const words = (all: readonly string[], detail?: string): Item[] => all.map((w) => item(w, 'keyword', detail));
 
+const items = ['use', 'let', 'recipe', 'evaluate'];
+const statementVerbs = verbs.filter((v) => v !== 'use' && v !== 'recipe');
+
 function list(p: Place, want: Want): Item[] {
   switch (want.at) {
     case 'item':
-      return words(['use', 'let', 'recipe', 'evaluate']);
+      return words(items);
     case 'statement':
-      return words(verbs.filter((v) => v !== 'use' && v !== 'recipe'));
+      return words(statementVerbs);
     case 'name':
       return entries(want.of);
     case 'key':
       return keys(p, want.callee, want.given);
     case 'arg':
+      // What a parameter of a recipe takes is not declared.
+      if (want.callee.kind === 'recipe')
+        return [...keys(p, want.callee, want.given), ...locals(p, (x) => x.kind !== 'use' && x.kind !== 'recipe')];
       return [...keys(p, want.callee, want.given), ...values(p, want.param)];
     case 'value':
       return [...(want.ports ? ports(p) : []), ...values(p, want.param)];
@@ -103,6 +117,9 @@ function list(p: Place, want: Want): Item[] {
     case 'variable':
       return locals(p, (x) => x.kind === 'variable' || (x.kind === 'param' && / in /.test(p.d.text.slice(x.from, x.to))));
     case 'after':
+      // On a line of its own a new statement may begin, too.
+      if (p.fresh)
+        return [...words(p.before.inRecipe === undefined ? items : statementVerbs), ...words(want.words.filter((w) => w !== '{'))];
       return words([...want.words, 'and', 'or'].filter((w) => w !== '{'));
     default:
       return [];
@@ -120,7 +137,7 @@ const entries = (of: Entry['kind']): Item[] =>
         docOf({ kind: 'entry', entry: e }),
       ),
     );
-const firstSentence = (doc: string): string => /^.*?(?:[.:](?=\s|$)|$)/.exec(doc)?.[0] ?? doc;
+const firstSentence = (doc: string): string => /^.*?(?:[.:](?=\s|$)|$)/.exec(doc)?.[0].replace(/[.:]$/, '') ?? doc;
 
 function keys(p: Place, callee: Callee, given: readonly string[]): Item[] {
   if (callee.kind === 'recipe') {

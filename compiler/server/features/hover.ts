@@ -1,10 +1,10 @@
 /** Hover: what a name is, with formula, paper and defaults; for a selection and a statement, what they mean in the bound model. */
 import type { Hover } from 'vscode-languageserver-types';
 import { statements } from '../../catalog/index.ts';
-import { table, text } from '../../check/entry-page.ts';
+import { text } from '../../check/entry-page.ts';
 import type { Schema } from '../../schema.ts';
 import type { Analysis } from '../analysis.ts';
-import { builtinOf, docOf } from '../builtin.ts';
+import { builtinOf, docOf, parameters } from '../builtin.ts';
 import { decided, matched, selectionAt } from '../matched.ts';
 import { endOf, type Word } from '../scan.ts';
 import { type Named, symbolOf, textOf, wordAt, written } from '../symbols.ts';
@@ -29,7 +29,7 @@ function documented(ws: Workspace, d: Document, w: Word): string | undefined {
 
 function verbDoc(verb: string): string {
   const fields = (statements as unknown as Readonly<Record<string, Schema | undefined>>)[verb];
-  return text(`**${verb}** (statement): \`${forms[verb] ?? verb}\``, fields ? table(fields) : '');
+  return text(`**${verb}** (statement): \`${forms[verb] ?? verb}\``, fields ? parameters(fields) : '');
 }
 /** How each statement reads. */
 const forms: Readonly<Record<string, string>> = {

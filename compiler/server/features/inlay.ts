@@ -1,14 +1,16 @@
 /** Inlay hints: the defaults that a call, a record or a bare name leaves unsaid, as they are resolved. */
 import type { InlayHint, Range } from 'vscode-languageserver-types';
 import type { Schema } from '../../schema.ts';
+import type { Analysis } from '../analysis.ts';
 import { builtinOf, shown } from '../builtin.ts';
+import { resolved } from '../matched.ts';
 import { type Call, endOf, type Word } from '../scan.ts';
 import { defaultOf, paramsOf, recipeOf, symbolOf } from '../symbols.ts';
 import type { Callee } from '../want.ts';
 import type { Document, Workspace } from '../workspace.ts';
 
 /** Hints of the calls and names that begin in a range. */
-export function inlay(ws: Workspace, d: Document, range: Range): InlayHint[] {
+export function inlay(ws: Workspace, d: Document, range: Range, analysis: () => Analysis): InlayHint[] {
   const [from, to] = [d.offsetAt(range.start), d.offsetAt(range.end)];
   const here = (offset: number): boolean => from <= offset && offset <= to;
   const hint = (offset: number, label: string): InlayHint => ({
@@ -20,7 +22,7 @@ export function inlay(ws: Workspace, d: Document, range: Range): InlayHint[] {
   const calls = d.scan.calls.flatMap((c): InlayHint[] => {
     if (!here(c.name.startOffset) || !c.close || (c.form === 'record' && !named(d, c))) return [];
     const left = defaults(ws, d, c.callee, c.given);
-    return left ? [hint(c.close.startOffset, `${c.given.length ? ', ' : ''}${left}`)] : [];
+    return left ? [hint(trimmed(d.text, c.close.startOffset), `${c.given.length ? ', ' : ''}${left}`)] : [];
   });
   const bare = d.scan.words.flatMap((w): InlayHint[] => {
     if (!here(w.token.startOffset) || called.has(w.token.startOffset)) return [];
@@ -28,8 +30,23 @@ export function inlay(ws: Workspace, d: Document, range: Range): InlayHint[] {
     const left = callee && defaults(ws, d, callee, []);
     return left ? [hint(endOf(w.token), w.want.at === 'name' ? `{ ${left} }` : `(${left})`)] : [];
   });
-  return [...calls, ...bare].sort((a, b) => a.position.line - b.position.line || a.position.character - b.position.character);
+  return [...calls, ...bare, ...(ws.bound(d) ? types(d, analysis()) : []).filter((h) => here(d.offsetAt(h.position)))].sort(
+    (a, b) => a.position.line - b.position.line || a.position.character - b.position.character,
+  );
 }
+/** Behind each `quantize`, the types that the plan gives to the sites that it decides. */
+function types(d: Document, a: Analysis): InlayHint[] {
+  return (a.program?.recipes ?? []).flatMap((r) => {
+    const plan = r.file === d.path ? a.plans.get(r.name) : undefined;
+    return r.statements.flatMap((s): InlayHint[] => {
+      const label = plan && s.verb === 'quantize' ? resolved(s.span, plan) : undefined;
+      return label ? [{ position: d.positionAt(s.span.end), label: `→ ${label}`, paddingLeft: true }] : [];
+    });
+  });
+}
+const trimmed = (text: string, offset: number): number =>
+  offset - (/\s*$/.exec(text.slice(Math.max(0, offset - 200), offset))?.[0].length ?? 0);
+
 /** Is the record that of a named algorithm, whose defaults are worth saying? */
 const named = (d: Document, c: Call): boolean => d.scan.words.some((w) => w.token === c.name && w.want.at === 'name');
 

@@ -110,7 +110,7 @@ class Server {
     c.onDocumentSymbol(this.at((v) => symbols(v.root), []));
     c.onFoldingRanges(this.at((v) => folding(v.root), []));
     c.onCodeAction(this.at((v, p) => actions(v, v.root, this.analysis(p.textDocument.uri), p.range), [], true));
-    c.languages.inlayHint.on(this.at((v, p) => inlay(v, v.root, p.range), []));
+    c.languages.inlayHint.on(this.at((v, p) => inlay(v, v.root, p.range, () => this.analysis(p.textDocument.uri)), [], true));
     c.languages.semanticTokens.on(this.at((v) => semanticTokens(v, v.root), { data: [] }));
   }
 

@@ -30,9 +30,10 @@ export class Models {
     const said = modelComment(d.text);
     if (!said) return this.setting ? { path: resolve(folder, this.setting) } : undefined;
     const path = resolve(dirname(file), said.path);
+    const outside = { error: `The model ${said.path} lies outside of the workspace; name it in the setting qrecipe.model instead` };
+    if (isAbsolute(said.path) || !inside(path, folder)) return outside;
     if (!existsSync(path)) return { error: `There is no model ${said.path} beside the recipe` };
-    if (isAbsolute(said.path) || !inside(realpathSync(path), realpathSync(folder)))
-      return { error: `The model ${said.path} lies outside of the workspace; name it in the setting qrecipe.model instead` };
+    if (!inside(realpathSync(path), realpathSync(folder))) return outside;
     return { path };
   }
 
