@@ -8,53 +8,80 @@ import type { Program, Recipe } from '../recipe.ts';
 import type { Bound, Document, Workspace } from './workspace.ts';
 
 export interface Analysis {
-  readonly diagnostics: readonly Diagnostic[];
+  /** What the checker says. */
+  readonly checked: readonly Diagnostic[];
   /** The program without the statements that are wrong; absent where nothing could be saved. */
   readonly program?: Program;
   readonly bound?: Bound;
-  /** Plans by recipe, where a model is bound. */
-  readonly plans: ReadonlyMap<string, Planned>;
+  /** Plans one recipe on the bound model, once: most questions are about one. */
+  plan(recipe: string): PlannedRecipe;
+}
+export interface PlannedRecipe {
+  /** The plan of what is right. */
+  readonly plan?: Planned;
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 /** Mistakes that are looked for one after another before giving up. */
 const most = 25;
 
-/** Checks a document, and plans its recipes where a model is bound. Never throws for wrong text. */
+/** Checks a document. Never throws for wrong text. */
 export function analyze(ws: Workspace, d: Document): Analysis {
   const resolve = (spec: string, from: string) => ws.use(spec, from);
   const first = check({ path: d.path, text: d.text }, resolve);
   const bound = ws.bound(d);
-  const known = [...first.diagnostics];
-  if (!bound) return { diagnostics: known, plans: new Map(), ...(first.program ? { program: first.program } : {}) };
   let text = d.text;
   let program = first.program;
-  for (let i = 0; !program && i < 3; i++) {
-    const wrong = (i === 0 ? known : check({ path: d.path, text }, resolve).diagnostics).filter((x) => x.severity === 'error');
+  for (let i = 0; bound && !program && i < 3; i++) {
+    const wrong = (i === 0 ? first.diagnostics : check({ path: d.path, text }, resolve).diagnostics).filter((x) => x.severity === 'error');
     text = wrong.reduce((t, x) => without(t, d, x), text);
     program = check({ path: d.path, text }, resolve).program;
   }
-  const plans = new Map<string, Planned>();
-  for (const name of program?.recipes.map((r) => r.name) ?? []) {
-    let recipe = program?.recipes.find((r) => r.name === name);
-    let kept = text;
-    for (let i = 0; recipe && i < most; i++) {
-      try {
-        const planned = plan({ recipe, model: bound.model, sites: bound.sites, names });
-        plans.set(name, planned);
-        known.push(...refusals(planned, chooseTarget(planned, undefined).target));
-        break;
-      } catch (error) {
-        if (!(error instanceof QcError)) throw error;
-        const next: string = error.diagnostics.reduce((t, x) => without(t, d, x), kept);
-        for (const x of error.diagnostics) if (!known.some((y) => same(x, y))) known.push(x);
-        if (next === kept) break;
-        kept = next;
-        recipe = again(d, kept, resolve, name);
-      }
+  const plans = new Map<string, PlannedRecipe>();
+  return {
+    checked: first.diagnostics,
+    ...(program ? { program } : {}),
+    ...(bound ? { bound } : {}),
+    plan(name) {
+      const recipe = program?.recipes.find((r) => r.name === name);
+      const made = plans.get(name) ?? (recipe && bound ? planned(d, text, recipe, bound, resolve) : { diagnostics: [] });
+      plans.set(name, made);
+      return made;
+    },
+  };
+}
+
+/** Every mistake of a document: the checker's, then those of each recipe's plan. */
+export const everything = (a: Analysis): Diagnostic[] =>
+  distinct([...a.checked, ...(a.program?.recipes ?? []).flatMap((r) => a.plan(r.name).diagnostics)]);
+/** Those of the recipe that covers an offset, and the checker's. */
+export const around = (a: Analysis, offset: number): Diagnostic[] =>
+  distinct([
+    ...a.checked,
+    ...(a.program?.recipes ?? []).flatMap((r) => (r.span.start <= offset && offset <= r.span.end ? a.plan(r.name).diagnostics : [])),
+  ]);
+
+/** Plans a recipe; a statement that cannot be planned is left out and the rest planned again, so that every mistake is told. */
+function planned(d: Document, text: string, first: Recipe, bound: Bound, resolve: Workspace['use']): PlannedRecipe {
+  const diagnostics: Diagnostic[] = [];
+  let recipe: Recipe | undefined = first;
+  let kept = text;
+  for (let i = 0; recipe && i < most; i++) {
+    try {
+      const made = plan({ recipe, model: bound.model, sites: bound.sites, names });
+      return { plan: made, diagnostics: [...diagnostics, ...refusals(made, chooseTarget(made, undefined).target)] };
+    } catch (error) {
+      if (!(error instanceof QcError)) throw error;
+      diagnostics.push(...error.diagnostics);
+      const next: string = error.diagnostics.reduce((t, x) => without(t, d, x), kept);
+      if (next === kept) break;
+      kept = next;
+      recipe = again(d, kept, resolve, first.name);
     }
   }
-  return { diagnostics: known, plans, bound, ...(program ? { program } : {}) };
+  return { diagnostics };
 }
+const distinct = (all: readonly Diagnostic[]): Diagnostic[] => all.filter((x, i) => all.findIndex((y) => same(x, y)) === i);
 const same = (a: Diagnostic, b: Diagnostic): boolean =>
   a.code === b.code && a.span?.start === b.span?.start && a.span?.file === b.span?.file;
 const again = (d: Document, text: string, resolve: Workspace['use'], name: string): Recipe | undefined =>

@@ -2,7 +2,7 @@
 import type { CodeAction, Range, TextEdit } from 'vscode-languageserver-types';
 import type { Diagnostic, Span } from '../../../grammar/diagnostics.ts';
 import { nearest } from '../../check/context.ts';
-import type { Analysis } from '../analysis.ts';
+import { type Analysis, around } from '../analysis.ts';
 import { nearestOf, rolesOf, stringsFor } from '../real.ts';
 import type { Document, Workspace } from '../workspace.ts';
 import { diagnosticOf } from './diagnostics.ts';
@@ -10,12 +10,13 @@ import { diagnosticOf } from './diagnostics.ts';
 /** The fixes of the mistakes that touch a range. */
 export function actions(ws: Workspace, d: Document, a: Analysis, range: Range): CodeAction[] {
   const [from, to] = [d.offsetAt(range.start), d.offsetAt(range.end)];
-  const here = a.diagnostics.filter((x) => x.span?.file === d.path && x.span.start <= to && from <= x.span.end);
+  const all = around(a, from);
+  const here = all.filter((x) => x.span?.file === d.path && x.span.start <= to && from <= x.span.end);
   const fixes = here.flatMap((x) => [...meant(ws, d, x), ...alive(ws, d, a, x)]);
-  const all = a.diagnostics.flatMap((x) => (x.fix?.span.file === d.path ? [x.fix] : []));
-  if (all.length < 2 || !here.some((x) => x.fix)) return fixes;
-  const edits = all.map((f) => ({ range: d.rangeOf(f.span), newText: f.text }));
-  return [...fixes, { title: `Fix all ${all.length} that have one meaning`, kind: 'quickfix', edit: { changes: { [d.uri]: edits } } }];
+  const clear = all.flatMap((x) => (x.fix?.span.file === d.path ? [x.fix] : []));
+  if (clear.length < 2 || !here.some((x) => x.fix)) return fixes;
+  const edits = clear.map((f) => ({ range: d.rangeOf(f.span), newText: f.text }));
+  return [...fixes, { title: `Fix all ${clear.length} that have one meaning`, kind: 'quickfix', edit: { changes: { [d.uri]: edits } } }];
 }
 
 function meant(ws: Workspace, d: Document, x: Diagnostic): CodeAction[] {

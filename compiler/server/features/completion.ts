@@ -90,7 +90,7 @@ const inComment = (text: string, offset: number): boolean =>
 
 const words = (all: readonly string[], detail?: string): Item[] => all.map((w) => item(w, 'keyword', detail));
 
-const items = ['use', 'let', 'recipe', 'evaluate'];
+const items = ['use', 'let', 'recipe', 'evaluate', 'language'];
 const statementVerbs = verbs.filter((v) => v !== 'use' && v !== 'recipe');
 
 function list(p: Place, want: Want): Item[] {

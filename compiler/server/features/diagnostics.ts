@@ -1,15 +1,14 @@
 /** Diagnostics: every mistake of `qc check`, and with a model those of the plan. */
 import type { DiagnosticSeverity, Diagnostic as Lsp } from 'vscode-languageserver-types';
 import type { Diagnostic } from '../../../grammar/diagnostics.ts';
-import type { Analysis } from '../analysis.ts';
 import { textOf } from '../symbols.ts';
 import type { Document, Workspace } from '../workspace.ts';
 
 const severities = { error: 1, warning: 2, info: 3 } as const satisfies Record<string, DiagnosticSeverity>;
 
 /** The diagnostics of a document. A mistake in a file that it uses stands at the `use`, with the place itself as related information. */
-export function diagnostics(ws: Workspace, d: Document, a: Analysis): Lsp[] {
-  return a.diagnostics.map((x) => diagnosticOf(ws, d, x));
+export function diagnostics(ws: Workspace, d: Document, all: readonly Diagnostic[]): Lsp[] {
+  return all.map((x) => diagnosticOf(ws, d, x));
 }
 
 export function diagnosticOf(ws: Workspace, d: Document, x: Diagnostic): Lsp {

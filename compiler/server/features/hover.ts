@@ -86,7 +86,7 @@ function meant(d: Document, w: Word, offset: number, a: Analysis): string | unde
   const recipes = a.program?.recipes.filter((r) => r.file === d.path && r.span.start <= offset && offset <= r.span.end) ?? [];
   const recipe = recipes[0];
   if (!recipe) return undefined;
-  const plan = a.plans.get(recipe.name);
+  const plan = a.plan(recipe.name).plan;
   if (w.role === 'verb') {
     const statement = recipe.statements.find((s) => s.span.start === w.token.startOffset);
     return statement && plan && decided(statement.span, a.bound, plan);

@@ -30,14 +30,14 @@ export function inlay(ws: Workspace, d: Document, range: Range, analysis: () => 
     const left = callee && defaults(ws, d, callee, []);
     return left ? [hint(endOf(w.token), w.want.at === 'name' ? `{ ${left} }` : `(${left})`)] : [];
   });
-  return [...calls, ...bare, ...(ws.bound(d) ? types(d, analysis()) : []).filter((h) => here(d.offsetAt(h.position)))].sort(
+  return [...calls, ...bare, ...(ws.bound(d) ? types(d, analysis(), from, to) : []).filter((h) => here(d.offsetAt(h.position)))].sort(
     (a, b) => a.position.line - b.position.line || a.position.character - b.position.character,
   );
 }
 /** Behind each `quantize`, the types that the plan gives to the sites that it decides. */
-function types(d: Document, a: Analysis): InlayHint[] {
+function types(d: Document, a: Analysis, from: number, to: number): InlayHint[] {
   return (a.program?.recipes ?? []).flatMap((r) => {
-    const plan = r.file === d.path ? a.plans.get(r.name) : undefined;
+    const plan = r.file === d.path && r.span.start <= to && from <= r.span.end ? a.plan(r.name).plan : undefined;
     return r.statements.flatMap((s): InlayHint[] => {
       const label = plan && s.verb === 'quantize' ? resolved(s.span, plan) : undefined;
       return label ? [{ position: d.positionAt(s.span.end), label: `→ ${label}`, paddingLeft: true }] : [];

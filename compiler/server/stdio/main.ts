@@ -13,7 +13,7 @@ import {
   TextDocuments,
 } from 'vscode-languageserver/node';
 import { TextDocument } from 'vscode-languageserver-textdocument';
-import { type Analysis, analyze } from '../analysis.ts';
+import { type Analysis, analyze, everything } from '../analysis.ts';
 import { actions } from '../features/actions.ts';
 import { completion } from '../features/completion.ts';
 import { definition } from '../features/definition.ts';
@@ -142,7 +142,7 @@ class Server {
   private analysis(uri: string): Analysis {
     const view = this.view(uri);
     const held = this.views.get(uri);
-    if (!view || !held) return { diagnostics: [], plans: new Map() };
+    if (!view || !held) return { checked: [], plan: () => ({ diagnostics: [] }) };
     held.analysis ??= analyze(view, view.root);
     return held.analysis;
   }
@@ -169,9 +169,9 @@ class Server {
     const version = this.texts.get(uri)?.version;
     if (!view || version === undefined) return;
     try {
-      const found = this.analysis(uri);
+      const found = everything(this.analysis(uri));
       const trouble = this.models.trouble(view.root, view.rootPath, view.base);
-      const all = diagnostics(view, view.root, { ...found, diagnostics: [...found.diagnostics, ...trouble] });
+      const all = diagnostics(view, view.root, [...found, ...trouble]);
       await this.connection.sendDiagnostics({ uri, version, diagnostics: all });
     } catch (error) {
       this.connection.console.error(`qc lsp: ${error instanceof Error ? error.stack : String(error)}`);
