@@ -38,7 +38,7 @@ export class Folder implements Workspace {
     const shown = this.shownOf(path);
     this.where.set(shown, path);
     this.root = this.held(shown, path, open);
-    this.resolver = nodeResolver(shown, folder, (name, real) => this.where.set(name, real));
+    this.resolver = nodeResolver(shown, folder, { onFound: (name, real) => void this.where.set(name, real) });
   }
   private shownOf(path: string): string {
     const short = relative(this.folder, path);
