@@ -7,6 +7,7 @@ import evaluate from './commands/eval.ts';
 import explain from './commands/explain.ts';
 import fmt from './commands/fmt.ts';
 import importConfig from './commands/import.ts';
+import ingest from './commands/ingest.ts';
 import init from './commands/init.ts';
 import inspect from './commands/inspect.ts';
 import runModel from './commands/run.ts';
@@ -72,7 +73,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
       });
     },
   };
-  for (const add of [compile, check, explain, inspect, evaluate, runModel, fmt, init, importConfig, docs]) add(cli);
+  for (const add of [compile, check, explain, inspect, evaluate, runModel, fmt, init, importConfig, ingest, docs]) add(cli);
   try {
     if (argv.length === 0) {
       program.outputHelp();
