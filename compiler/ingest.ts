@@ -89,7 +89,7 @@ export async function ingest(
     const { model: bare, notes: annotations, left } = await floats(infer(canonicalize(own)), reader);
     const model = infer(canonicalize(bare));
     const sites = findSites(model);
-    const { numbers, unused } = describe(sites, annotations);
+    const { numbers, unused } = describe(sites, annotations, model);
     if (numbers.size === 0)
       fail('nothing-quantized', `${options.of} has no quantized weight or input that qc recognizes`, '`qc inspect` shows what is in it.');
     const types = new Map([...numbers].map(([k, n]) => [k, keyOf(n)]));

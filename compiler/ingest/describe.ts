@@ -1,11 +1,13 @@
 /** The numbers of sites: from what a graph says of its nodes, and from what a plan says of its slots, in the same words. */
 import type { Expr } from '../../grammar/ast.ts';
 import { elements } from '../graph/dtype.ts';
+import type { Model } from '../graph/types.ts';
+import { allNodes } from '../graph/walk.ts';
 import { integer } from '../import/args.ts';
 import { call, type Fields, list, name, number } from '../import/ast.ts';
 import type { Grain, QType } from '../plan/types.ts';
 import type { Port, Site, Sites } from '../sites.ts';
-import type { Annotations, ValueFacts, WeightFacts } from './facts.ts';
+import { type Annotations, NOTED, type ValueFacts, type WeightFacts } from './facts.ts';
 
 /** The numbers of one port. */
 export interface Numbers {
@@ -63,7 +65,7 @@ function valueGrain(f: ValueFacts, port: Port, site: Site): Grain {
 const composite = new Set(['residual', 'branch', 'mlp', 'temporal']);
 
 /** Numbers by site and port: `id.port`. `used` are the annotations that a port has. */
-export function describe(sites: Sites, notes: Annotations): { numbers: Map<string, Numbers>; unused: number } {
+export function describe(sites: Sites, notes: Annotations, model: Model): { numbers: Map<string, Numbers>; unused: number } {
   const numbers = new Map<string, Numbers>();
   // A zero point in the middle says nothing by itself: among ones that are elsewhere it is one of them.
   const moved = [...notes.inputs.values()].some((f) => f.mode === 'static' && f.format === 'int' && !f.symmetric);
@@ -73,13 +75,13 @@ export function describe(sites: Sites, notes: Annotations): { numbers: Map<strin
     if (composite.has(site.role)) continue;
     for (const port of Object.values(site.ports)) {
       if (port.kind === 'weight') {
-        const f = site.nodes.map((n) => notes.weights.get(n.outputs[0] ?? '')).find((x) => x !== undefined);
+        const f = site.nodes.map((n) => notes.weights.get(n.metadata?.get(NOTED) ?? '')).find((x) => x !== undefined);
         if (f) numbers.set(`${site.id}.weight`, { format: f.format, bits: f.bits, symmetric: f.symmetric, grain: weightGrain(f, port) });
         continue;
       }
       for (const n of site.nodes)
         n.inputs.forEach((v, i) => {
-          const key = `${n.outputs[0]}#${i}`;
+          const key = `${n.metadata?.get(NOTED)}#${i}`;
           const f = v === port.value ? notes.inputs.get(key) : undefined;
           if (!f || port.name === 'output') return;
           used.add(key);
@@ -93,7 +95,8 @@ export function describe(sites: Sites, notes: Annotations): { numbers: Map<strin
         });
     }
   }
-  return { numbers, unused: [...notes.inputs.keys()].filter((k) => !used.has(k)).length };
+  const all = [...allNodes(model.graph)].flatMap(({ node: n }) => n.inputs.map((_, i) => `${n.metadata?.get(NOTED)}#${i}`));
+  return { numbers, unused: all.filter((k) => notes.inputs.has(k) && !used.has(k)).length };
 }
 
 /** The format and the fields that a statement writes. */

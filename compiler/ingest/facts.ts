@@ -33,3 +33,6 @@ export interface Annotations {
   /** Its inputs: `output#index`. */
   readonly inputs: Map<string, ValueFacts>;
 }
+
+/** Metadata of a node that has annotations: the value that they are kept by. Folding may rename what a node yields. */
+export const NOTED = 'qc.ingest';

@@ -2,11 +2,11 @@
 import { byteLength } from '../graph/dtype.ts';
 import { cloneModel, prune } from '../graph/edit.ts';
 import type { Graph, Model, Node, Tensor } from '../graph/types.ts';
-import { subgraphs } from '../graph/walk.ts';
+import { allNodes, subgraphs } from '../graph/walk.ts';
 import type { EvalContext } from '../host.ts';
 import { typeOf } from '../match/view.ts';
 import { Constants, type Weight } from './constants.ts';
-import type { Annotations, WeightFacts } from './facts.ts';
+import { type Annotations, NOTED, type WeightFacts } from './facts.ts';
 import { follow } from './follow.ts';
 import { operators } from './operators.ts';
 import type { State } from './states.ts';
@@ -204,6 +204,11 @@ export async function floats(
   const model = cloneModel(source);
   const notes: Annotations = { weights: new Map(), inputs: new Map() };
   await read(model, model.graph, notes, ctx);
+  for (const { node: n } of allNodes(model.graph)) {
+    const out = n.outputs[0] ?? '';
+    if (notes.weights.has(out) || n.inputs.some((_, i) => notes.inputs.has(`${out}#${i}`)))
+      n.metadata = new Map([...(n.metadata ?? []), [NOTED, out]]);
+  }
   model.functions = model.functions.filter((f) => f.domain !== 'qc.v1');
   const pruned = prune(model);
   const left = new Map<string, number>();
