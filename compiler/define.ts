@@ -33,6 +33,7 @@ export interface Format<S extends Schema = Schema> extends Named<S> {
   readonly spellings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   resolve(p: ParamsOf<S>): Pick<QType, 'bits' | 'symmetric' | 'scaleType'> & {
     codes?: QType['codes'];
+    levels?: QType['levels'];
     cast?: 'float16' | 'bfloat16';
     grain?: QType['grain'];
     defaultLaw?: string;
@@ -128,6 +129,19 @@ export interface Scaling<S extends Schema = Schema> extends Named<S> {
   scales(q: ScaleQuestion, p: ParamsOf<S>): Promise<Float64Array>;
 }
 
+/** What was seen of one channel: counts in equal bins over [lo, hi], and the extremes. */
+export interface ChannelHistogram {
+  readonly counts: Float64Array;
+  readonly lo: number;
+  readonly hi: number;
+  readonly min: number;
+  readonly max: number;
+}
+/** A law of clips: the range of one channel that a quantizer of `steps` steps shall cover. */
+export interface Clip<S extends Schema = Schema> extends Named<S> {
+  range(h: ChannelHistogram, steps: number, p: ParamsOf<S>): { readonly lo: number; readonly hi: number };
+}
+
 /** An orthogonal matrix by name. */
 export interface OrthogonalMatrix<S extends Schema = Schema> extends Named<S> {
   /** undefined: there is none of that size. */
@@ -138,6 +152,8 @@ export interface OrthogonalMatrix<S extends Schema = Schema> extends Named<S> {
 export interface Transform<S extends Schema = Schema> extends Named<S> {
   /** Place in the canonical order (language.md, rule 1); smaller runs earlier. */
   stage(on: { readonly edges: number }): number;
+  /** The role that its readers (of an edge), or its sites, have afterwards. */
+  readonly marks?: string;
   /** Parameters that the language knows and this version does not build: using one is the error `planned`. */
   readonly later?: readonly string[];
   /** What it will observe, so that all transforms share one pass over the data; what it asks for beside these is observed when it asks. */

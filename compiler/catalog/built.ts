@@ -1,4 +1,6 @@
 /** The names that this version builds, gathered from the folders of definitions, and the tables that have no folder. */
+
+import { clips } from '../clips/index.ts';
 import type { Named } from '../define.ts';
 import { formats } from '../formats/index.ts';
 import { laws } from '../laws/index.ts';
@@ -9,7 +11,7 @@ import { schemes } from '../plan/schemes.ts';
 import { roles } from '../roles/index.ts';
 import { samplers } from '../samplers/index.ts';
 import { scalings } from '../scalings/index.ts';
-import { choice, either, expression, int, type NameKind, type Schema, selection, str } from '../schema.ts';
+import { choice, either, expression, int, type NameKind, num, type Schema, selection, str } from '../schema.ts';
 import { searches } from '../searches/index.ts';
 import { solvers } from '../solvers/index.ts';
 import { targets } from '../targets/index.ts';
@@ -24,6 +26,7 @@ const folders: readonly (readonly [NameKind, readonly object[]])[] = [
   ['scheme', schemes],
   ['law', laws],
   ['law', scalings],
+  ['law', clips],
   ['matrix', matrices],
   ['solver', solvers],
   ['objective', objectives],
@@ -103,6 +106,13 @@ const tables: readonly Entry[] = [
     'Bytes of the emitted model with its data; in `x`, as a multiple of the float model.',
     { of: part },
     { units: bytes },
+  ),
+  at(
+    'law',
+    'median',
+    'Channels above a multiple of the median range: what `transform split` splits.',
+    { times: num({ doc: 'Multiple of the median.', min: 1, default: 4 }) },
+    { since: '0.2.0', formula: 'max|x_k| > times · median' },
   ),
   at('function', 'mean_bits', 'Mean bits of a weight, without scales.', { of: span }),
   at('function', 'coverage', 'Share of the weights of linear and conv that are quantized.', { of: part }, { units: ['%', 'x'] }),

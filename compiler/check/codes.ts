@@ -18,6 +18,9 @@ const language: Rows = {
   'reserved-word': 'Verbs and small words of the language (`search`, `on`, `by` …) cannot be names. As keys of records they may stand.',
   'chained-operator': 'Comparisons, ranges and edges do not chain: `a <= b <= c` is `a <= b and b <= c`.',
   'unknown-name': 'No name of that kind exists in the language or in this recipe. Nothing is ever guessed: a near name is only suggested.',
+  deprecated: 'A warning: the name still works, and another one has replaced it. `qc upgrade` rewrites the file.',
+  'other-spelling': 'A word of another tool that is read as ours. Told by editors; `qc upgrade` writes the canonical one.',
+  'unknown-language': 'The first line of the file asks for a version of the language that this compiler does not read.',
   planned:
     'The language knows the name and checks its parameters, but this version has no algorithm for it. The list of planned names shrinks with every version.',
   'unknown-key': 'The record or call has no parameter of that name.',
@@ -76,6 +79,9 @@ const plan: Rows = {
     'A transform changed what the model computes by more than 1e-5 on calibration data. The message names the transform and the site. That is a fault of qc.',
   'cut-transform': "The `to` of an applied recipe leaves one end of a transform's edge outside.",
   'two-transforms': 'Two transforms of one kind are on one edge; which comes first would not be said.',
+  'not-a-clip': 'The law does not choose the range of a channel.',
+  'levels-range': 'Logarithmic codes hold values in 0…1: what a softmax yields.',
+  'levels-grain': 'Logarithmic codes are static per tensor or dynamic per token.',
   'not-a-scaling': 'The law chooses steps of a quantizer, not scales of channels.',
   'cache-scaled':
     'A warning: a transform scaled or rotated what the cache holds. The model reads its own caches; those of the float model do not fit.',

@@ -11,6 +11,7 @@ import ingest from './commands/ingest.ts';
 import init from './commands/init.ts';
 import inspect from './commands/inspect.ts';
 import runModel from './commands/run.ts';
+import upgrade from './commands/upgrade.ts';
 import { type Exit, exit } from './exit.ts';
 import type { Io } from './io.ts';
 
@@ -73,7 +74,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
       });
     },
   };
-  for (const add of [compile, check, explain, inspect, evaluate, runModel, fmt, init, importConfig, ingest, docs]) add(cli);
+  for (const add of [compile, check, explain, inspect, evaluate, runModel, fmt, upgrade, init, importConfig, ingest, docs]) add(cli);
   try {
     if (argv.length === 0) {
       program.outputHelp();

@@ -1,14 +1,21 @@
 /** Collects the edits of one application and gives the model and its sites afterwards. Nodes that do not change keep their identity. */
 import { freshNames } from '../graph/edit.ts';
-import type { Model, Node, Tensor } from '../graph/types.ts';
+import type { Model, Node, Tensor, ValueInfo } from '../graph/types.ts';
 import { allNodes } from '../graph/walk.ts';
-import type { Site, Sites } from '../sites.ts';
+import { type AttrValue, node } from '../lower/make.ts';
+import type { Port, Site, Sites } from '../sites.ts';
 import { refuse } from './refuse.ts';
-import { folded, type Step } from './tensors.ts';
+import { folded, type Step, shapeAfter } from './tensors.ts';
 
 export interface Rewritten {
   readonly model: Model;
   readonly sites: Sites;
+}
+
+/** Operators in the making, in front of readers. */
+export interface Insertion {
+  op(op: string, inputs: readonly string[], attrs?: Readonly<Record<string, AttrValue>>): string;
+  constant(suffix: string, tensor: Tensor): string;
 }
 
 export class Rewriter {
@@ -23,6 +30,10 @@ export class Rewriter {
   /** Old node → its changed copy. */
   readonly #changed = new Map<Node, Node>();
   readonly #before = new Map<Node, Node[]>();
+  readonly #after = new Map<Node, Node>();
+  /** Site → the bias that it got. */
+  readonly #biases = new Map<string, string>();
+  readonly #infos = new Map<string, ValueInfo>();
   readonly #weights = new Map<string, Map<string, string>>();
   readonly #inputs = new Map<string, string>();
   readonly #readers: ReadonlyMap<string, readonly Node[]>;
@@ -61,7 +72,32 @@ export class Rewriter {
     return [...this.#copies].map(([copy, c]) => [copy, c.of, c.site] as const);
   }
 
+  /** The site's bias; a linear without one gets zeros. Error: Refusal no-bias. */
+  bias(site: Site): string {
+    if (site.bias !== undefined) return site.bias;
+    const made = this.#biases.get(site.id);
+    if (made !== undefined) return made;
+    const weight = this.tensor(site.ports['weight']?.value ?? '');
+    const n = site.nodes.at(-1)!;
+    if (site.role !== 'linear' || !weight || (n.op !== 'MatMul' && n.op !== 'Gemm'))
+      return refuse('no-bias', `${site.path} has no bias to fold into`);
+    const name = this.#fresh(`${n.outputs[0]}/bias`);
+    const size = weight.shape[site.ports['weight']!.axes['out']!]!;
+    this.#constants.set(name, floats32(new Float64Array(size)));
+    if (weight.dtype !== 'float32') refuse('not-constant', `a new bias needs a float32 model; ${site.path} is ${weight.dtype}`);
+    this.#biases.set(site.id, name);
+    if (n.op === 'Gemm') {
+      this.#change(n, (c) => ({ ...c, inputs: [c.inputs[0]!, c.inputs[1]!, name] }));
+      return name;
+    }
+    const [out, product] = [n.outputs[0]!, this.#fresh(`${n.outputs[0]}/product`)];
+    this.#change(n, (c) => ({ ...c, outputs: [product] }));
+    this.#after.set(n, { name: `${out}/add`, op: 'Add', domain: '', inputs: [product, name], outputs: [out], attrs: new Map() });
+    return name;
+  }
+
   #own(site: Site, name: string): string {
+    if (this.#constants.has(name)) return name;
     if (!this.tensor(name)) refuse('not-constant', `${name} of ${site.path} is no constant of the main graph`);
     const readers = this.#readers.get(name) ?? [];
     const mine = readers.filter((n) => site.nodes.includes(n));
@@ -80,20 +116,30 @@ export class Rewriter {
     this.#changed.set(n, f(this.#changed.get(n) ?? n));
   }
 
-  /** Puts a multiplication by `factors` (one for each element of the last axis) before the sites that read `value`. */
-  multiply(value: string, factors: Float64Array, readers: readonly Site[], dtype: Tensor['dtype']): string {
-    const out = this.#fresh(`${value}/scaled`);
-    const name = this.#fresh(`${value}/scale`);
-    this.#constants.set(name, {
-      dtype: 'float32',
-      shape: [factors.length],
-      source: { kind: 'bytes', bytes: new Uint8Array(Float32Array.from(factors).buffer) },
+  /**
+   * Puts operators before the sites that read `value`. `build` adds nodes to what it is given and returns the name that the sites read instead;
+   * `shape` is that value's, where it differs. Error: Refusal not-constant where the model does not compute in float32.
+   */
+  insert(value: string, readers: readonly Site[], label: string, build: (i: Insertion) => string, shape?: ValueInfo['shape']): string {
+    const info = this.#model.graph.values.get(value) ?? this.#model.graph.inputs.find((i) => i.name === value);
+    if (info?.dtype !== 'float32') refuse('not-constant', `an explicit operator needs a float32 model; "${value}" is ${info?.dtype}`);
+    const added: Node[] = [];
+    const out = build({
+      op: (op, inputs, attrs = {}) => {
+        const name = this.#fresh(`${value}/${label}`);
+        added.push(node(op, inputs, [name], attrs));
+        return name;
+      },
+      constant: (suffix, tensor) => {
+        const name = this.#fresh(`${value}/${suffix}`);
+        this.#constants.set(name, tensor);
+        return name;
+      },
     });
-    if (dtype !== 'float32') refuse('not-constant', `an explicit scale needs a float32 model; "${value}" is ${dtype}`);
-    const mul: Node = { name: out, op: 'Mul', domain: '', inputs: [value, name], outputs: [out], attrs: new Map() };
     const nodes = readers.flatMap((s) => s.nodes.filter((n) => n.inputs.includes(value)));
     const first = this.#model.graph.nodes.find((n) => nodes.includes(n))!;
-    this.#before.set(first, [...(this.#before.get(first) ?? []), mul]);
+    this.#before.set(first, [...(this.#before.get(first) ?? []), ...added]);
+    this.#infos.set(out, { ...info!, ...(shape ? { shape } : {}), name: out, inferred: true });
     for (const n of nodes) this.#change(n, (c) => ({ ...c, inputs: c.inputs.map((i) => (i === value ? out : i)) }));
     for (const s of readers) this.#inputs.set(s.id, out);
     return out;
@@ -104,15 +150,12 @@ export class Rewriter {
     const { graph } = this.#model;
     const initializers = new Map(graph.initializers);
     for (const [name, c] of this.#copies) initializers.set(name, this.tensor(c.of)!);
-    for (const [name, steps] of this.#steps) initializers.set(name, folded(initializers.get(name)!, steps, `${name}#${this.#id}`));
     for (const [name, t] of this.#constants) initializers.set(name, t);
+    for (const [name, steps] of this.#steps) initializers.set(name, folded(initializers.get(name)!, steps, `${name}#${this.#id}`));
     const values = new Map(graph.values);
     const now = (n: Node): Node => this.#changed.get(n) ?? n;
-    const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n)]);
-    for (const m of [...this.#before.values()].flat()) {
-      const info = graph.values.get(m.inputs[0]!) ?? graph.inputs.find((i) => i.name === m.inputs[0]);
-      if (info) values.set(m.outputs[0]!, { ...info, name: m.outputs[0]!, inferred: true });
-    }
+    const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n), ...this.#behind(n)]);
+    for (const [name, info] of this.#infos) values.set(name, info);
     const model = dropUnread(
       { ...this.#model, graph: { ...graph, nodes, initializers, values } },
       new Set([...this.#copies.values()].map((c) => c.of)),
@@ -121,16 +164,29 @@ export class Rewriter {
     return { model, sites: { ...this.#sites, sites } };
   }
 
+  #behind(n: Node): readonly Node[] {
+    const node = this.#after.get(n);
+    return node ? [node] : [];
+  }
+
+  #portNow(p: Port, value: string): Port {
+    const info = p.value === value ? undefined : this.#infos.get(value);
+    if (p.kind === 'activation') return info?.shape ? { ...p, value, shape: info.shape } : { ...p, value };
+    const steps = this.#steps.get(value);
+    return steps && p.shape ? { ...p, value, shape: shapeAfter(p.shape as readonly number[], steps) } : { ...p, value };
+  }
+
   #siteNow(s: Site, now: (n: Node) => Node): Site {
     const own = this.#weights.get(s.id);
     const input = this.#inputs.get(s.id);
-    const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.map(now) : s.nodes;
+    const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.flatMap((n) => [now(n), ...this.#behind(n)]) : s.nodes;
+    const bias = this.#biases.get(s.id) ?? s.bias;
     if (!own && input === undefined && nodes === s.nodes) return s;
     const rename = (name: string): string => own?.get(name) ?? name;
     const ports = Object.fromEntries(
       Object.entries(s.ports).map(([k, p]) => [
         k,
-        { ...p, value: p.kind === 'weight' ? rename(p.value) : p.name === 'input' && input !== undefined ? input : p.value },
+        this.#portNow(p, p.kind === 'weight' ? rename(p.value) : p.name === 'input' && input !== undefined ? input : p.value),
       ]),
     );
     const gain = s.facts['gain'];
@@ -140,7 +196,7 @@ export class Rewriter {
       ...s,
       nodes,
       ports,
-      ...(s.bias === undefined ? {} : { bias: rename(s.bias) }),
+      ...(bias === undefined ? {} : { bias: rename(bias) }),
       facts: {
         ...facts,
         ...(typeof gain === 'string' ? { gain: rename(gain) } : {}),
@@ -149,6 +205,12 @@ export class Rewriter {
     };
   }
 }
+
+const floats32 = (x: Float64Array): Tensor => ({
+  dtype: 'float32',
+  shape: [x.length],
+  source: { kind: 'bytes', bytes: new Uint8Array(Float32Array.from(x).buffer) },
+});
 
 /** Drops originals that nobody reads any more. */
 function dropUnread(model: Model, names: ReadonlySet<string>): Model {

@@ -1,10 +1,12 @@
 /** Scales of channels between a producer and everything that reads it: x' = x / s, W' = s · W. */
 import { toFloat32 } from '../graph/numeric.ts';
 import type { EvalContext } from '../host.ts';
+import { float32s } from '../lower/make.ts';
 import type { View } from '../match/view.ts';
 import type { Site } from '../sites.ts';
 import { type Blocked, type Flow, follow, type Reading } from './flow.ts';
 import { channelsOf, type Digit, type Layout, onLast, sameDigits } from './layout.ts';
+import type { MapKind } from './pass.ts';
 import { type Reason, Refusal, refuse } from './refuse.ts';
 import type { Rewriter } from './rewriter.ts';
 
@@ -56,14 +58,21 @@ function producing(v: View, site: Site, digits?: readonly Digit[]): { value: str
 
 /**
  * The set around the sites that read one value. `from`: the producers that were selected; the first that takes the map wins.
- * Errors: Refusal with the reason of every candidate.
+ * `kind` linear: only movements lie between, so that a shift goes through as well. Errors: Refusal with the reason of every candidate.
  */
-export function scaleSet(view: View, sites: readonly Site[], from: readonly Site[], to: readonly Site[], online: boolean): ScaleSet {
+export function scaleSet(
+  view: View,
+  sites: readonly Site[],
+  from: readonly Site[],
+  to: readonly Site[],
+  online: boolean,
+  kind: MapKind = 'scale',
+): ScaleSet {
   const reasons: { reason: Reason; why: string }[] = [];
   for (const site of from) {
     try {
       const p = producing(view, site);
-      const flow = follow({ view, sites, sources: [p], kind: 'scale', takes: (s) => to.includes(s) });
+      const flow = follow({ view, sites, sources: [p], kind, takes: (s) => to.includes(s) });
       const m = p.channels.length;
       const pinned = pin(m, flow.blocked);
       const missing = to.find((s) => !flow.readings.some((r) => r.site === s));
@@ -221,12 +230,9 @@ export function foldScale(rewriter: Rewriter, set: ScaleSet, s: Float64Array): v
     );
   else {
     const sites = set.readings.map((r) => r.site);
-    rewriter.multiply(
-      sites[0]!.ports['input']!.value,
-      at(set.readings[0]!.channels, (x) => 1 / x),
-      sites,
-      'float32',
-    );
+    const factors = at(set.readings[0]!.channels, (x) => 1 / x);
+    const value = sites[0]!.ports['input']!.value;
+    rewriter.insert(value, sites, 'scaled', (i) => i.op('Mul', [value, i.constant('scale', float32s(factors, [factors.length]))]));
   }
   if (set.partner)
     scaleOutput(
@@ -243,7 +249,7 @@ export function foldScale(rewriter: Rewriter, set: ScaleSet, s: Float64Array): v
 }
 
 /** Scales what a linear or norm yields. */
-function scaleOutput(rewriter: Rewriter, site: Site, factors: Float64Array): void {
+export function scaleOutput(rewriter: Rewriter, site: Site, factors: Float64Array): void {
   const vector = (name: string, before: number) => {
     const shape = rewriter.tensor(name)?.shape ?? [];
     if (shape.at(-1) !== factors.length) refuse('no-gain', `${name} of ${site.path} is not one number for each channel`);

@@ -8,12 +8,33 @@ import type { Rotation } from './rotation.ts';
 export type Step =
   | { readonly kind: 'scale'; readonly axis: number; readonly factors: Float64Array }
   | { readonly kind: 'add'; readonly value: number }
+  /** One number for each index of the axis. */
+  | { readonly kind: 'offset'; readonly axis: number; readonly values: Float64Array }
+  /** x += W v for a weight with these axes; x has one number for each output. */
+  | { readonly kind: 'product'; readonly weight: Tensor; readonly reduce: number; readonly vector: Float64Array }
   | { readonly kind: 'fill'; readonly value: number }
-  | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation };
+  | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation }
+  /** Adds the slice `from`, times a factor, to the slice `into`. */
+  | { readonly kind: 'merge'; readonly axis: number; readonly from: number; readonly into: number; readonly factor: number }
+  /** Takes these indices of the axis, in this order. */
+  | { readonly kind: 'gather'; readonly axis: number; readonly indices: Int32Array };
 
-/** Applies steps to numbers in place. */
-export function applySteps(x: Float64Array, shape: readonly number[], steps: readonly Step[]): void {
+/** The shape after steps. */
+export const shapeAfter = (shape: readonly number[], steps: readonly Step[]): number[] =>
+  steps.reduce<number[]>((s, step) => (step.kind === 'gather' ? s.with(step.axis, step.indices.length) : s), [...shape]);
+
+/** Steps without tensors in them. */
+type Plain = Exclude<Step, { kind: 'product' }>;
+
+/** Applies steps to numbers, in place where the shape stays. */
+export function applySteps(given: Float64Array, before: readonly number[], steps: readonly Plain[]): Float64Array {
+  let [x, shape] = [given, before];
   for (const s of steps) {
+    if (s.kind === 'gather') {
+      x = gathered(x, shape, s.axis, s.indices);
+      shape = shapeAfter(shape, [s]);
+      continue;
+    }
     if (s.kind === 'fill') {
       x.fill(s.value);
       continue;
@@ -25,6 +46,15 @@ export function applySteps(x: Float64Array, shape: readonly number[], steps: rea
     const n = shape[s.axis]!;
     const inner = shape.slice(s.axis + 1).reduce((a, b) => a * b, 1);
     const outer = x.length / (n * inner);
+    if (s.kind === 'offset') {
+      for (let o = 0, i = 0; o < outer; o++) for (let k = 0; k < n; k++) for (let j = 0; j < inner; j++, i++) x[i]! += s.values[k]!;
+      continue;
+    }
+    if (s.kind === 'merge') {
+      for (let o = 0; o < outer; o++)
+        for (let j = 0; j < inner; j++) x[(o * n + s.into) * inner + j]! += s.factor * x[(o * n + s.from) * inner + j]!;
+      continue;
+    }
     if (s.kind === 'scale') {
       for (let o = 0, i = 0; o < outer; o++)
         for (let k = 0; k < n; k++) {
@@ -44,6 +74,33 @@ export function applySteps(x: Float64Array, shape: readonly number[], steps: rea
           for (let k = 0; k < size; k++) x[at + k * inner] = row[k]!;
         }
   }
+  return x;
+}
+
+function gathered(x: Float64Array, shape: readonly number[], axis: number, indices: Int32Array): Float64Array {
+  const n = shape[axis]!;
+  const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const outer = x.length / (n * inner);
+  const out = new Float64Array(outer * indices.length * inner);
+  for (let o = 0, at = 0; o < outer; o++)
+    for (const i of indices) {
+      out.set(x.subarray((o * n + i) * inner, (o * n + i + 1) * inner), at);
+      at += inner;
+    }
+  return out;
+}
+
+/** W v, with the sums in order of the reduction. */
+async function product(s: Extract<Step, { kind: 'product' }>, ctx: EvalContext): Promise<Plain> {
+  const w = toFloat64(s.weight.dtype, await ctx.bytes(s.weight));
+  const n = s.vector.length;
+  const outer = s.reduce === 0;
+  const values = new Float64Array(w.length / n);
+  for (let i = 0; i < w.length; i++) {
+    const [k, o] = outer ? [Math.floor(i / values.length), i % values.length] : [i % n, Math.floor(i / n)];
+    values[o]! += w[i]! * s.vector[k]!;
+  }
+  return { kind: 'offset', axis: 0, values };
 }
 
 /** Folded tensors up to these bytes are kept once they are computed: sessions and encoders ask for them again. */
@@ -56,11 +113,11 @@ export function folded(t: Tensor, steps: readonly Step[], key: string): Tensor {
   let kept: Record<string, Uint8Array> | undefined;
   const evaluate = async (ctx: EvalContext): Promise<Record<string, Uint8Array>> => {
     if (kept) return kept;
-    const x = toFloat64(t.dtype, await ctx.bytes(t));
-    applySteps(x, t.shape, steps);
+    const plain = await Promise.all(steps.map((s) => (s.kind === 'product' ? product(s, ctx) : s)));
+    const x = applySteps(toFloat64(t.dtype, await ctx.bytes(t)), t.shape, plain);
     const bytes = fromFloat32(t.dtype as 'float32', x);
     if (bytes.length <= KEPT) kept = { folded: bytes };
     return { folded: bytes };
   };
-  return { dtype: t.dtype, shape: t.shape, source: { kind: 'lazy', lazy: { key, part: 'folded', evaluate } } };
+  return { dtype: t.dtype, shape: shapeAfter(t.shape, steps), source: { kind: 'lazy', lazy: { key, part: 'folded', evaluate } } };
 }

@@ -24,30 +24,6 @@ export const transforms = [
   ),
   planned(
     'transform',
-    'split',
-    'Splits channels with large steps into copies.',
-    {
-      law,
-      copies: int({ doc: 'Most copies of one channel.', min: 1, max: 1024, default: 32 }),
-      width: num({
-        doc: 'Width afterwards, as a multiple of the width before; less important channels are merged.',
-        min: 1,
-        max: 4,
-        units: ['x', '%'],
-        optional: true,
-      }),
-    },
-    { cite: 'MergeQuant, 2025 (arXiv:2503.07654)' },
-  ),
-  planned(
-    'transform',
-    'migrate',
-    'Moves quantization steps into norm and weight: the norm emits integers.',
-    { clip: law },
-    { cite: 'MergeQuant, 2025 (arXiv:2503.07654)' },
-  ),
-  planned(
-    'transform',
     'lowrank',
     'A low-rank branch takes what the codes cannot hold.',
     {
@@ -80,17 +56,6 @@ export const transforms = [
     'Takes a branch from an earlier step instead of computing it.',
     {},
     { cite: 'Huang et al., HarmoniCa, 2024 (arXiv:2410.01723)' },
-  ),
-  planned(
-    'transform',
-    'reparam',
-    'Turns scales by channel into one scale, the rest into norm and weight.',
-    {
-      from: choice(['channel', 'log_sqrt2'], { doc: 'Granularity or code before.', default: 'channel' }),
-      to: choice(['tensor', 'log2'], { doc: 'Granularity or code after.', default: 'tensor' }),
-      clip: ref('law', { doc: 'How ranges are clipped.', optional: true }),
-    },
-    { cite: 'Li et al., RepQuant, 2024 (arXiv:2402.05628)' },
   ),
   planned(
     'transform',

@@ -15,14 +15,6 @@ export const formats = [
     },
     { cite: 'Lin et al., QServe, 2024 (arXiv:2405.04532)' },
   ),
-  planned('format', 'log2', 'Powers of two, for softmax outputs.', { bits: int({ doc: 'Bits of a code.', min: 2, max: 8, default: 4 }) }),
-  planned(
-    'format',
-    'log_sqrt2',
-    'Powers of √2, for softmax outputs.',
-    { bits: int({ doc: 'Bits of a code.', min: 2, max: 8, default: 4 }) },
-    { cite: 'Li et al., RepQ-ViT, 2023 (arXiv:2212.08254)' },
-  ),
   planned('format', 'sparse', 'A share of the weights is kept, the others are zero.', {
     density: num({ doc: 'Share that stays.', min: 0, max: 1, units: ['%'] }),
   }),
@@ -30,16 +22,6 @@ export const formats = [
 ];
 
 export const laws = [
-  planned(
-    'law',
-    'awq',
-    'Channel scales from mean magnitudes, searched on a grid by the output error.',
-    { grid: int({ doc: 'Points of the grid.', min: 1, max: 1000, default: 20 }) },
-    { cite: 'Lin et al., AWQ, 2023 (arXiv:2306.00978)' },
-  ),
-  planned('law', 'median', 'Channels above a multiple of the median step.', {
-    times: num({ doc: 'Multiple of the median.', min: 1, default: 4 }),
-  }),
   planned('law', 'sort_cluster', 'Sorts channels in each head and clusters heads and channels.', {
     heads: int({ doc: 'Clusters of heads.', min: 1, default: 4 }),
     channels: int({ doc: 'Clusters of channels.', min: 1, default: 4 }),
@@ -58,11 +40,6 @@ export const laws = [
     },
     { positional: ['steps'] },
   ),
-  planned('law', 'dual', 'Separate lower and upper clips by channel, from percentiles.', {
-    a: share('First percentile.', 0.999),
-    b: share('Second percentile.', 0.9999),
-    c: share('Third percentile.', 0.99999),
-  }),
 ];
 
 export const matrices = [
