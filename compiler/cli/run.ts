@@ -12,6 +12,7 @@ import importConfig from './commands/import.ts';
 import ingest from './commands/ingest.ts';
 import init from './commands/init.ts';
 import inspect from './commands/inspect.ts';
+import lsp from './commands/lsp.ts';
 import outdated from './commands/outdated.ts';
 import publish from './commands/publish.ts';
 import runModel from './commands/run.ts';
@@ -92,6 +93,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     init,
     importConfig,
     ingest,
+    lsp,
     docs,
     add,
     update,
