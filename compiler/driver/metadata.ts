@@ -5,11 +5,11 @@ import { encodeStatistics } from '../calibrate/index.ts';
 import { splitPath } from '../calibrate/source.ts';
 import type { Lowered } from '../define.ts';
 import type { Model } from '../graph/types.ts';
+import type { Locked } from '../lock.ts';
 import type { Planned } from '../plan/plan.ts';
 import type { Binding } from '../recipe.ts';
 import type { LedgerEntry } from '../report/data.ts';
 import { sha256 } from './hash.ts';
-import type { Source } from './model.ts';
 import type { Read } from './recipe.ts';
 import type { Run } from './run.ts';
 import type { Calibrated } from './statistics.ts';
@@ -22,6 +22,7 @@ export const keys = {
   version: 'qc.version',
   recipe: 'qc.recipe',
   name: 'qc.recipe.name',
+  lock: 'qc.lock',
   params: 'qc.params',
   binding: 'qc.binding',
   target: 'qc.target',
@@ -34,6 +35,8 @@ export const keys = {
 export interface Origin {
   /** Every recipe file that was read, canonical, by path. */
   readonly sources: Readonly<Record<string, string>>;
+  /** The packages that the recipe is made of. */
+  readonly packages?: readonly Locked[];
   readonly params: Readonly<Record<string, unknown>>;
   readonly target: string;
   readonly model: string;
@@ -52,6 +55,7 @@ export function withOrigin(model: Model, plan: Planned, o: Origin): Model {
   const put = (key: string, value: string | undefined) => (value === undefined ? metadata.delete(key) : metadata.set(key, value));
   put(keys.version, VERSION);
   put(keys.recipe, json(sorted(o.sources)));
+  put(keys.lock, o.packages?.length ? json(o.packages) : undefined);
   put(keys.name, `${plan.recipe} ${plan.version}`);
   put(keys.params, json(sorted(o.params)));
   put(keys.binding, json(sorted(plan.binding)));
@@ -68,20 +72,22 @@ export async function originOf(o: {
   readonly read: Read;
   readonly plan: Planned;
   readonly target: string;
-  readonly source: Source;
+  /** Its fingerprint. */
+  readonly model: string;
   readonly calibrated: Calibrated | undefined;
   readonly lowered: Lowered;
   readonly options: CompileOptions;
   readonly run: Run;
 }): Promise<Origin> {
-  const { read, source, calibrated, lowered, options, run } = o;
+  const { read, model, calibrated, lowered, options, run } = o;
   const sources = [...read.program.sources].map(([path, text]) => [path === read.file ? nameOf(path) : path, print(parse(text, path).ast)]);
   const emitted = lowered.emitted.map((e) => ({ what: 'lowered', site: e.site, detail: e.ops.join(' ') }));
   return {
     sources: Object.fromEntries(sources),
+    ...(options.packages ? { packages: options.packages } : {}),
     params: options.params ?? {},
     target: o.target,
-    model: await source.fingerprint(),
+    model,
     ...(calibrated?.dataHash === undefined ? {} : { data: calibrated.dataHash }),
     ...(calibrated ? { statistics: await sha256(encodeStatistics(calibrated.statistics)) } : {}),
     ledger: [...run.ledger, ...emitted],
