@@ -9,6 +9,7 @@ import evaluate from './commands/eval.ts';
 import explain from './commands/explain.ts';
 import fmt from './commands/fmt.ts';
 import importConfig from './commands/import.ts';
+import ingest from './commands/ingest.ts';
 import init from './commands/init.ts';
 import inspect from './commands/inspect.ts';
 import lsp from './commands/lsp.ts';
@@ -93,6 +94,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     upgrade,
     init,
     importConfig,
+    ingest,
     lsp,
     docs,
     add,
