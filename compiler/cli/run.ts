@@ -15,6 +15,7 @@ import inspect from './commands/inspect.ts';
 import lsp from './commands/lsp.ts';
 import outdated from './commands/outdated.ts';
 import publish from './commands/publish.ts';
+import reproduce from './commands/reproduce.ts';
 import runModel from './commands/run.ts';
 import update from './commands/update.ts';
 import upgrade from './commands/upgrade.ts';
@@ -86,6 +87,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     check,
     explain,
     inspect,
+    reproduce,
     evaluate,
     runModel,
     fmt,
