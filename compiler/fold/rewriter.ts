@@ -33,6 +33,7 @@ export class Rewriter {
   readonly #after = new Map<Node, Node>();
   /** Site → the bias that it got. */
   readonly #biases = new Map<string, string>();
+  readonly #fixed = new Map<string, Record<string, readonly number[]>>();
   readonly #infos = new Map<string, ValueInfo>();
   readonly #weights = new Map<string, Map<string, string>>();
   readonly #inputs = new Map<string, string>();
@@ -94,6 +95,11 @@ export class Rewriter {
     this.#change(n, (c) => ({ ...c, outputs: [product] }));
     this.#after.set(n, { name: `${out}/add`, op: 'Add', domain: '', inputs: [product, name], outputs: [out], attrs: new Map() });
     return name;
+  }
+
+  /** Fixes scale and zero point of a static port: the quantizer is part of what the transform chose. */
+  fix(site: Site, port: string, quantizer: readonly [scale: number, zero: number]): void {
+    this.#fixed.set(site.id, { ...this.#fixed.get(site.id), [`fixed_${port}`]: quantizer });
   }
 
   #own(site: Site, name: string): string {
@@ -181,7 +187,8 @@ export class Rewriter {
     const input = this.#inputs.get(s.id);
     const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.flatMap((n) => [now(n), ...this.#behind(n)]) : s.nodes;
     const bias = this.#biases.get(s.id) ?? s.bias;
-    if (!own && input === undefined && nodes === s.nodes) return s;
+    const fixed = this.#fixed.get(s.id);
+    if (!own && !fixed && input === undefined && nodes === s.nodes) return s;
     const rename = (name: string): string => own?.get(name) ?? name;
     const ports = Object.fromEntries(
       Object.entries(s.ports).map(([k, p]) => [
@@ -199,6 +206,7 @@ export class Rewriter {
       ...(bias === undefined ? {} : { bias: rename(bias) }),
       facts: {
         ...facts,
+        ...fixed,
         ...(typeof gain === 'string' ? { gain: rename(gain) } : {}),
         ...(tied_weight !== undefined && !untied ? { tied_weight } : {}),
       },
