@@ -30,6 +30,9 @@ export class Rewriter {
   /** Old node → its changed copy. */
   readonly #changed = new Map<Node, Node>();
   readonly #before = new Map<Node, Node[]>();
+  readonly #after = new Map<Node, Node[]>();
+  readonly #outputs = new Map<string, string>();
+  readonly #added: Site[] = [];
   readonly #infos = new Map<string, ValueInfo>();
   readonly #weights = new Map<string, Map<string, string>>();
   readonly #inputs = new Map<string, string>();
@@ -93,8 +96,49 @@ export class Rewriter {
    * `shape` is that value's, where it differs. Error: Refusal not-constant where the model does not compute in float32.
    */
   insert(value: string, readers: readonly Site[], label: string, build: (i: Insertion) => string, shape?: ValueInfo['shape']): string {
+    const { out, nodes } = this.beside(value, readers, label, build, shape);
+    for (const n of nodes) this.#change(n, (c) => ({ ...c, inputs: c.inputs.map((i) => (i === value ? out : i)) }));
+    for (const s of readers) this.#inputs.set(s.id, out);
+    return out;
+  }
+
+  /** As `insert`, but the sites go on reading `value`: a branch beside them. */
+  beside(value: string, readers: readonly Site[], label: string, build: (i: Insertion) => string, shape?: ValueInfo['shape']) {
     const info = this.#model.graph.values.get(value) ?? this.#model.graph.inputs.find((i) => i.name === value);
     if (info?.dtype !== 'float32') refuse('not-constant', `an explicit operator needs a float32 model; "${value}" is ${info?.dtype}`);
+    const { added, out } = this.#emit(value, label, build);
+    const nodes = readers.flatMap((s) => s.nodes.filter((n) => n.inputs.includes(value)));
+    const first = this.#model.graph.nodes.find((n) => nodes.includes(n))!;
+    this.#before.set(first, [...(this.#before.get(first) ?? []), ...added]);
+    this.#infos.set(out, { ...info!, ...(shape ? { shape } : {}), name: out, inferred: true });
+    return { out, nodes, added };
+  }
+
+  /**
+   * Puts operators behind what a site yields: `build` gets the site's own result, under a new name, and what it returns takes the old name. The
+   * site's output is its own result from now on.
+   */
+  behind(site: Site, label: string, build: (i: Insertion, own: string) => string): void {
+    const value = site.ports['output']!.value;
+    const last = site.nodes.find((n) => n.outputs.includes(value))!;
+    const own = this.#fresh(`${value}/own`);
+    const { added, out } = this.#emit(value, label, (i) => build(i, own));
+    const info = this.#model.graph.values.get(value) ?? this.#model.graph.outputs.find((o) => o.name === value);
+    if (info) this.#infos.set(own, { ...info, name: own, inferred: true });
+    this.#change(last, (c) => ({ ...c, outputs: c.outputs.map((o) => (o === value ? own : o)) }));
+    this.#after.set(
+      last,
+      added.map((n) => ({ ...n, outputs: n.outputs.map((o) => (o === out ? value : o)) })),
+    );
+    this.#outputs.set(site.id, own);
+  }
+
+  /** A site that the application made. */
+  add(site: Site): void {
+    this.#added.push(site);
+  }
+
+  #emit(value: string, label: string, build: (i: Insertion) => string): { added: Node[]; out: string } {
     const added: Node[] = [];
     const out = build({
       op: (op, inputs, attrs = {}) => {
@@ -108,13 +152,7 @@ export class Rewriter {
         return name;
       },
     });
-    const nodes = readers.flatMap((s) => s.nodes.filter((n) => n.inputs.includes(value)));
-    const first = this.#model.graph.nodes.find((n) => nodes.includes(n))!;
-    this.#before.set(first, [...(this.#before.get(first) ?? []), ...added]);
-    this.#infos.set(out, { ...info!, ...(shape ? { shape } : {}), name: out, inferred: true });
-    for (const n of nodes) this.#change(n, (c) => ({ ...c, inputs: c.inputs.map((i) => (i === value ? out : i)) }));
-    for (const s of readers) this.#inputs.set(s.id, out);
-    return out;
+    return { added, out };
   }
 
   /** The model with every edit in it. */
@@ -126,14 +164,14 @@ export class Rewriter {
     for (const [name, t] of this.#constants) initializers.set(name, t);
     const values = new Map(graph.values);
     const now = (n: Node): Node => this.#changed.get(n) ?? n;
-    const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n)]);
+    const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n), ...(this.#after.get(n) ?? [])]);
     for (const [name, info] of this.#infos) values.set(name, info);
     const model = dropUnread(
       { ...this.#model, graph: { ...graph, nodes, initializers, values } },
       new Set([...this.#copies.values()].map((c) => c.of)),
     );
     const sites = this.#sites.sites.map((s) => this.#siteNow(s, now));
-    return { model, sites: { ...this.#sites, sites } };
+    return { model, sites: { ...this.#sites, sites: [...sites, ...this.#added] } };
   }
 
   #portNow(p: Port, value: string): Port {
@@ -147,12 +185,13 @@ export class Rewriter {
     const own = this.#weights.get(s.id);
     const input = this.#inputs.get(s.id);
     const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.map(now) : s.nodes;
-    if (!own && input === undefined && nodes === s.nodes) return s;
+    const output = this.#outputs.get(s.id);
+    if (!own && input === undefined && output === undefined && nodes === s.nodes) return s;
     const rename = (name: string): string => own?.get(name) ?? name;
     const ports = Object.fromEntries(
       Object.entries(s.ports).map(([k, p]) => [
         k,
-        this.#portNow(p, p.kind === 'weight' ? rename(p.value) : p.name === 'input' && input !== undefined ? input : p.value),
+        this.#portNow(p, p.kind === 'weight' ? rename(p.value) : ((p.name === 'input' ? input : p.name === 'output' ? output : undefined) ?? p.value)),
       ]),
     );
     const gain = s.facts['gain'];

@@ -1,5 +1,5 @@
 /** Transforms that the language knows and this version does not build. */
-import { choice, either, int, list, num, ref } from '../../schema.ts';
+import { choice, either, int, num, ref } from '../../schema.ts';
 import { planned } from '../entry.ts';
 
 const law = ref('law', { doc: 'How the map is chosen.', optional: true });
@@ -21,20 +21,6 @@ export const transforms = [
     'Reorders channels so that similar ones share a scale; folds, no gather remains.',
     { law },
     { cite: 'Chiang et al., Quamba2, 2025 (arXiv:2503.22879)' },
-  ),
-  planned(
-    'transform',
-    'lowrank',
-    'A low-rank branch takes what the codes cannot hold.',
-    {
-      rank: int({ doc: 'Rank of the branch.', min: 1, max: 4096, default: 32, aliases: ['low_rank', 'svd_rank'] }),
-      iterations: int({ doc: 'Alternations between branch and residual.', min: 1, max: 10000, default: 100 }),
-      share: list(choice(['q', 'k', 'v', 'gate', 'up'], { doc: 'A member.' }), {
-        doc: 'Members that share the down factor.',
-        optional: true,
-      }),
-    },
-    { cite: 'Li et al., SVDQuant, 2024 (arXiv:2411.05007)' },
   ),
   planned(
     'transform',
