@@ -130,6 +130,8 @@ export interface Scaling<S extends Schema = Schema> extends Named<S> {
 
 /** An orthogonal matrix by name. */
 export interface OrthogonalMatrix<S extends Schema = Schema> extends Named<S> {
+  /** It comes from a covariance: whose. */
+  from?(p: ParamsOf<S>): 'inputs' | 'weights';
   /** undefined: there is none of that size. */
   make(size: number, p: ParamsOf<S>): import('./fold/rotation.ts').Rotation | undefined;
 }

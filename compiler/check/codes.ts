@@ -79,6 +79,7 @@ const plan: Rows = {
     'A transform changed what the model computes by more than 1e-5 on calibration data. The message names the transform and the site. That is a fault of qc.',
   'cut-transform': "The `to` of an applied recipe leaves one end of a transform's edge outside.",
   'two-transforms': 'Two transforms of one kind are on one edge; which comes first would not be said.',
+  'not-a-learner': 'It learns no rotations, or has no gradient.',
   'not-a-scaling': 'The law chooses steps of a quantizer, not scales of channels.',
   'cache-scaled':
     'A warning: a transform scaled or rotated what the cache holds. The model reads its own caches; those of the float model do not fit.',

@@ -63,7 +63,8 @@ export function follow(q: FlowQuestion): Flow {
   const { view: v } = q;
   const readers = new Map<Node, Site[]>();
   const takes = (s: Site): boolean => (s.role === 'lowrank' ? q.sites.some((x) => x.id === s.facts['of'] && q.takes(x)) : q.takes(s));
-  for (const s of q.sites) if (s.role === 'linear' || s.role === 'lowrank') for (const n of s.nodes) readers.set(n, [...(readers.get(n) ?? []), s]);
+  for (const s of q.sites)
+    if (s.role === 'linear' || s.role === 'lowrank') for (const n of s.nodes) readers.set(n, [...(readers.get(n) ?? []), s]);
   const caches = cachesOf(q.sites);
   const values = new Map<string, Layout>();
   const cacheInputs = new Map<string, Layout>();

@@ -1,5 +1,5 @@
 /** A low-rank branch beside a linear, in float: y = x R + (x V) U with R = W − V U. The residual R is what gets quantized. */
-import { toHalf, fromHalf } from '../graph/numeric.ts';
+import { fromHalf, toHalf } from '../graph/numeric.ts';
 import { float32s, held } from '../lower/make.ts';
 import type { Site } from '../sites.ts';
 import { leading } from './eigen.ts';
@@ -21,7 +21,8 @@ export interface Branching {
   readonly factors: 'float16' | 'float32';
 }
 
-export const branchNeeds = (sites: readonly Site[]): Need[] => sites.flatMap((s) => (s.ports['input'] ? [{ value: s.ports['input'].value, observer: sample }] : []));
+export const branchNeeds = (sites: readonly Site[]): Need[] =>
+  sites.flatMap((s) => (s.ports['input'] ? [{ value: s.ports['input'].value, observer: sample }] : []));
 
 interface Member {
   readonly site: Site;
@@ -56,7 +57,11 @@ async function branch(job: Job, sites: readonly Site[], x: Float32Array, how: Br
     members.push({ site, w: rows, out });
     n = reduce;
   }
-  const rank = Math.min(how.rank, n, members.reduce((a, m) => a + m.out, 0));
+  const rank = Math.min(
+    how.rank,
+    n,
+    members.reduce((a, m) => a + m.out, 0),
+  );
   let down: Float64Array | undefined;
   let target = members.map((m) => m.w);
   let best: { error: number; down: Float32Array; ups: Float32Array[]; round: number } | undefined;
@@ -88,7 +93,8 @@ async function branch(job: Job, sites: readonly Site[], x: Float32Array, how: Br
 }
 
 /** Factors in the precision in which they are stored. */
-const shrunk = (x: Float64Array, to: 'float16' | 'float32'): Float32Array => Float32Array.from(x, (v) => (to === 'float16' ? fromHalf(toHalf(v)) : v));
+const shrunk = (x: Float64Array, to: 'float16' | 'float32'): Float32Array =>
+  Float32Array.from(x, (v) => (to === 'float16' ? fromHalf(toHalf(v)) : v));
 
 /** M Vᵀ for M [out, n], V [rank, n]. */
 function product(m: Float32Array, v: Float32Array, out: number, n: number, rank: number): Float64Array {

@@ -55,7 +55,14 @@ export const rounded = (w: Pick<Rows, 'site' | 'type' | 'out' | 'reduce'>, rows:
   );
 
 /** ‖X Aᵀ − Y Bᵀ‖² for A, B [out, n] and sample rows X, Y [count, n], by way of four [n, n] products. */
-export async function outputDistance(a: Float32Array, b: Float32Array, x: Float32Array, y: Float32Array, n: number, ctx: EvalContext): Promise<number> {
+export async function outputDistance(
+  a: Float32Array,
+  b: Float32Array,
+  x: Float32Array,
+  y: Float32Array,
+  n: number,
+  ctx: EvalContext,
+): Promise<number> {
   const inner = async (p: Float32Array, q: Float32Array, r: Float32Array, s: Float32Array): Promise<number> => {
     const [left, right] = [new Float64Array(n * n), new Float64Array(n * n)];
     await ctx.crunch.cross(left, p, q, n);

@@ -191,7 +191,10 @@ export class Rewriter {
     const ports = Object.fromEntries(
       Object.entries(s.ports).map(([k, p]) => [
         k,
-        this.#portNow(p, p.kind === 'weight' ? rename(p.value) : ((p.name === 'input' ? input : p.name === 'output' ? output : undefined) ?? p.value)),
+        this.#portNow(
+          p,
+          p.kind === 'weight' ? rename(p.value) : ((p.name === 'input' ? input : p.name === 'output' ? output : undefined) ?? p.value),
+        ),
       ]),
     );
     const gain = s.facts['gain'];

@@ -4,8 +4,16 @@ import { choice, int, list } from '../schema.ts';
 
 const params = {
   rank: int({ doc: 'Rank of the branch.', min: 1, max: 4096, default: 32, aliases: ['low_rank', 'svd_rank'] }),
-  iterations: int({ doc: 'Alternations between branch and residual, at most: they stop when the output error no longer falls.', min: 1, max: 10000, default: 100 }),
-  share: list(choice(['q', 'k', 'v', 'gate', 'up'], { doc: 'A member.' }), { doc: 'Members that read one value and share the down factor.', optional: true }),
+  iterations: int({
+    doc: 'Alternations between branch and residual, at most: they stop when the output error no longer falls.',
+    min: 1,
+    max: 10000,
+    default: 100,
+  }),
+  share: list(choice(['q', 'k', 'v', 'gate', 'up'], { doc: 'A member.' }), {
+    doc: 'Members that read one value and share the down factor.',
+    optional: true,
+  }),
   factors: choice(['float16', 'float32'], { doc: 'How the branch is stored; it computes in float32.', default: 'float16' }),
 };
 
