@@ -126,6 +126,8 @@ export interface Scaling<S extends Schema = Schema> extends Named<S> {
   /** What is observed of the value; absmax by channel if absent. */
   readonly observes?: readonly import('./schema.ts').Ref[];
   scales(q: ScaleQuestion, p: ParamsOf<S>): Promise<Float64Array>;
+  /** What else the ledger says of the scales. */
+  note?(s: Float64Array): string;
 }
 
 /** An orthogonal matrix by name. */

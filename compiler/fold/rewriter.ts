@@ -116,15 +116,15 @@ export class Rewriter {
 
   /**
    * Puts operators behind what a site yields: `build` gets the site's own result, under a new name, and what it returns takes the old name. The
-   * site's output is its own result from now on.
+   * site's output is its own result, of `shape`, from now on.
    */
-  behind(site: Site, label: string, build: (i: Insertion, own: string) => string): void {
+  behind(site: Site, label: string, build: (i: Insertion, own: string) => string, shape?: ValueInfo['shape']): void {
     const value = site.ports['output']!.value;
     const last = site.nodes.find((n) => n.outputs.includes(value))!;
     const own = this.#fresh(`${value}/own`);
     const { added, out } = this.#emit(value, label, (i) => build(i, own));
     const info = this.#model.graph.values.get(value) ?? this.#model.graph.outputs.find((o) => o.name === value);
-    if (info) this.#infos.set(own, { ...info, name: own, inferred: true });
+    if (info) this.#infos.set(own, { ...info, ...(shape ? { shape } : {}), name: own, inferred: true });
     this.#change(last, (c) => ({ ...c, outputs: c.outputs.map((o) => (o === value ? own : o)) }));
     this.#after.set(
       last,

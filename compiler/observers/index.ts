@@ -5,6 +5,7 @@ import histogram from './histogram.ts';
 import minmax from './minmax.ts';
 import moments from './moments.ts';
 import rows from './rows.ts';
+import token from './token.ts';
 
 export const observers = [
   absmax,
@@ -13,4 +14,5 @@ export const observers = [
   minmax,
   moments,
   rows,
+  token,
 ];

@@ -1,19 +1,11 @@
 /** Transforms that the language knows and this version does not build. */
-import { choice, either, int, num, ref } from '../../schema.ts';
+import { choice, either, num, ref } from '../../schema.ts';
 import { planned } from '../entry.ts';
 
 const law = ref('law', { doc: 'How the map is chosen.', optional: true });
-const by = choice(['step', 'range'], { doc: 'A table over the schedule instead of one value.', optional: true });
 const searched = (doc: string) => either<unknown>([num({ doc }), ref('search', { doc })], { doc, optional: true });
 
 export const transforms = [
-  planned(
-    'transform',
-    'dilate',
-    'Widens unsaturated weight channels so that the activation range shrinks and the weight range stays.',
-    { by },
-    { cite: 'DilateQuant, 2024 (arXiv:2409.14307)' },
-  ),
   planned('transform', 'shift', 'Moves the centre of each channel into the bias.', { law }),
   planned(
     'transform',
@@ -21,13 +13,6 @@ export const transforms = [
     'Reorders channels so that similar ones share a scale; folds, no gather remains.',
     { law },
     { cite: 'Chiang et al., Quamba2, 2025 (arXiv:2503.22879)' },
-  ),
-  planned(
-    'transform',
-    'token_split',
-    'Keeps one token in float and quantizes the rest.',
-    { token: int({ doc: 'Index of the token.', min: 0, default: 0 }) },
-    { cite: 'Zhao et al., MixDQ, 2024 (arXiv:2405.17873)' },
   ),
   planned(
     'transform',
