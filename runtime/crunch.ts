@@ -78,6 +78,7 @@ function crunchOf(engine: Engine): Crunch {
       const codes = new Uint8Array(size.codes);
       const scales = new Uint8Array(size.scales * scaleBytes[r.scaleType]);
       const zeros = r.symmetric || r.format.kind === 'float' ? undefined : new Uint8Array(size.zeros);
+      const digest = r.digest ? new Uint8Array(32) : undefined;
       const given = [r.importance, r.scales, r.zeros].flatMap((a) => (a ? [view(a)] : []));
       const numbers = quantizeNumbers(r);
       const [error, energy, global] = await call(
@@ -85,7 +86,7 @@ function crunchOf(engine: Engine): Crunch {
         numbers,
         r.weight.data,
         given,
-        zeros ? [codes, scales, zeros] : [codes, scales],
+        [codes, scales, ...(zeros ? [zeros] : []), ...(digest ? [digest] : [])],
         r.label,
       );
       return {
@@ -95,6 +96,7 @@ function crunchOf(engine: Engine): Crunch {
         ...(r.scaleType === 'nv' ? { globalScale: global! } : {}),
         error: error!,
         energy: energy!,
+        ...(digest ? { digest } : {}),
       };
     },
     async dequantize(r) {

@@ -80,6 +80,9 @@ const plan: Rows = {
   'cut-transform': "The `to` of an applied recipe leaves one end of a transform's edge outside.",
   'two-transforms': 'Two transforms of one kind are on one edge; which comes first would not be said.',
   'not-a-learner': 'It learns no rotations, or has no gradient.',
+  'not-a-clip': 'The law does not choose the range of a channel.',
+  'levels-range': 'Logarithmic codes hold values in 0…1: what a softmax yields.',
+  'levels-grain': 'Logarithmic codes are static per tensor or dynamic per token.',
   'not-a-scaling': 'The law chooses steps of a quantizer, not scales of channels.',
   'cache-scaled':
     'A warning: a transform scaled or rotated what the cache holds. The model reads its own caches; those of the float model do not fit.',

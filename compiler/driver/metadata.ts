@@ -9,7 +9,6 @@ import type { Planned } from '../plan/plan.ts';
 import type { Binding } from '../recipe.ts';
 import type { LedgerEntry } from '../report/data.ts';
 import { sha256 } from './hash.ts';
-import type { Source } from './model.ts';
 import type { Read } from './recipe.ts';
 import type { Run } from './run.ts';
 import type { Calibrated } from './statistics.ts';
@@ -68,20 +67,21 @@ export async function originOf(o: {
   readonly read: Read;
   readonly plan: Planned;
   readonly target: string;
-  readonly source: Source;
+  /** Its fingerprint. */
+  readonly model: string;
   readonly calibrated: Calibrated | undefined;
   readonly lowered: Lowered;
   readonly options: CompileOptions;
   readonly run: Run;
 }): Promise<Origin> {
-  const { read, source, calibrated, lowered, options, run } = o;
+  const { read, model, calibrated, lowered, options, run } = o;
   const sources = [...read.program.sources].map(([path, text]) => [path === read.file ? nameOf(path) : path, print(parse(text, path).ast)]);
   const emitted = lowered.emitted.map((e) => ({ what: 'lowered', site: e.site, detail: e.ops.join(' ') }));
   return {
     sources: Object.fromEntries(sources),
     params: options.params ?? {},
     target: o.target,
-    model: await source.fingerprint(),
+    model,
     ...(calibrated?.dataHash === undefined ? {} : { data: calibrated.dataHash }),
     ...(calibrated ? { statistics: await sha256(encodeStatistics(calibrated.statistics)) } : {}),
     ledger: [...run.ledger, ...emitted],

@@ -33,6 +33,10 @@ export class Rewriter {
   readonly #after = new Map<Node, Node[]>();
   readonly #outputs = new Map<string, string>();
   readonly #added: Site[] = [];
+  /** Node → the addition of a new bias, part of its site. */
+  readonly #additions = new Map<Node, Node>();
+  /** Site → the bias that it got. */
+  readonly #biases = new Map<string, string>();
   readonly #infos = new Map<string, ValueInfo>();
   readonly #weights = new Map<string, Map<string, string>>();
   readonly #inputs = new Map<string, string>();
@@ -72,7 +76,32 @@ export class Rewriter {
     return [...this.#copies].map(([copy, c]) => [copy, c.of, c.site] as const);
   }
 
+  /** The site's bias; a linear without one gets zeros. Error: Refusal no-bias. */
+  bias(site: Site): string {
+    if (site.bias !== undefined) return site.bias;
+    const made = this.#biases.get(site.id);
+    if (made !== undefined) return made;
+    const weight = this.tensor(site.ports['weight']?.value ?? '');
+    const n = site.nodes.at(-1)!;
+    if (site.role !== 'linear' || !weight || (n.op !== 'MatMul' && n.op !== 'Gemm'))
+      return refuse('no-bias', `${site.path} has no bias to fold into`);
+    const name = this.#fresh(`${n.outputs[0]}/bias`);
+    const size = weight.shape[site.ports['weight']!.axes['out']!]!;
+    this.#constants.set(name, floats32(new Float64Array(size)));
+    if (weight.dtype !== 'float32') refuse('not-constant', `a new bias needs a float32 model; ${site.path} is ${weight.dtype}`);
+    this.#biases.set(site.id, name);
+    if (n.op === 'Gemm') {
+      this.#change(n, (c) => ({ ...c, inputs: [c.inputs[0]!, c.inputs[1]!, name] }));
+      return name;
+    }
+    const [out, product] = [n.outputs[0]!, this.#fresh(`${n.outputs[0]}/product`)];
+    this.#change(n, (c) => ({ ...c, outputs: [product] }));
+    this.#additions.set(n, { name: `${out}/add`, op: 'Add', domain: '', inputs: [product, name], outputs: [out], attrs: new Map() });
+    return name;
+  }
+
   #own(site: Site, name: string): string {
+    if (this.#constants.has(name)) return name;
     if (!this.tensor(name)) refuse('not-constant', `${name} of ${site.path} is no constant of the main graph`);
     const readers = this.#readers.get(name) ?? [];
     const mine = readers.filter((n) => site.nodes.includes(n));
@@ -160,11 +189,16 @@ export class Rewriter {
     const { graph } = this.#model;
     const initializers = new Map(graph.initializers);
     for (const [name, c] of this.#copies) initializers.set(name, this.tensor(c.of)!);
-    for (const [name, steps] of this.#steps) initializers.set(name, folded(initializers.get(name)!, steps, `${name}#${this.#id}`));
     for (const [name, t] of this.#constants) initializers.set(name, t);
+    for (const [name, steps] of this.#steps) initializers.set(name, folded(initializers.get(name)!, steps, `${name}#${this.#id}`));
     const values = new Map(graph.values);
     const now = (n: Node): Node => this.#changed.get(n) ?? n;
-    const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n), ...(this.#after.get(n) ?? [])]);
+    const nodes = graph.nodes.flatMap((n) => [
+      ...(this.#before.get(n) ?? []),
+      now(n),
+      ...this.#addition(n),
+      ...(this.#after.get(n) ?? []),
+    ]);
     for (const [name, info] of this.#infos) values.set(name, info);
     const model = dropUnread(
       { ...this.#model, graph: { ...graph, nodes, initializers, values } },
@@ -172,6 +206,11 @@ export class Rewriter {
     );
     const sites = this.#sites.sites.map((s) => this.#siteNow(s, now));
     return { model, sites: { ...this.#sites, sites: [...sites, ...this.#added] } };
+  }
+
+  #addition(n: Node): readonly Node[] {
+    const node = this.#additions.get(n);
+    return node ? [node] : [];
   }
 
   #portNow(p: Port, value: string): Port {
@@ -184,7 +223,8 @@ export class Rewriter {
   #siteNow(s: Site, now: (n: Node) => Node): Site {
     const own = this.#weights.get(s.id);
     const input = this.#inputs.get(s.id);
-    const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.map(now) : s.nodes;
+    const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.flatMap((n) => [now(n), ...this.#addition(n)]) : s.nodes;
+    const bias = this.#biases.get(s.id) ?? s.bias;
     const output = this.#outputs.get(s.id);
     if (!own && input === undefined && output === undefined && nodes === s.nodes) return s;
     const rename = (name: string): string => own?.get(name) ?? name;
@@ -204,7 +244,7 @@ export class Rewriter {
       ...s,
       nodes,
       ports,
-      ...(s.bias === undefined ? {} : { bias: rename(s.bias) }),
+      ...(bias === undefined ? {} : { bias: rename(bias) }),
       facts: {
         ...facts,
         ...(typeof gain === 'string' ? { gain: rename(gain) } : {}),
@@ -213,6 +253,12 @@ export class Rewriter {
     };
   }
 }
+
+const floats32 = (x: Float64Array): Tensor => ({
+  dtype: 'float32',
+  shape: [x.length],
+  source: { kind: 'bytes', bytes: new Uint8Array(Float32Array.from(x).buffer) },
+});
 
 /** Drops originals that nobody reads any more. */
 function dropUnread(model: Model, names: ReadonlySet<string>): Model {

@@ -2,6 +2,7 @@
 import dilate from './dilate.ts';
 import lowrank from './lowrank.ts';
 import migrate from './migrate.ts';
+import reparam from './reparam.ts';
 import rotate from './rotate.ts';
 import scale from './scale.ts';
 import smooth from './smooth.ts';
@@ -12,6 +13,7 @@ export const transforms = [
   dilate,
   lowrank,
   migrate,
+  reparam,
   rotate,
   scale,
   smooth,

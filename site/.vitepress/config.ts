@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitepress';
+import { slug } from '../collect/slug.ts';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const json = (path: string) => JSON.parse(readFileSync(here(path), 'utf8'));
@@ -21,6 +22,8 @@ export default defineConfig({
     ['meta', { name: 'theme-color', content: '#0f766e' }],
   ],
   markdown: {
+    anchor: { slugify: slug },
+    headers: { slugify: slug },
     theme: { light: 'github-light-high-contrast', dark: 'github-dark' },
     languages: [{ ...(existsSync(grammar) ? json('../../grammar/vscode/syntaxes/qrecipe.tmLanguage.json') : { scopeName: 'source.qrecipe', patterns: [], repository: {} }), name: 'qrecipe' }],
   },
@@ -39,6 +42,8 @@ export default defineConfig({
   },
   vite: {
     worker: { format: 'es' },
+    // The session code of node runs over ONNX Runtime Web.
+    resolve: { alias: [{ find: /^onnxruntime-(node|web\/wasm)$/, replacement: here('../node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs') }] },
     build: { chunkSizeWarningLimit: 1200, assetsInlineLimit: 0 },
     publicDir: here('../pages/public'),
   },

@@ -1,6 +1,7 @@
 /** Writes what the static generator reads: site/pages (Markdown), its public files, the sidebar. All of it is generated and git-ignored. */
 import { cpSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { examples } from './examples.ts';
 import { bundled } from './packages.ts';
 import { sitePages } from './pages.ts';
 import { sidebar } from './sidebar.ts';
@@ -21,6 +22,7 @@ const write = (path: string, text: string) => {
 const pages = await sitePages();
 for (const p of pages) write(p.path, p.text);
 write('sidebar.json', JSON.stringify(sidebar(pages)));
+write('examples.json', JSON.stringify(examples()));
 write('packages.json', JSON.stringify([bundled('stdlib')]));
 const listed = models.map(({ name, about }) => {
   const from = join('test/models', name);

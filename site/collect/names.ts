@@ -2,6 +2,7 @@
 import { type Entry, find, type Kind, kinds, namesOf, roles, selectors } from '../../compiler/catalog/index.ts';
 import { cell, fileOf } from '../../compiler/check/entry-page.ts';
 import type { SitePage } from './pages.ts';
+import { slug } from './slug.ts';
 
 interface Row {
   readonly name: string;
@@ -22,12 +23,12 @@ function rows(): Row[] {
     .flatMap((k) => namesOf(k))
     .map((e): Row => {
       const { name, doc, formula, cite } = behind(e);
-      return { name: e.name, kind: e.kind, page: `${fileOf(e.kind)}#${name}`, doc, formula, cite, planned: e.planned };
+      return { name: e.name, kind: e.kind, page: `${fileOf(e.kind)}#${slug(name)}`, doc, formula, cite, planned: e.planned };
     });
   const found = [...roles.values()].map(
-    (r): Row => ({ name: r.name, kind: 'role', page: `roles.md#${r.name}`, doc: r.doc, planned: r.planned }),
+    (r): Row => ({ name: r.name, kind: 'role', page: `roles.md#${slug(r.name)}`, doc: r.doc, planned: r.planned }),
   );
-  const selects = selectors.map((s): Row => ({ name: s.name, kind: 'selection', page: `selections.md#${s.name}`, doc: s.doc }));
+  const selects = selectors.map((s): Row => ({ name: s.name, kind: 'selection', page: `selections.md#${slug(s.name)}`, doc: s.doc }));
   return [...entries, ...found, ...selects].sort((a, b) => a.name.localeCompare(b.name, 'en') || a.kind.localeCompare(b.kind, 'en'));
 }
 
@@ -40,6 +41,7 @@ export function namesPage(): SitePage {
     return `| [\`${r.name}\`](${r.page}) | ${r.kind}${r.planned ? ', planned' : ''} | ${cell(short(r.doc))}${formula} | ${cell(r.cite ?? '')} |`;
   });
   const text = [
+    '---\naside: false\n---',
     '# Every name',
     'Every name of the language with its formula and its source. A name leads to its parameters. *Planned* names are checked and not built yet.',
     ['| name | kind | what | source |', '|---|---|---|---|', ...lines].join('\n'),

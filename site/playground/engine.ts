@@ -11,10 +11,12 @@ import { type Explanation, explain } from '../../compiler/explain.ts';
 import { loadModel } from '../../compiler/graph/load.ts';
 import type { Host, Session } from '../../compiler/host.ts';
 import { inspect, inspectionText } from '../../compiler/inspect.ts';
+import { lazyCrunch } from '../../compiler/node/lazy.ts';
 import type { Diagnostic } from '../../grammar/diagnostics.ts';
 import { parse } from '../../grammar/parser.ts';
 import { print } from '../../grammar/printer.ts';
 import { loadCrunch } from '../../runtime/crunch.ts';
+import { complete, hover, words } from './features.ts';
 
 export interface EngineOptions {
   /** The bytes of runtime/wasm/qc.wasm; asked for once, when numbers are computed. */
@@ -50,15 +52,20 @@ export const RECIPE = 'recipe.qrecipe';
 export class Engine {
   readonly #files: Files = new Map();
   readonly #options: EngineOptions;
-  #crunch: Promise<Crunch> | undefined;
+  readonly #crunch: Crunch;
   #model: string | undefined;
   #output: string | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#crunch = lazyCrunch(async () => loadCrunch({ prefer: 'wasm', wasm: await options.wasm() }), 'wasm');
   }
 
-  /** Every mistake of the text; also those that only the model shows, when one is open and the text itself is right. */
+  words = words;
+  hover = hover;
+  complete = complete;
+
+  /** Every mistake that the text shows without a model. */
   check(text: string): readonly Diagnostic[] {
     return check({ path: RECIPE, text }, bundledResolver(this.#options.packages)).diagnostics;
   }
@@ -75,11 +82,16 @@ export class Engine {
   async open(files: readonly { readonly name: string; readonly blob: Blob }[], model: string): Promise<OpenedModel> {
     this.#files.clear();
     this.#model = undefined;
-    for (const { name, blob } of files) this.#files.set(`${/\.np[yz]$/.test(name) ? DATA : MODEL}/${name}`, blob);
+    this.bring(files);
     const path = `${MODEL}/${model}`;
-    const loaded = await loadModel({ open: (await this.#host()).open }, path);
+    const loaded = await loadModel({ open: this.#host().open }, path);
     this.#model = path;
     return { bytes: loaded.bytes, inspection: inspectionText(inspect(loaded.model), { misses: true }), data: this.#hasData() };
+  }
+
+  /** More files beside the open model. */
+  bring(files: readonly { readonly name: string; readonly blob: Blob }[]): void {
+    for (const { name, blob } of files) this.#files.set(`${/\.np[yz]$/.test(name) ? DATA : MODEL}/${name}`, blob);
   }
 
   /** What the recipe would do to the open model. */
@@ -118,13 +130,13 @@ export class Engine {
   /** The compiled model against the float one on the data beside it: every metric. */
   async compare(samples?: number): Promise<readonly Measured[]> {
     if (this.#model === undefined || this.#output === undefined) throw new Error('nothing was compiled yet');
-    return compareModels(await this.#host(), this.#model, this.#output, DATA, samples === undefined ? {} : { samples });
+    return compareModels(this.#host(), this.#model, this.#output, DATA, samples === undefined ? {} : { samples });
   }
 
   async #request(text: string, target: string | undefined) {
     if (this.#model === undefined) throw new Error('no model is open');
     return {
-      host: await this.#host(),
+      host: this.#host(),
       model: this.#model,
       recipe: RECIPE,
       text,
@@ -133,9 +145,8 @@ export class Engine {
     };
   }
 
-  async #host(): Promise<Host> {
-    this.#crunch ??= this.#options.wasm().then((wasm) => loadCrunch({ prefer: 'wasm', wasm }));
-    return browserHost({ files: this.#files, crunch: await this.#crunch, session: this.#options.session });
+  #host(): Host {
+    return browserHost({ files: this.#files, crunch: this.#crunch, session: this.#options.session });
   }
 
   #hasData = (): boolean => [...this.#files.keys()].some((p) => p.startsWith(`${DATA}/`));

@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { eigen, leading } from '../../compiler/fold/eigen.ts';
-import { covariance, type Evidence, klt, learn, logQsur, times } from '../../compiler/fold/learn.ts';
+import { composed, covariance, type Evidence, klt, learn, logQsur, times } from '../../compiler/fold/learn.ts';
 import { rounded } from '../../compiler/fold/output-error.ts';
 import { defect, matrixOf, type Rotation } from '../../compiler/fold/rotation.ts';
 import { roundRows } from '../../compiler/fold/round-rows.ts';
@@ -92,8 +92,7 @@ test('KLT · Hadamard makes all channel variances equal (MambaQuant)', async () 
   const k = await klt({ pairs: [{ x: l.x, w: l.w, site }], ctx }, 'inputs', N);
   assert.ok(defect(k) < 1e-10);
   const h = hadamard(N)!;
-  const composed: Rotation = { size: N, name: '', apply: (x) => (k.apply(x), h.apply(x)), undo: (x) => (h.undo(x), k.undo(x)) };
-  const [plain, equal] = [await spread(h), await spread(composed)];
+  const [plain, equal] = [await spread(h), await spread(composed(k, h))];
   console.log(`RMS max/min: Hadamard ${plain.toFixed(3)}, KLT · Hadamard ${equal.toFixed(4)}`);
   assert.ok(equal <= 1.02 && equal - 1 <= (plain - 1) / 5);
 });

@@ -30,17 +30,6 @@ export const transforms = [
   ),
   planned(
     'transform',
-    'reparam',
-    'Turns scales by channel into one scale, the rest into norm and weight.',
-    {
-      from: choice(['channel', 'log_sqrt2'], { doc: 'Granularity or code before.', default: 'channel' }),
-      to: choice(['tensor', 'log2'], { doc: 'Granularity or code after.', default: 'tensor' }),
-      clip: ref('law', { doc: 'How ranges are clipped.', optional: true }),
-    },
-    { cite: 'Li et al., RepQuant, 2024 (arXiv:2402.05628)' },
-  ),
-  planned(
-    'transform',
     'noise',
     'A fixed noise row before rounding, taken out of the bias.',
     {
