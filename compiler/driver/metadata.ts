@@ -5,6 +5,7 @@ import { encodeStatistics } from '../calibrate/index.ts';
 import { splitPath } from '../calibrate/source.ts';
 import type { Lowered } from '../define.ts';
 import type { Model } from '../graph/types.ts';
+import type { Locked } from '../lock.ts';
 import type { Planned } from '../plan/plan.ts';
 import type { Binding } from '../recipe.ts';
 import type { LedgerEntry } from '../report/data.ts';
@@ -21,6 +22,7 @@ export const keys = {
   version: 'qc.version',
   recipe: 'qc.recipe',
   name: 'qc.recipe.name',
+  lock: 'qc.lock',
   params: 'qc.params',
   binding: 'qc.binding',
   target: 'qc.target',
@@ -33,6 +35,8 @@ export const keys = {
 export interface Origin {
   /** Every recipe file that was read, canonical, by path. */
   readonly sources: Readonly<Record<string, string>>;
+  /** The packages that the recipe is made of. */
+  readonly packages?: readonly Locked[];
   readonly params: Readonly<Record<string, unknown>>;
   readonly target: string;
   readonly model: string;
@@ -51,6 +55,7 @@ export function withOrigin(model: Model, plan: Planned, o: Origin): Model {
   const put = (key: string, value: string | undefined) => (value === undefined ? metadata.delete(key) : metadata.set(key, value));
   put(keys.version, VERSION);
   put(keys.recipe, json(sorted(o.sources)));
+  put(keys.lock, o.packages?.length ? json(o.packages) : undefined);
   put(keys.name, `${plan.recipe} ${plan.version}`);
   put(keys.params, json(sorted(o.params)));
   put(keys.binding, json(sorted(plan.binding)));
@@ -79,6 +84,7 @@ export async function originOf(o: {
   const emitted = lowered.emitted.map((e) => ({ what: 'lowered', site: e.site, detail: e.ops.join(' ') }));
   return {
     sources: Object.fromEntries(sources),
+    ...(options.packages ? { packages: options.packages } : {}),
     params: options.params ?? {},
     target: o.target,
     model,

@@ -1,7 +1,12 @@
 /** Scales and shifts of channels between a producer and everything that reads it: x' = x / r + e, W' = W · diag(r), b' = b − W (r e). */
+
+import type { Site } from '../sites.ts';
 import { Refusal, refuse } from './refuse.ts';
 import type { Rewriter } from './rewriter.ts';
 import { foldScale, type ScaleSet } from './scale.ts';
+
+/** Can what the site yields be moved? */
+export const shifts = (site: Site): boolean => site.bias !== undefined || site.role === 'linear';
 
 /**
  * Folds one set. `r` has a positive number for each channel, `e` any; pinned channels have 1 and 0. Without a shift no bias is touched.

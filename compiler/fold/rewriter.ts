@@ -37,6 +37,7 @@ export class Rewriter {
   readonly #additions = new Map<Node, Node>();
   /** Site → the bias that it got. */
   readonly #biases = new Map<string, string>();
+  readonly #fixed = new Map<string, Record<string, readonly number[]>>();
   readonly #infos = new Map<string, ValueInfo>();
   readonly #weights = new Map<string, Map<string, string>>();
   readonly #inputs = new Map<string, string>();
@@ -98,6 +99,11 @@ export class Rewriter {
     this.#change(n, (c) => ({ ...c, outputs: [product] }));
     this.#additions.set(n, { name: `${out}/add`, op: 'Add', domain: '', inputs: [product, name], outputs: [out], attrs: new Map() });
     return name;
+  }
+
+  /** Fixes scale and zero point of a static port: the quantizer is part of what the transform chose. */
+  fix(site: Site, port: string, quantizer: readonly [scale: number, zero: number]): void {
+    this.#fixed.set(site.id, { ...this.#fixed.get(site.id), [`fixed_${port}`]: quantizer });
   }
 
   #own(site: Site, name: string): string {
@@ -226,7 +232,8 @@ export class Rewriter {
     const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.flatMap((n) => [now(n), ...this.#addition(n)]) : s.nodes;
     const bias = this.#biases.get(s.id) ?? s.bias;
     const output = this.#outputs.get(s.id);
-    if (!own && input === undefined && output === undefined && nodes === s.nodes) return s;
+    const fixed = this.#fixed.get(s.id);
+    if (!own && !fixed && input === undefined && output === undefined && nodes === s.nodes) return s;
     const rename = (name: string): string => own?.get(name) ?? name;
     const ports = Object.fromEntries(
       Object.entries(s.ports).map(([k, p]) => [
@@ -247,6 +254,7 @@ export class Rewriter {
       ...(bias === undefined ? {} : { bias: rename(bias) }),
       facts: {
         ...facts,
+        ...fixed,
         ...(typeof gain === 'string' ? { gain: rename(gain) } : {}),
         ...(tied_weight !== undefined && !untied ? { tied_weight } : {}),
       },

@@ -2,6 +2,7 @@
 import dilate from './dilate.ts';
 import lowrank from './lowrank.ts';
 import migrate from './migrate.ts';
+import noise from './noise.ts';
 import reparam from './reparam.ts';
 import rotate from './rotate.ts';
 import scale from './scale.ts';
@@ -13,6 +14,7 @@ export const transforms = [
   dilate,
   lowrank,
   migrate,
+  noise,
   reparam,
   rotate,
   scale,

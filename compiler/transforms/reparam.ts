@@ -1,7 +1,7 @@
 import { fail } from '../../grammar/diagnostics.ts';
 import { clips } from '../clips/index.ts';
 import type { ChannelHistogram, Clip, Transform } from '../define.ts';
-import { foldAffine } from '../fold/affine.ts';
+import { foldAffine, shifts } from '../fold/affine.ts';
 import type { Job } from '../fold/job.ts';
 import { refuse } from '../fold/refuse.ts';
 import { type ScaleSet, scaleSet } from '../fold/scale.ts';
@@ -72,13 +72,13 @@ const transform: Transform<typeof params> = {
       const { steps, symmetric } = stepsOf(job, set);
       const arrays = seen.get(set.readings[0]!.site.ports['input']!.value, observer);
       const { lo, hi } = ranges(set, arrays, law, steps, args);
-      const shifts = !symmetric && (set.producer?.site.role === 'linear' || set.producer?.site.bias !== undefined);
-      const { r, e } = levelled(lo, hi, set.pinned, shifts);
+      const moves = !symmetric && set.producer !== undefined && shifts(set.producer.site);
+      const { r, e } = levelled(lo, hi, set.pinned, moves);
       foldAffine(job.rewriter, set, r, e);
       const spread = [Math.min(...r), Math.max(...r)].map((x) => x.toPrecision(3));
       job.applied({
         name: set.name,
-        detail: `steps of ${set.channels} channels, ${spread[0]} to ${spread[1]} of their mean, become one${shifts ? ', zero points too' : ''}`,
+        detail: `steps of ${set.channels} channels, ${spread[0]} to ${spread[1]} of their mean, become one${moves ? ', zero points too' : ''}`,
         touched: [...set.values.keys()],
         same: set.same,
       });
@@ -87,15 +87,15 @@ const transform: Transform<typeof params> = {
 };
 
 /** r and e from the range of each channel. Without shifts the range is taken as symmetric. Channels without any range keep their place. */
-function levelled(lo: Float64Array, hi: Float64Array, pinned: Uint8Array, shifts: boolean): { r: Float64Array; e: Float64Array } {
+function levelled(lo: Float64Array, hi: Float64Array, pinned: Uint8Array, moves: boolean): { r: Float64Array; e: Float64Array } {
   const free = Array.from(lo.keys()).filter((c) => !pinned[c] && hi[c]! > lo[c]!);
-  const width = (c: number) => (shifts ? hi[c]! - lo[c]! : 2 * Math.max(Math.abs(hi[c]!), Math.abs(lo[c]!)));
+  const width = (c: number) => (moves ? hi[c]! - lo[c]! : 2 * Math.max(Math.abs(hi[c]!), Math.abs(lo[c]!)));
   const mean = (f: (c: number) => number) => free.reduce((sum, c) => sum + f(c), 0) / Math.max(1, free.length);
   const meanWidth = mean(width);
   const r = new Float64Array(lo.length).fill(1);
   const e = new Float64Array(lo.length);
   for (const c of free) r[c] = width(c) / meanWidth;
-  if (!shifts) return { r, e };
+  if (!moves) return { r, e };
   // In units of the common width, a range's place is where its lower end lies: −z.
   const place = mean((c) => lo[c]! / width(c));
   for (const c of free) e[c] = meanWidth * (place - lo[c]! / width(c));

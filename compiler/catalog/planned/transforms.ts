@@ -1,9 +1,8 @@
 /** Transforms that the language knows and this version does not build. */
-import { choice, either, num, ref } from '../../schema.ts';
+import { ref } from '../../schema.ts';
 import { planned } from '../entry.ts';
 
 const law = ref('law', { doc: 'How the map is chosen.', optional: true });
-const searched = (doc: string) => either<unknown>([num({ doc }), ref('search', { doc })], { doc, optional: true });
 
 export const transforms = [
   planned('transform', 'shift', 'Moves the centre of each channel into the bias.', { law }),
@@ -27,16 +26,5 @@ export const transforms = [
     'Takes a branch from an earlier step instead of computing it.',
     {},
     { cite: 'Huang et al., HarmoniCa, 2024 (arXiv:2410.01723)' },
-  ),
-  planned(
-    'transform',
-    'noise',
-    'A fixed noise row before rounding, taken out of the bias.',
-    {
-      distribution: choice(['uniform', 'normal'], { doc: 'Where the row is drawn from.', default: 'uniform' }),
-      mean: searched('Shift of the row, or how it is searched.'),
-      amplitude: searched('Size of the row, or how it is searched.'),
-    },
-    { cite: 'Liu et al., NoisyQuant, 2022 (arXiv:2211.16056)' },
   ),
 ];
