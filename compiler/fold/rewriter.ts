@@ -199,12 +199,7 @@ export class Rewriter {
     for (const [name, steps] of this.#steps) initializers.set(name, folded(initializers.get(name)!, steps, `${name}#${this.#id}`));
     const values = new Map(graph.values);
     const now = (n: Node): Node => this.#changed.get(n) ?? n;
-    const nodes = graph.nodes.flatMap((n) => [
-      ...(this.#before.get(n) ?? []),
-      now(n),
-      ...this.#addition(n),
-      ...(this.#after.get(n) ?? []),
-    ]);
+    const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n), ...this.#addition(n), ...(this.#after.get(n) ?? [])]);
     for (const [name, info] of this.#infos) values.set(name, info);
     const model = dropUnread(
       { ...this.#model, graph: { ...graph, nodes, initializers, values } },
