@@ -11,6 +11,7 @@ import fmt from './commands/fmt.ts';
 import importConfig from './commands/import.ts';
 import init from './commands/init.ts';
 import inspect from './commands/inspect.ts';
+import lsp from './commands/lsp.ts';
 import outdated from './commands/outdated.ts';
 import publish from './commands/publish.ts';
 import runModel from './commands/run.ts';
@@ -90,6 +91,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     upgrade,
     init,
     importConfig,
+    lsp,
     docs,
     add,
     update,

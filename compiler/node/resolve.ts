@@ -22,6 +22,8 @@ export interface ResolveOptions {
   /** One package for each name: what `closureOf` settled. Otherwise the first that is found. */
   readonly settled?: ReadonlyMap<string, Package>;
   readonly onRequest?: (r: Request) => void;
+  /** Told where each shown file lies. */
+  readonly onFound?: (shown: string, path: string) => void;
 }
 
 interface Found {
@@ -79,6 +81,7 @@ export function nodeResolver(root: string, cwd: string = process.cwd(), options:
     const id = pack && `${pack.name}@${pack.version}`;
     const shown = id ? `${id}/${relative(found.fence, found.path).split(sep).join('/')}` : near(found.path, cwd);
     known.set(shown, found);
+    options.onFound?.(shown, found.path);
     const text = read(found.path, spec);
     if (typeof text !== 'string') return text;
     return { path: shown, text, ...(pack ? { package: id!, deprecations: pack.deprecations } : {}) };
