@@ -22,6 +22,7 @@ export const keys = {
   version: 'qc.version',
   recipe: 'qc.recipe',
   name: 'qc.recipe.name',
+  root: 'qc.recipe.root',
   lock: 'qc.lock',
   params: 'qc.params',
   binding: 'qc.binding',
@@ -35,6 +36,8 @@ export const keys = {
 export interface Origin {
   /** Every recipe file that was read, canonical, by path. */
   readonly sources: Readonly<Record<string, string>>;
+  /** Which of them is the recipe that was compiled. */
+  readonly root: string;
   /** The packages that the recipe is made of. */
   readonly packages?: readonly Locked[];
   readonly params: Readonly<Record<string, unknown>>;
@@ -55,6 +58,7 @@ export function withOrigin(model: Model, plan: Planned, o: Origin): Model {
   const put = (key: string, value: string | undefined) => (value === undefined ? metadata.delete(key) : metadata.set(key, value));
   put(keys.version, VERSION);
   put(keys.recipe, json(sorted(o.sources)));
+  put(keys.root, o.root);
   put(keys.lock, o.packages?.length ? json(o.packages) : undefined);
   put(keys.name, `${plan.recipe} ${plan.version}`);
   put(keys.params, json(sorted(o.params)));
@@ -80,10 +84,11 @@ export async function originOf(o: {
   readonly run: Run;
 }): Promise<Origin> {
   const { read, model, calibrated, lowered, options, run } = o;
-  const sources = [...read.program.sources].map(([path, text]) => [path === read.file ? nameOf(path) : path, print(parse(text, path).ast)]);
+  const sources = [...read.program.sources].map(([path, text]) => [besideRoot(path, read.file), print(parse(text, path).ast)]);
   const emitted = lowered.emitted.map((e) => ({ what: 'lowered', site: e.site, detail: e.ops.join(' ') }));
   return {
     sources: Object.fromEntries(sources),
+    root: nameOf(read.file),
     ...(options.packages ? { packages: options.packages } : {}),
     params: options.params ?? {},
     target: o.target,
@@ -95,6 +100,10 @@ export async function originOf(o: {
 }
 
 /** Paths of a machine do not belong into a file. */
+const besideRoot = (path: string, root: string): string => {
+  const folder = root.slice(0, root.length - nameOf(root).length);
+  return path.startsWith(folder) ? path.slice(folder.length) : path;
+};
 const nameOf = (path: string): string => splitPath(path).name;
 
 /** Search results out of a compiled model, for `--replay`; undefined where qc did not make it. */
