@@ -24,6 +24,14 @@ export interface Evidence {
   readonly ctx: EvalContext;
 }
 
+/** Chooses a rotation of a size; `evidence` is what meets in the rotated channels, for matrices that come from data. */
+export type Choice = (size: number, evidence: () => Promise<Evidence>) => Promise<Chosen>;
+export interface Chosen {
+  readonly rotation: Rotation;
+  /** How it was found, for the ledger. */
+  readonly note?: string;
+}
+
 /** M R for rows M [count, n] and R [n, n], by products of blocks of n rows. */
 export async function times(m: Float32Array, r: Float32Array, n: number, crunch: Crunch): Promise<Float32Array> {
   const count = m.length / n;

@@ -2,9 +2,10 @@
 import { float32s, int64s } from '../lower/make.ts';
 import type { Site } from '../sites.ts';
 import type { Job } from './job.ts';
+import type { Choice } from './learn.ts';
 import { Refusal, refuse } from './refuse.ts';
 import type { Insertion } from './rewriter.ts';
-import { type Choice, matrixOf, type Rotation } from './rotation.ts';
+import { matrixOf, type Rotation } from './rotation.ts';
 import { edgeEvidence } from './stream.ts';
 
 /** x R for blocks of R's size along the last axis, factor by factor of its Kronecker product: n (a + b) products a row instead of n². */

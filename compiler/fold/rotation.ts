@@ -10,14 +10,6 @@ export interface Rotation {
   readonly factors?: readonly Float64Array[];
 }
 
-/** Chooses a rotation of a size; `evidence` is what meets in the rotated channels, for matrices that come from data. */
-export type Choice = (size: number, evidence: () => Promise<import('./learn.ts').Evidence>) => Promise<Chosen>;
-export interface Chosen {
-  readonly rotation: Rotation;
-  /** How it was found, for the ledger. */
-  readonly note?: string;
-}
-
 /** The matrix of a rotation, row-major. */
 export function matrixOf(r: Rotation): Float64Array {
   const m = new Float64Array(r.size * r.size);

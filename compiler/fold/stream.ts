@@ -5,10 +5,10 @@ import type { Site } from '../sites.ts';
 import { follow, type Reading } from './flow.ts';
 import type { Applied, Job } from './job.ts';
 import { type Layout, onLast } from './layout.ts';
-import type { Evidence, Pair } from './learn.ts';
+import type { Choice, Evidence, Pair } from './learn.ts';
 import { floatRows } from './output-error.ts';
 import { Refusal, refuse } from './refuse.ts';
-import { type Choice, keepingMean, type Rotation } from './rotation.ts';
+import { keepingMean, type Rotation } from './rotation.ts';
 import type { Step } from './tensors.ts';
 
 /** Everything that a rotation of a stream has to change. */

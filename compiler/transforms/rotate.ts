@@ -1,9 +1,9 @@
 import { fail } from '../../grammar/diagnostics.ts';
 import type { OrthogonalMatrix, Transform } from '../define.ts';
-import { composed, type Evidence, klt, learn, logQsur } from '../fold/learn.ts';
+import { type Choice, type Chosen, composed, type Evidence, klt, learn, logQsur } from '../fold/learn.ts';
 import { rotateOnline } from '../fold/online.ts';
 import { refuse } from '../fold/refuse.ts';
-import type { Choice, Chosen, Rotation } from '../fold/rotation.ts';
+import type { Rotation } from '../fold/rotation.ts';
 import { headOf, rotateEdge, rotateStream } from '../fold/stream.ts';
 import { matrices } from '../matrices/index.ts';
 import { bool, choice, expression, num, type Ref, ref } from '../schema.ts';
