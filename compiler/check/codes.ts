@@ -210,6 +210,14 @@ const machine: Rows = {
   'custom-ops': 'onnxruntime-node registers no custom operators.',
   'session-load': 'ONNX Runtime cannot load the model.',
   'session-run': 'ONNX Runtime stopped while it ran the model.',
+  'import-unknown-kind': '--from names no kind of configuration that qc reads.',
+  'import-ambiguous': 'The configuration could be of several tools: say which with --from.',
+  'import-unrecognized': 'The file is no configuration of a tool that qc knows.',
+  'import-empty': 'The configuration says nothing about numbers.',
+  'import-syntax': 'The configuration is not JSON or YAML.',
+  'import-too-large': 'The configuration is larger than any configuration is, or its aliases multiply.',
+  'import-too-deep': 'The configuration is nested deeper than any configuration is.',
+  'nothing-quantized': '`qc ingest` found no quantized weight or input in the model.',
   internal: 'A bug of qc. Please report it with the recipe and the model.',
 };
 
