@@ -79,6 +79,7 @@ const plan: Rows = {
     'A transform changed what the model computes by more than 1e-5 on calibration data. The message names the transform and the site. That is a fault of qc.',
   'cut-transform': "The `to` of an applied recipe leaves one end of a transform's edge outside.",
   'two-transforms': 'Two transforms of one kind are on one edge; which comes first would not be said.',
+  'not-a-learner': 'It learns no rotations, or has no gradient.',
   'not-a-clip': 'The law does not choose the range of a channel.',
   'levels-range': 'Logarithmic codes hold values in 0…1: what a softmax yields.',
   'levels-grain': 'Logarithmic codes are static per tensor or dynamic per token.',
