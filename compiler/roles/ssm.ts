@@ -142,6 +142,7 @@ function recurrence(v: View, known: Known, n: Node): { draft: Draft; tags: Tag[]
       nodes: [n],
       form: n.op,
       facts: {
+        next: body.next,
         ...(v.isInput(past) ? { past_state: past } : {}),
         ...(typeof last === 'number' ? { state: last } : {}),
         heads: shape?.length === 4 ? Number(shape[1]) || 0 : 0,
