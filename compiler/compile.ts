@@ -8,6 +8,7 @@ import { checkWritable, emit, writtenSize } from './driver/emit.ts';
 import { encode } from './driver/encode.ts';
 import { explainPlan } from './driver/explanation.ts';
 import { UNKNOWN } from './driver/hash.ts';
+import { lawful } from './driver/lawful.ts';
 import { originOf, withOrigin } from './driver/metadata.ts';
 import { metered } from './driver/meter.ts';
 import { openModel, type Source } from './driver/model.ts';
@@ -47,11 +48,13 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const binding = await run.phase('search', () => searchAll(first.nested, first.binding, bench(source, planAt, stage, options, run)));
     const staged = await run.phase('transform', () => stage.final(planAt(binding)));
     const { plan, source: rewritten, calibrated } = staged;
+    lawful(rewritten.model, 'rewritten', 'transform');
     const encoded = await run.phase('encode', () => encode(plan, rewritten.model, calibrated?.statistics, options.host.crunch));
     const simulated = await run.phase('solve', () =>
       solve({ plan, source: rewritten, simulated: encoded, crunch: meter.crunch, options, run }),
     );
     const lowered = await run.phase('lower', () => target.lower(simulated, args as never));
+    lawful(lowered.model, 'lowered', 'lower');
     const made = async (fingerprint: string) =>
       withOrigin(
         lowered.model,
