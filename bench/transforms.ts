@@ -44,26 +44,41 @@ interface Row {
 }
 const both = ['llama', 'llama-outlier'];
 const rows: Readonly<Record<string, Row>> = {
-  'w8a8': { models: both, scheme: 'W8A8 per token', transforms: 'none', recipe: 'quantize linear as W8A8' },
+  w8a8: { models: both, scheme: 'W8A8 per token', transforms: 'none', recipe: 'quantize linear as W8A8' },
   'w8a8-rotated': { models: both, scheme: 'W8A8 per token', transforms: 'std.llm_w8a8_rotated', recipe: 'apply std.llm_w8a8_rotated()' },
   'w8a8-static': { models: both, scheme: 'W8A8 static', transforms: 'none', recipe: 'quantize linear as W8A8_STATIC' },
-  'w8a8-migrated': { models: both, scheme: 'W8A8 static, norm inputs migrated', transforms: 'std.w8a8_migrated', recipe: 'apply std.w8a8_migrated()' },
+  'w8a8-migrated': {
+    models: both,
+    scheme: 'W8A8 static, norm inputs migrated',
+    transforms: 'std.w8a8_migrated',
+    recipe: 'apply std.w8a8_migrated()',
+  },
   'w8a8-migrated-gptq': {
     models: ['llama'],
     scheme: 'W8A8 static, norm inputs migrated',
     transforms: 'std.w8a8_migrated, GPTQ toward the float model',
     recipe: 'apply std.w8a8_migrated()\n  solve gptq on linear { order: hessian, target: float }',
   },
-  'w4a4': { models: both, scheme: 'W4A4 group 32, GPTQ', transforms: 'none', recipe: `${a4}\n  ${solve}` },
+  w4a4: { models: both, scheme: 'W4A4 group 32, GPTQ', transforms: 'none', recipe: `${a4}\n  ${solve}` },
   'w4a4-hadamard': {
     models: both,
     scheme: 'W4A4 group 32, GPTQ',
     transforms: 'smooth on v -> o, up -> down; Hadamard rotations',
     recipe: `${outliers}\n  ${rotations}\n  ${a4}\n  ${solve}`,
   },
-  'w4a4-ostquant': { models: both, scheme: 'W4A4 group 32, GPTQ', transforms: 'std.ostquant (learnt rotations)', recipe: 'apply std.ostquant()' },
+  'w4a4-ostquant': {
+    models: both,
+    scheme: 'W4A4 group 32, GPTQ',
+    transforms: 'std.ostquant (learnt rotations)',
+    recipe: 'apply std.ostquant()',
+  },
   'w4a4-svd32': { models: both, scheme: 'W4A4 group 32, GPTQ', transforms: 'std.svdquant, rank 32', recipe: 'apply std.svdquant()' },
-  'w4a4-svd16': { models: ['llama'], scheme: 'W4A4 group 32, GPTQ', transforms: 'std.svdquant, rank 16', recipe: 'apply std.svdquant(rank: 16)' },
+  'w4a4-svd16': {
+    models: ['llama'],
+    scheme: 'W4A4 group 32, GPTQ',
+    transforms: 'std.svdquant, rank 16',
+    recipe: 'apply std.svdquant(rank: 16)',
+  },
   'w4a4-svd-learnt': {
     models: ['llama'],
     scheme: 'W4A4 group 32, GPTQ',
@@ -84,8 +99,13 @@ const rows: Readonly<Record<string, Row>> = {
   quantize input of linear as int4 { mode: dynamic, per: token, symmetric: no }
   solve gptq on linear { order: hessian }`,
   },
-  'mergequant': { models: both, scheme: 'W4A4 static by channel behind norms, GPTQ', transforms: 'std.mergequant', recipe: 'apply std.mergequant()' },
-  'w4a16': { models: both, scheme: 'W4A16 group 32, rounded', transforms: 'none', recipe: w4 },
+  mergequant: {
+    models: both,
+    scheme: 'W4A4 static by channel behind norms, GPTQ',
+    transforms: 'std.mergequant',
+    recipe: 'apply std.mergequant()',
+  },
+  w4a16: { models: both, scheme: 'W4A16 group 32, rounded', transforms: 'none', recipe: w4 },
   'w4a16-awq': {
     models: both,
     scheme: 'W4A16 group 32, rounded',
@@ -95,8 +115,18 @@ const rows: Readonly<Record<string, Row>> = {
   transform scale on norm -> linear { law: awq(20) }
   ${w4}`,
   },
-  'smoothquant-plus': { models: ['llama-outlier'], scheme: 'uint4 group 32, rounded', transforms: 'std.smoothquant_plus', recipe: 'apply std.smoothquant_plus(group: 32, samples: 8)' },
-  'smoothquant-plus-none': { models: ['llama-outlier'], scheme: 'uint4 group 32, rounded', transforms: 'none', recipe: 'quantize weight of linear as uint4 { group: 32 }' },
+  'smoothquant-plus': {
+    models: ['llama-outlier'],
+    scheme: 'uint4 group 32, rounded',
+    transforms: 'std.smoothquant_plus',
+    recipe: 'apply std.smoothquant_plus(group: 32, samples: 8)',
+  },
+  'smoothquant-plus-none': {
+    models: ['llama-outlier'],
+    scheme: 'uint4 group 32, rounded',
+    transforms: 'none',
+    recipe: 'quantize weight of linear as uint4 { group: 32 }',
+  },
 };
 
 const run = (command: string, args: readonly string[]) => (o.before ? watch(o.before, [command, ...args]) : watch(command, args));
@@ -106,9 +136,22 @@ async function measure(name: string, row: Row, model: string, dir: string): Prom
   const [recipe, out] = [join(dir, `${name}.qrecipe`), join(dir, `${name}-${model}.onnx`)];
   const data = row.recipe.includes('calibrate') ? '' : 'calibrate data("calib") { samples: 128 }\n  ';
   writeFileSync(recipe, `use "@qrecipe/std@^0.1" as std\n\nrecipe measured version "1.0.0" {\n  ${data}${row.recipe}\n}\n`);
-  const args = [cli, 'compile', join(folder, 'model.onnx'), recipe, '-o', out, '--target', 'ort', '--data', `calib=${join(folder, 'calib')}`, '--force'];
+  const args = [
+    cli,
+    'compile',
+    join(folder, 'model.onnx'),
+    recipe,
+    '-o',
+    out,
+    '--target',
+    'ort',
+    '--data',
+    `calib=${join(folder, 'calib')}`,
+    '--force',
+  ];
   const done = await run(process.execPath, [...args, '--json', '--quiet']);
-  if (done.code !== 0) return `| ${model} | ${row.scheme} | ${row.transforms} | does not compile: ${done.output.slice(0, 160).replaceAll('\n', ' ')} | | |`;
+  if (done.code !== 0)
+    return `| ${model} | ${row.scheme} | ${row.transforms} | does not compile: ${done.output.slice(0, 160).replaceAll('\n', ' ')} | | |`;
   const scored = await run(o.python, [o.score, folder, out]);
   const s = JSON.parse(scored.output.trim().split('\n').at(-1)!) as Record<string, number>;
   const proof = /within ([\d.e-]+)/.exec(done.output)?.[1] ?? '';
