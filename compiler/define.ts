@@ -34,6 +34,7 @@ export interface Format<S extends Schema = Schema> extends Named<S> {
   resolve(p: ParamsOf<S>): Pick<QType, 'bits' | 'symmetric' | 'scaleType'> & {
     codes?: QType['codes'];
     cast?: 'float16' | 'bfloat16';
+    outer?: QType['outer'];
     grain?: QType['grain'];
     defaultLaw?: string;
   };
@@ -163,6 +164,8 @@ export interface Decision {
   readonly codes: Uint8Array;
   readonly scales: Uint8Array;
   readonly zeros?: Uint8Array;
+  /** Progressive formats: steps of the output channels. */
+  readonly outer?: Uint8Array;
   /** What happened, for the ledger. */
   readonly note: string;
 }

@@ -6,7 +6,7 @@ import type { DType, Model, Tensor } from '../graph/types.ts';
 import { failAt } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
 import type { PlannedSolve } from '../plan/types.ts';
-import { matrixOf, scaleTypeOf } from '../simulate/encode.ts';
+import { matrixOf, outerOf, scaleTypeOf } from '../simulate/encode.ts';
 import { simulate } from '../simulate/simulate.ts';
 import type { EncodedWeight, Simulated } from '../simulated.ts';
 import type { Site } from '../sites.ts';
@@ -182,6 +182,7 @@ function tensorsOf(w: EncodedWeight, d: Decision): NonNullable<EncodedWeight['so
   return {
     codes: tensor('uint8', [w.out, w.reduce], d.codes),
     scales: tensor(scaleTypeOf(w) as DType, table, d.scales),
+    ...(d.outer ? { outer: tensor(outerOf(w).outer!.type, [w.out], d.outer) } : {}),
     ...(d.zeros ? { zeros: tensor('uint8', table, d.zeros) } : {}),
   };
 }

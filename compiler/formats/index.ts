@@ -6,6 +6,7 @@ import fp8 from './fp8.ts';
 import int from './int.ts';
 import mxfp4 from './mxfp4.ts';
 import nvfp4 from './nvfp4.ts';
+import progressive from './progressive.ts';
 
 export const formats = [
   bfloat16,
@@ -15,4 +16,5 @@ export const formats = [
   int,
   mxfp4,
   nvfp4,
+  progressive,
 ];

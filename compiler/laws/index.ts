@@ -5,6 +5,7 @@ import hqq from './hqq.ts';
 import minmax from './minmax.ts';
 import mse from './mse.ts';
 import percentile from './percentile.ts';
+import share from './share.ts';
 
 export const laws = [
   absmaxSigned,
@@ -13,4 +14,5 @@ export const laws = [
   minmax,
   mse,
   percentile,
+  share,
 ];

@@ -1,20 +1,10 @@
 /** Formats, laws and matrices that the language knows and this version does not build. */
-import { choice, expression, int, list, num, ref } from '../../schema.ts';
+import { choice, expression, int, list, num } from '../../schema.ts';
 import { planned } from '../entry.ts';
 
 const share = (doc: string, value: number) => num({ doc, min: 0, max: 1, default: value });
 
 export const formats = [
-  planned(
-    'format',
-    'progressive',
-    'Codes of codes: the first format by channel, the second by group on its integers.',
-    {
-      outer: ref('format', { doc: 'The first level.' }),
-      inner: ref('format', { doc: 'The second level, with its group.' }),
-    },
-    { cite: 'Lin et al., QServe, 2024 (arXiv:2405.04532)' },
-  ),
   planned('format', 'log2', 'Powers of two, for softmax outputs.', { bits: int({ doc: 'Bits of a code.', min: 2, max: 8, default: 4 }) }),
   planned(
     'format',

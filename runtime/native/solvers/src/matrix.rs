@@ -35,6 +35,8 @@ pub enum Order {
 pub struct Matrix<'a> {
     data: &'a [u8],
     dtype: FloatType,
+    /// What each row is divided by.
+    steps: Option<&'a [f32]>,
     pub out: usize,
     pub reduce: usize,
     pub order: Order,
@@ -46,7 +48,18 @@ impl<'a> Matrix<'a> {
         if out == 0 || reduce == 0 || expected != Some(data.len()) {
             return Err(Fault::request(format!("a weight of {out} × {reduce} {dtype:?} in {} bytes", data.len())));
         }
-        Ok(Matrix { data, dtype, out, reduce, order })
+        Ok(Matrix { data, dtype, steps: None, out, reduce, order })
+    }
+
+    /// The matrix with each row divided by its step.
+    pub fn divided(self, steps: &'a [f32]) -> Self {
+        assert_eq!(steps.len(), self.out);
+        Matrix { steps: Some(steps), ..self }
+    }
+
+    /// Square of a row's step: what squared errors of divided rows are multiplied by.
+    pub fn square(&self, row: usize) -> f64 {
+        self.steps.map_or(1.0, |s| f64::from(s[row]).powi(2))
     }
 
     /// Rows n0 … n0 + 8·blocks − 1, columns k0 … k0 + len − 1 as `blocks` tiles of [padded][8 lanes], tile b at `tiles[b·stride]`.
@@ -60,6 +73,11 @@ impl<'a> Matrix<'a> {
         }
         for b in 0..blocks {
             tiles[b * stride + len..b * stride + padded].fill(F8::splat(0.0));
+            let Some(steps) = self.steps else { continue };
+            let step = F8(std::array::from_fn(|lane| steps.get(n0 + 8 * b + lane).copied().unwrap_or(1.0)));
+            for t in &mut tiles[b * stride..b * stride + len] {
+                *t = *t / step;
+            }
         }
     }
 
