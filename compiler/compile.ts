@@ -6,7 +6,7 @@ import { dumpsOf } from './driver/dumps.ts';
 import { checkWritable, emit, writtenSize } from './driver/emit.ts';
 import { encode } from './driver/encode.ts';
 import { explainPlan } from './driver/explanation.ts';
-import { originOf, withOrigin } from './driver/metadata.ts';
+import { ingredientsOf, originOf, withOrigin } from './driver/metadata.ts';
 import { metered } from './driver/meter.ts';
 import { openModel, type Source } from './driver/model.ts';
 import { planner } from './driver/planner.ts';
@@ -47,7 +47,15 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const { plan, source: rewritten, calibrated } = staged;
     const encoded = await run.phase('encode', () => encode(plan, rewritten.model, calibrated?.statistics, options.host.crunch));
     const simulated = await run.phase('solve', () =>
-      solve({ plan, source: rewritten, simulated: encoded, crunch: meter.crunch, options, run }),
+      solve({
+        plan,
+        source: rewritten,
+        simulated: encoded,
+        crunch: meter.crunch,
+        ingredients: () => ingredientsOf({ read, source, calibrated, options }),
+        options,
+        run,
+      }),
     );
     const lowered = await run.phase('lower', () => target.lower(simulated, args as never));
     const originNow = () => originOf({ read, plan, target: target.name, source, calibrated: stage.record(staged), lowered, options, run });
@@ -58,6 +66,7 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const ok = found.requires.every((r) => r.passed);
     const model = withOrigin(lowered.model, plan, await originNow());
     const files = ok ? await run.phase('write', () => emit(model, source.dir, meter.crunch, stage.record(staged), options, run)) : [];
+    for (const last of run.atEnd) await last();
     const explanation = explainPlan(plan, rewritten.model, source.bytes, target, lowered.emitted);
     return {
       ok,

@@ -63,29 +63,32 @@ export function withOrigin(model: Model, plan: Planned, o: Origin): Model {
   return { ...model, producer: 'qc', producerVersion: VERSION, metadata };
 }
 
-/** Collects the origin of a compile. */
-export async function originOf(o: {
+interface Made {
   readonly read: Read;
-  readonly plan: Planned;
-  readonly target: string;
   readonly source: Source;
   readonly calibrated: Calibrated | undefined;
-  readonly lowered: Lowered;
   readonly options: CompileOptions;
-  readonly run: Run;
-}): Promise<Origin> {
-  const { read, source, calibrated, lowered, options, run } = o;
+}
+
+/** From what a model is made: its recipe with parameters, the float model, the data. */
+export async function ingredientsOf({ read, source, calibrated, options }: Made): Promise<Omit<Origin, 'target' | 'ledger'>> {
   const sources = [...read.program.sources].map(([path, text]) => [path === read.file ? nameOf(path) : path, print(parse(text, path).ast)]);
-  const emitted = lowered.emitted.map((e) => ({ what: 'lowered', site: e.site, detail: e.ops.join(' ') }));
   return {
     sources: Object.fromEntries(sources),
     params: options.params ?? {},
-    target: o.target,
     model: await source.fingerprint(),
     ...(calibrated?.dataHash === undefined ? {} : { data: calibrated.dataHash }),
     ...(calibrated ? { statistics: await sha256(encodeStatistics(calibrated.statistics)) } : {}),
-    ledger: [...run.ledger, ...emitted],
   };
+}
+
+/** Collects the origin of a compile. */
+export async function originOf(
+  o: Made & { readonly plan: Planned; readonly target: string; readonly lowered: Lowered; readonly run: Run },
+): Promise<Origin> {
+  const { lowered, run } = o;
+  const emitted = lowered.emitted.map((e) => ({ what: 'lowered', site: e.site, detail: e.ops.join(' ') }));
+  return { ...(await ingredientsOf(o)), target: o.target, ledger: [...run.ledger, ...emitted] };
 }
 
 /** Paths of a machine do not belong into a file. */

@@ -13,6 +13,8 @@ export class Run {
   readonly seconds: Record<string, number> = {};
   readonly warnings: Warning[] = [];
   readonly ledger: LedgerEntry[] = [];
+  /** What is left to do when nothing can go wrong any more. */
+  readonly atEnd: (() => Promise<void>)[] = [];
 
   readonly #host: Host;
   readonly #signal: AbortSignal | undefined;

@@ -45,6 +45,8 @@ export interface CompileOptions extends PlanOptions {
   readonly stats?: string;
   /** Replaces existing files. */
   readonly force?: boolean;
+  /** Takes what a killed compile to the same output had solved. */
+  readonly resume?: boolean;
   /** Weights beside the model (true) or inside it (false). */
   readonly external?: boolean;
   readonly dumps?: readonly Dump[];

@@ -17,6 +17,7 @@ interface Options extends Common {
   readonly replay?: boolean;
   readonly dump?: Dump;
   readonly report?: string;
+  readonly resume?: boolean;
   readonly force?: boolean;
 }
 
@@ -43,6 +44,7 @@ export default (cli: Cli): void =>
           ]),
         )
         .option('--report <file>', 'write a report: one HTML file that needs no network')
+        .option('--resume', 'go on with a compile to the same output that was interrupted while it solved')
         .option('--force', 'replace existing files'),
     async ([model, recipe], options, io) => {
       const [{ resolve }, { nodeHost }, { compile }, { progress }, { outputName, planOptions, refuseInput, refuseUnread, replayed }] =
@@ -75,6 +77,7 @@ export default (cli: Cli): void =>
           ...(options.stats === undefined ? {} : { stats: at(options.stats) }),
           ...(options.replay ? { replay: await replayed(host, output) } : {}),
           ...(options.force ? { force: true } : {}),
+          ...(options.resume ? { resume: true } : {}),
           ...(options.dump ? { dumps: [options.dump] } : {}),
           ...(options.threads === undefined ? {} : { threads: options.threads }),
         });
