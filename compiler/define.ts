@@ -139,6 +139,8 @@ export interface OrthogonalMatrix<S extends Schema = Schema> extends Named<S> {
 export interface Transform<S extends Schema = Schema> extends Named<S> {
   /** Place in the canonical order (language.md, rule 1); smaller runs earlier. */
   stage(on: { readonly edges: number }): number;
+  /** The role that its readers (of an edge), or its sites, have afterwards. */
+  readonly marks?: string;
   /** Parameters that the language knows and this version does not build: using one is the error `planned`. */
   readonly later?: readonly string[];
   /** What it will observe, so that all transforms share one pass over the data; what it asks for beside these is observed when it asks. */

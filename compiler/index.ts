@@ -5,6 +5,7 @@ export { type CompileOptions, type CompileResult, compile, type Dump, type Event
 export type { Crunch } from './crunch.ts';
 export { format } from './driver/format.ts';
 export { bindingOf } from './driver/metadata.ts';
+export { upgrade } from './driver/upgrade.ts';
 export { type CompareRequest, type Comparison, compare, compareModels } from './evaluate/index.ts';
 export { type ExplainedPort, type Explanation, explain, explanationText } from './explain.ts';
 export { loadModel, loadModelFromBytes } from './graph/load.ts';

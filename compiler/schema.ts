@@ -50,6 +50,8 @@ export interface Param<T> {
   readonly optional: boolean;
   /** Other spellings that the field uses (`group_size`); accepted, printed canonically. */
   readonly aliases?: readonly string[];
+  /** Aliases that are deprecated, in packages that say so. */
+  readonly renamed?: Readonly<Record<string, { readonly since: string; readonly note?: string }>>;
   /** Phantom. */
   readonly _type?: T;
 }

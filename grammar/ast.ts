@@ -78,6 +78,10 @@ export type Stmt =
   | (Base<'target'> & { readonly name: Name; readonly fields?: RecordExpr })
   | (Base<'require'> & { readonly condition: Expr });
 
+/** `language 1`: the version of the language that the file is written in. */
+export interface Language extends Base<'language'> {
+  readonly version: Extract<Expr, { kind: 'number' }>;
+}
 export interface Use extends Base<'use'> {
   readonly source: Text;
   readonly alias: Name;
@@ -97,12 +101,13 @@ export interface RecipeDecl extends Base<'recipe'> {
 export type Item = Let | RecipeDecl | Evaluate;
 
 export interface File extends Base<'file'> {
+  readonly language?: Language;
   readonly uses: readonly Use[];
   readonly items: readonly Item[];
   /** Comments and blank lines, by the node that they belong to. */
   readonly trivia: ReadonlyMap<Node, Trivia>;
 }
-export type Node = File | Use | Item | Stmt | ParamDecl | Expr | Field | Arg;
+export type Node = File | Language | Use | Item | Stmt | ParamDecl | Expr | Field | Arg;
 
 export interface Comment {
   /** With its `#`. */
@@ -127,7 +132,9 @@ export function children(n: Node): readonly Node[] {
   const some = (...x: (Node | undefined)[]): Node[] => x.filter((y): y is Node => y !== undefined);
   switch (n.kind) {
     case 'file':
-      return [...n.uses, ...n.items];
+      return [...some(n.language), ...n.uses, ...n.items];
+    case 'language':
+      return [n.version];
     case 'use':
       return [n.source, n.alias];
     case 'recipe':

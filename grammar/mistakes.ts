@@ -27,6 +27,7 @@ export function lexicalDiagnostic(e: ILexingError, text: string, file: string): 
 
 /** What each rule of the grammar wants, in the reader's terms. */
 const wanted: Record<string, [string, string]> = {
+  language: ['a number', 'Write `language 1`, the version of the language.'],
   file: ['`use`, `let`, `recipe` or `evaluate`', 'Every other statement stands inside a recipe: `recipe name version "1.0.0" { … }`.'],
   statement: ['a statement', `A statement begins with its verb: ${T.verbs.filter((v) => v !== 'use' && v !== 'recipe').join(', ')}.`],
   value: ['a value', 'A value is a number, a text, a name, a list in [ ], a record in { } or an expression in ( ).'],

@@ -1,6 +1,6 @@
 /** Text → syntax tree. Recovers from mistakes, so that one run reports all of them. */
 import { type IToken, Lexer } from 'chevrotain';
-import type { File, Item, Use } from './ast.ts';
+import type { File, Item, Language, Use } from './ast.ts';
 import type { Diagnostic, Span } from './diagnostics.ts';
 import { lexicalDiagnostic, syntaxDiagnostic } from './mistakes.ts';
 import { Grammar } from './statement-rules.ts';
@@ -28,10 +28,10 @@ export function parse(text: string, file: string): Parsed {
   grammar.file = file;
   grammar.reports = [];
   grammar.input = lexed.tokens;
-  const read = grammar.source() as { uses: Use[]; items: Item[] } | undefined;
-  const { uses, items } = read ?? { uses: [], items: [] };
+  const read = grammar.source() as { language?: Language; uses: Use[]; items: Item[] } | undefined;
+  const { language, uses, items } = read ?? { uses: [], items: [] };
   const span = { file, start: 0, end: text.length, line: 1, column: 1 };
-  const bare: File = { kind: 'file', uses, items, trivia: new Map(), span };
+  const bare: File = { kind: 'file', ...(language ? { language } : {}), uses, items, trivia: new Map(), span };
   const at = (t: IToken): Span => grammar!.span(t);
   const diagnostics = [
     ...lexed.errors.map((e) => lexicalDiagnostic(e, text, file)),

@@ -1,5 +1,5 @@
 /** The canonical text of a recipe file: what `qc fmt` writes. Comments and single empty lines are kept in place. */
-import type { Expr, Field, File, Node, ParamDecl, RecipeDecl, RecordExpr, Stmt, Trivia, Use } from './ast.ts';
+import type { Expr, Field, File, Item, Language, Node, ParamDecl, RecipeDecl, RecordExpr, Stmt, Trivia, Use } from './ast.ts';
 import { blank, comment, type Doc, group, hard, indent, join, layout, line, soft, whenBroken } from './doc.ts';
 import { precedence, unaryMinus } from './expression.ts';
 import { quote } from './literals.ts';
@@ -161,6 +161,14 @@ function printer(trivia: ReadonlyMap<Node, Trivia>) {
         return ['require ', expression(s.condition)];
     }
   };
+  const item = (n: Language | Use | Item): Doc =>
+    n.kind === 'language'
+      ? ['language ', expression(n.version)]
+      : n.kind === 'use'
+        ? use(n)
+        : n.kind === 'recipe'
+          ? recipe(n)
+          : statement(n);
   const use = (u: Use): Doc => ['use ', expression(u.source), ' as ', name(u.alias)];
   const recipe = (r: RecipeDecl): Doc => {
     const inner = trivia.get(r)?.inner ?? [];
@@ -185,7 +193,7 @@ function printer(trivia: ReadonlyMap<Node, Trivia>) {
     expression: (e: Expr) => expression(e),
     file: (f: File): Doc => {
       const inner = (trivia.get(f)?.inner ?? []).map((c) => comment(c.text, true, false));
-      return [inner, block([...f.uses, ...f.items], (n) => (n.kind === 'use' ? use(n) : n.kind === 'recipe' ? recipe(n) : statement(n)))];
+      return [inner, block([...(f.language ? [f.language] : []), ...f.uses, ...f.items], item)];
     },
   };
 }

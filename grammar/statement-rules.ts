@@ -1,13 +1,14 @@
 /** The grammar of files and statements as Chevrotain rules; the EBNF stands above each rule. */
-import type { Item, Let, Name as NameNode, ParamDecl, RecipeDecl, RecordExpr, Stmt, Text, Use } from './ast.ts';
+import type { Item, Language, Let, Name as NameNode, ParamDecl, RecipeDecl, RecordExpr, Stmt, Text, Use } from './ast.ts';
 import type { Diagnostic } from './diagnostics.ts';
 import { ExpressionRules } from './expression-rules.ts';
 import { textNode } from './literals.ts';
 import * as T from './tokens.ts';
 
 export class Grammar extends ExpressionRules {
-  /** file = { use } { let | recipe | evaluate } */
-  source = this.RULE('file', (): { uses: Use[]; items: Item[] } => {
+  /** file = [ "language" NUMBER ] { use } { let | recipe | evaluate } */
+  source = this.RULE('file', (): { language?: Language; uses: Use[]; items: Item[] } => {
+    const language = this.OPTION(() => this.SUBRULE(this.language));
     const uses: Use[] = [];
     const items: Item[] = [];
     this.MANY(() => {
@@ -22,7 +23,15 @@ export class Grammar extends ExpressionRules {
       const first = items[0];
       for (const u of uses) if (first && u.span.start > first.span.start) this.report(lateUse(u));
     });
-    return { uses, items };
+    return { ...(language ? { language } : {}), uses, items };
+  });
+
+  /** "language" NUMBER */
+  private language = this.RULE('language', (): Language | undefined => {
+    const from = this.CONSUME(T.LanguageWord);
+    const t = this.CONSUME(T.NumberLit);
+    const version = { kind: 'number' as const, text: t.image, value: Number(t.image), span: this.span(t) };
+    return { kind: 'language', version, span: this.since(from) };
   });
 
   /** use = "use" STRING "as" NAME */

@@ -47,6 +47,8 @@ export const And = word('and', Binary);
 export const Not = word('not', Prefix);
 /** Reserved only where a recipe begins, so it may name other things. */
 export const Version = word('version', Name);
+/** Reserved only at the head of a file. */
+export const LanguageWord = word('language', Name);
 
 const mark = (pattern: string, ...categories: TokenType[]): TokenType => createToken({ name: `\`${pattern}\``, pattern, categories });
 export const Tie = mark('<->', Binary);
@@ -86,7 +88,7 @@ export const OpenString = createToken({ name: 'OpenString', pattern: /"(?:[^"\\\
 export const Comment = createToken({ name: 'Comment', pattern: /#[^\n\r]*/, group: 'comments' });
 const Space = createToken({ name: 'Space', pattern: /[ \t\r\n\uFEFF]+/, group: Lexer.SKIPPED, line_breaks: true });
 
-export const connectives = [On, Of, As, At, To, In, Each, By, Or, And, Not, Version];
+export const connectives = [On, Of, As, At, To, In, Each, By, Or, And, Not, Version, LanguageWord];
 export const tokens: TokenType[] = [
   Space,
   Comment,

@@ -45,7 +45,7 @@ export function attachTrivia(file: File, comments: readonly IToken[], text: stri
       if (n.kind === 'recipe') block(n.body);
     }
   };
-  block([...file.uses, ...file.items]);
+  block(children(file));
 
   for (const token of comments) {
     const span = at(token);

@@ -1,4 +1,4 @@
-// Writes what is derived: the indexes of the one-file-a-name folders and docs/reference. `--check` fails on a difference.
+// Writes what is derived: the indexes of the one-file-a-name folders, docs/reference, and the editor's grammar. `--check` fails on a difference.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -62,4 +62,6 @@ const { docsPages } = await import('../compiler/check/docs.ts');
 const pages = docsPages();
 for (const p of pages) emit(`${reference}/${p.path}`, p.text);
 sweep(new Set(pages.map((p) => p.path)));
+const { textmate } = await import('../grammar/textmate.ts');
+emit('grammar/vscode/syntaxes/qrecipe.tmLanguage.json', `${JSON.stringify(textmate, null, 2)}\n`);
 if (check && stale) process.exitCode = 1;

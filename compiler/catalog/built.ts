@@ -9,7 +9,7 @@ import { schemes } from '../plan/schemes.ts';
 import { roles } from '../roles/index.ts';
 import { samplers } from '../samplers/index.ts';
 import { scalings } from '../scalings/index.ts';
-import { choice, either, expression, int, type NameKind, type Schema, selection, str } from '../schema.ts';
+import { choice, either, expression, int, type NameKind, num, type Schema, selection, str } from '../schema.ts';
 import { searches } from '../searches/index.ts';
 import { solvers } from '../solvers/index.ts';
 import { targets } from '../targets/index.ts';
@@ -103,6 +103,13 @@ const tables: readonly Entry[] = [
     'Bytes of the emitted model with its data; in `x`, as a multiple of the float model.',
     { of: part },
     { units: bytes },
+  ),
+  at(
+    'law',
+    'median',
+    'Channels above a multiple of the median range: what `transform split` splits.',
+    { times: num({ doc: 'Multiple of the median.', min: 1, default: 4 }) },
+    { since: '0.2.0', formula: 'max|x_k| > times · median' },
   ),
   at('function', 'mean_bits', 'Mean bits of a weight, without scales.', { of: span }),
   at('function', 'coverage', 'Share of the weights of linear and conv that are quantized.', { of: part }, { units: ['%', 'x'] }),

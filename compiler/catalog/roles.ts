@@ -1,5 +1,7 @@
 /** Roles with their ports and members: the contract of the language, whether this version finds them in a graph or not. */
+import type { Transform } from '../define.ts';
 import { roles as definitions } from '../roles/index.ts';
+import { transforms } from '../transforms/index.ts';
 
 export interface RoleFacts {
   readonly name: string;
@@ -67,7 +69,8 @@ const table: readonly Row[] = [
 ];
 
 /** A membership such as `mlp.up` makes `mlp` a name too. */
-const found = new Set(definitions.flatMap((d) => [d.name, ...(d.members ?? []).flatMap((m) => [m, m.split('.')[0] ?? m])]));
+const made = transforms.flatMap((t) => ((t as Transform).marks ? [(t as Transform).marks!] : []));
+const found = new Set([...definitions.flatMap((d) => [d.name, ...(d.members ?? [])]), ...made].flatMap((m) => [m, m.split('.')[0] ?? m]));
 
 function facts([name, doc, ports, members = {}]: Row): RoleFacts {
   const d = definitions.find((x) => x.name === name);

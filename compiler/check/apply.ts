@@ -7,6 +7,7 @@ import { argsOf } from './arguments.ts';
 import { type Context, type FileScope, lookup, nearest, nounOf, report, suggest } from './context.ts';
 import { recipeName } from './expression.ts';
 import { truthOf } from './param.ts';
+import { deprecationOf, tellDeprecated } from './renamed.ts';
 import type { RecipeOf } from './statement.ts';
 
 /** Resolves the recipe and checks the arguments against its parameters. */
@@ -14,7 +15,7 @@ export function checkApply(ctx: Context, e: Ast.Expr, recipeOf: RecipeOf): { rec
   const found = target(ctx, e.kind === 'call' ? e.callee : e);
   if (!found) return undefined;
   const { file, decl } = found;
-  const params: Schema = Object.fromEntries(decl.params.map((p) => [p.name.name, paramOf(p)]));
+  const params: Schema = Object.fromEntries(decl.params.map((p) => [p.name.name, { ...paramOf(p), ...oldNames(file, decl, p) }]));
   const callee = { params, positional: Object.keys(params) };
   const args = argsOf(ctx, e.kind === 'call' ? e.args : [], callee, `\`${decl.name.name}\``, e.span);
   const recipe = recipeOf(file, decl, e, ctx);
@@ -35,13 +36,28 @@ function target(ctx: Context, e: Ast.Expr): { file: FileScope; decl: Ast.RecipeD
   }
   if (e.kind === 'member' && e.of.kind === 'name' && !lookup(ctx, e.of.name)) {
     const file = ctx.file.packages.get(e.of.name);
-    const decl = file?.recipes.get(e.name.name);
-    if (file && decl) return { file, decl };
+    const old = file && !file.recipes.has(e.name.name) ? deprecationOf(file.deprecations, 'recipe', e.name.name) : undefined;
+    const decl = file?.recipes.get(old?.to ?? e.name.name);
+    if (file && decl) {
+      if (old) tellDeprecated(ctx, old, e.name.span);
+      return { file, decl };
+    }
     if (recipeName(ctx, e) === undefined && !ctx.file.doubtful.has(e.of.name)) report(ctx, 'unknown-package', e.of.span, e.of.name);
     return undefined;
   }
   if (e.kind !== 'broken') report(ctx, 'not-a-recipe', e.span, nounOf(e));
   return undefined;
+}
+
+/** Old names of a parameter, as the package says: `recipe.old` → `new`. */
+function oldNames(file: FileScope, decl: Ast.RecipeDecl, p: Ast.ParamDecl): Pick<Param<unknown>, 'aliases' | 'renamed'> {
+  const start = `${decl.name.name}.`;
+  const old = file.deprecations.filter((d) => d.kind === 'parameter' && d.to === p.name.name && d.name.startsWith(start));
+  if (old.length === 0) return {};
+  const renamed = old.map(
+    (d) => [d.name.slice(start.length), { since: d.since, ...(d.note === undefined ? {} : { note: d.note }) }] as const,
+  );
+  return { aliases: renamed.map(([name]) => name), renamed: Object.fromEntries(renamed) };
 }
 
 /** What a recipe's parameter takes, by its default. */

@@ -4,6 +4,7 @@ import type { Span } from '../../grammar/diagnostics.ts';
 import type { Expr, Fields } from '../recipe.ts';
 import type { Param, Schema } from '../schema.ts';
 import { type Context, nearest, report, suggest } from './context.ts';
+import { tellAlias } from './renamed.ts';
 
 /** What takes arguments. */
 export interface Callable {
@@ -50,6 +51,7 @@ export function fieldsOf(ctx: Context, record: Ast.RecordExpr | undefined, schem
 function keyed(ctx: Context, out: Record<string, Expr>, key: Ast.Name, value: Ast.Expr, schema: Schema, what: string): void {
   const found = resolve(schema, key.name);
   if (found) {
+    if (key.name !== found.name) tellAlias(ctx, key, found.name, found.param);
     put(ctx, out, found.name, value, found.param, what, key.span);
     return;
   }

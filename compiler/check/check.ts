@@ -2,6 +2,7 @@
 import type * as Ast from '../../grammar/ast.ts';
 import type { Diagnostic, Span } from '../../grammar/diagnostics.ts';
 import { parse } from '../../grammar/parser.ts';
+import { type Deprecation, deprecations } from '../catalog/deprecations.ts';
 import type { Program, Recipe } from '../recipe.ts';
 import { type Context, diagnostic, type FileScope, type Local } from './context.ts';
 import { checkRecipe, fileContext, letLocal } from './recipe.ts';
@@ -10,6 +11,9 @@ import { checkEvaluate, type RecipeOf } from './statement.ts';
 export interface SourceText {
   readonly path: string;
   readonly text: string;
+  /** The package that the file is of: `@scope/name@version`, and the old names that its package.json tells. */
+  readonly package?: string;
+  readonly deprecations?: readonly Deprecation[];
 }
 /** Finds what `use` names: a file beside `from`, or a package. Gives its entry's path and text, or why not. */
 export type Resolver = (
@@ -27,6 +31,10 @@ export interface Checked {
 export interface CheckOptions {
   /** Names that the command line binds. */
   readonly given?: ReadonlySet<string>;
+  /** Also tell of other spellings than the canonical ones, each with its fix. */
+  readonly spellings?: boolean;
+  /** Old names of the language. */
+  readonly deprecations?: readonly Deprecation[];
 }
 
 /** Checks a file and what it uses. Never throws for wrong text. Without a resolver every `use` is an error. */
@@ -44,12 +52,16 @@ export function check(root: SourceText, resolve?: Resolver, options: CheckOption
   const sources = new Map<string, string>();
   const file = load(
     root,
-    resolve ?? (() => ({ error: 'Nothing here can read files that are used' })),
-    sources,
-    new Map(),
+    {
+      resolve: resolve ?? (() => ({ error: 'Nothing here can read files that are used' })),
+      sources,
+      loaded: new Map(),
+      tell,
+      unread,
+      deprecations: options.deprecations ?? deprecations,
+      spellings: options.spellings === true,
+    },
     [],
-    tell,
-    unread,
   );
   const recipeOf = recipes(options.given ?? new Set(), tell);
   const own = file.ast.items.flatMap((i) => (i.kind === 'recipe' && file.recipes.get(i.name.name) === i ? [i] : []));
@@ -88,20 +100,29 @@ function recipes(given: ReadonlySet<string>, tell: Context['report']): RecipeOf 
   return recipeOf;
 }
 
+interface Loading {
+  readonly resolve: Resolver;
+  readonly sources: Map<string, string>;
+  readonly loaded: Map<string, FileScope>;
+  readonly tell: Context['report'];
+  /** Spans of which nothing more is to be said. */
+  readonly unread: Span[];
+  readonly deprecations: readonly Deprecation[];
+  readonly spellings: boolean;
+}
+
 /** Reads a file and, through the resolver, the files that it uses; each once. */
-function load(
-  source: SourceText,
-  resolve: Resolver,
-  sources: Map<string, string>,
-  loaded: Map<string, FileScope>,
-  stack: readonly string[],
-  tell: Context['report'],
-  unread: Span[],
-): FileScope {
+function load(source: SourceText, loading: Loading, stack: readonly string[]): FileScope {
+  const { sources, loaded, tell, unread } = loading;
   const known = loaded.get(source.path);
   if (known) return known;
   sources.set(source.path, source.text);
   const { ast, diagnostics, doubtful } = parse(source.text, source.path);
+  const asked = ast.language?.version;
+  if (asked && asked.text !== '1') {
+    tell(diagnostic('unknown-language', asked.span, asked.text));
+    unread.push({ ...ast.span, end: ast.span.end + 1 });
+  }
   for (const d of diagnostics) tell(d);
   unread.push(...misread(ast, diagnostics));
   const packages = new Map<string, FileScope | undefined>();
@@ -114,8 +135,7 @@ function load(
     else names.set(n.name, n);
     return before === undefined;
   };
-  for (const u of ast.uses)
-    if (declare(u.alias)) packages.set(u.alias.name, used(u, source, resolve, sources, loaded, [...stack, source.path], tell, unread));
+  for (const u of ast.uses) if (declare(u.alias)) packages.set(u.alias.name, used(u, source, loading, [...stack, source.path]));
   const file: FileScope = {
     path: source.path,
     text: source.text,
@@ -125,6 +145,9 @@ function load(
     recipes,
     packages,
     lets,
+    deprecations: [...loading.deprecations, ...(source.deprecations ?? [])],
+    ...(source.package === undefined ? {} : { package: source.package }),
+    spellings: loading.spellings,
   };
   const ctx = fileContext(file, tell);
   for (const i of ast.items) {
@@ -136,17 +159,9 @@ function load(
   return file;
 }
 
-function used(
-  u: Ast.Use,
-  from: SourceText,
-  resolve: Resolver,
-  sources: Map<string, string>,
-  loaded: Map<string, FileScope>,
-  stack: readonly string[],
-  tell: Context['report'],
-  unread: Span[],
-): FileScope | undefined {
-  const found = resolve(u.source.value, from.path);
+function used(u: Ast.Use, from: SourceText, loading: Loading, stack: readonly string[]): FileScope | undefined {
+  const { tell } = loading;
+  const found = loading.resolve(u.source.value, from.path);
   if ('error' in found) {
     tell(
       found.code === 'path-escape'
@@ -159,5 +174,5 @@ function used(
     tell(diagnostic('import-cycle', u.source.span, [...stack.slice(stack.indexOf(found.path)), found.path]));
     return undefined;
   }
-  return load(found, resolve, sources, loaded, stack, tell, unread);
+  return load(found, loading, stack);
 }

@@ -18,6 +18,9 @@ const language: Rows = {
   'reserved-word': 'Verbs and small words of the language (`search`, `on`, `by` …) cannot be names. As keys of records they may stand.',
   'chained-operator': 'Comparisons, ranges and edges do not chain: `a <= b <= c` is `a <= b and b <= c`.',
   'unknown-name': 'No name of that kind exists in the language or in this recipe. Nothing is ever guessed: a near name is only suggested.',
+  deprecated: 'A warning: the name still works, and another one has replaced it. `qc upgrade` rewrites the file.',
+  'other-spelling': 'A word of another tool that is read as ours. Told by editors; `qc upgrade` writes the canonical one.',
+  'unknown-language': 'The first line of the file asks for a version of the language that this compiler does not read.',
   planned:
     'The language knows the name and checks its parameters, but this version has no algorithm for it. The list of planned names shrinks with every version.',
   'unknown-key': 'The record or call has no parameter of that name.',

@@ -2,6 +2,7 @@
 import { distance } from 'fastest-levenshtein';
 import type * as Ast from '../../grammar/ast.ts';
 import type { Diagnostic, Span } from '../../grammar/diagnostics.ts';
+import type { Deprecation } from '../catalog/deprecations.ts';
 import type { Expr, Selection } from '../recipe.ts';
 import type { Param } from '../schema.ts';
 import { type Code, messages } from './messages.ts';
@@ -41,6 +42,12 @@ export interface FileScope {
   /** undefined: the package could not be read; reported once, at its `use`. */
   readonly packages: ReadonlyMap<string, FileScope | undefined>;
   readonly lets: ReadonlyMap<string, Local>;
+  /** Old names of the language, and of the recipes of this file's package. */
+  readonly deprecations: readonly Deprecation[];
+  /** The package that the file is of: `@scope/name@version`. */
+  readonly package?: string;
+  /** Tell of other spellings than the canonical ones. */
+  readonly spellings: boolean;
 }
 
 export interface Context {

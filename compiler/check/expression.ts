@@ -5,6 +5,7 @@ import type { Expr, Fields } from '../recipe.ts';
 import type { Unit } from '../schema.ts';
 import { type Context, type Local, lookup, nearest, nounOf, report, suggest, wrong } from './context.ts';
 import { call, truthOf } from './param.ts';
+import { entryOf, tellRenamed } from './renamed.ts';
 import { importedLet, isSelection } from './selection.ts';
 
 const comparisons = new Set(['<=', '>=', '==', '<', '>']);
@@ -12,9 +13,9 @@ const comparisons = new Set(['<=', '>=', '==', '<', '>']);
 const measured: readonly Entry['kind'][] = ['function', 'metric', 'objective'];
 
 /** The catalogued thing that a word means where nothing says of which kind it must be. */
-function anyKind(name: string): Entry | undefined {
+function anyKind(ctx: Context, name: string): Entry | undefined {
   for (const k of [...measured, ...kinds().filter((x) => !measured.includes(x) && x !== 'role')]) {
-    const e = find(k, name);
+    const e = entryOf(ctx, k, name);
     if (e) return e;
   }
   return undefined;
@@ -84,7 +85,7 @@ function name(ctx: Context, e: Ast.Name): Expr {
   }
   const value = truthOf(e.name);
   if (value !== undefined) return { kind: 'bool', value, span: e.span };
-  const entry = anyKind(e.name);
+  const entry = anyKind(ctx, e.name);
   if (entry) return catalogued(ctx, e, e, entry);
   if (isSelection(ctx, e)) return { kind: 'selection', selection: ctx.read.selection(ctx, e), span: e.span };
   unknown(ctx, e);
@@ -107,6 +108,7 @@ function unknown(ctx: Context, e: Ast.Name): void {
 }
 
 function catalogued(ctx: Context, callee: Ast.Name, e: Ast.Expr, entry: Entry): Expr {
+  tellRenamed(ctx, entry.kind, callee.name, callee.span);
   if (entry.planned) report(ctx, 'planned', callee.span, entry.kind, entry.name);
   return call(ctx, e, entry);
 }
@@ -120,7 +122,7 @@ function called(ctx: Context, e: Extract<Ast.Expr, { kind: 'call' }>): Expr {
     report(ctx, 'wrong-type', e.callee.span, 'A call', 'a name', nounOf(e.callee));
     return wrong(e.span);
   }
-  const entry = lookup(ctx, e.callee.name) ? undefined : anyKind(e.callee.name);
+  const entry = lookup(ctx, e.callee.name) ? undefined : anyKind(ctx, e.callee.name);
   if (entry) return catalogued(ctx, e.callee, e, entry);
   unknown(ctx, e.callee);
   return wrong(e.span);

@@ -23,6 +23,11 @@ export const messages = {
         other.length ? `\`${name}\` is ${other.map(an).join(' and ')}.` : known.length ? `Known: ${or(known)}.` : 'There is none.',
       ),
     ),
+  deprecated: (kind: string, name: string, to: string, since: string, note: string | undefined) =>
+    say(`the ${kind} \`${name}\` is deprecated since ${since}`, `Write \`${to}\`.${note ? ` ${note}` : ''} \`qc upgrade\` rewrites it.`),
+  'other-spelling': (name: string, to: string) => say(`\`${name}\` is another spelling of \`${to}\``, '`qc upgrade` rewrites it.'),
+  'unknown-language': (version: string) =>
+    say(`This file is written in version ${version} of the language; this compiler reads version 1`, 'Update qc, or write `language 1`.'),
   planned: (kind: string, name: string) =>
     say(
       `The ${kind} \`${name}\` is planned: the language knows it, this version does not build it`,

@@ -1,10 +1,11 @@
 /** A value under the type of its parameter. */
 import type * as Ast from '../../grammar/ast.ts';
-import { type Entry, find, kindsOf, namesOf } from '../catalog/index.ts';
+import { type Entry, kindsOf, namesOf } from '../catalog/index.ts';
 import type { Expr } from '../recipe.ts';
 import { int, type NameKind, type Param, type ParamKind, type Schema, type Unit } from '../schema.ts';
 import { argsOf, fieldsOf } from './arguments.ts';
 import { type Context, type Local, lookup, nearest, nounOf, report, suggest, trial, wrong } from './context.ts';
+import { entryOf, tellRenamed, tellSpelling } from './renamed.ts';
 import { isSelection } from './selection.ts';
 
 const truths: Readonly<Record<string, boolean>> = { yes: true, no: false, true: true, false: false };
@@ -100,7 +101,7 @@ function looksLike(ctx: Context, e: Ast.Expr, p: Param<unknown>): boolean {
     case 'choice':
       return e.kind === 'name' && is.of.includes(e.name);
     case 'ref':
-      return callee.kind === 'name' && find(is.of, callee.name) !== undefined;
+      return callee.kind === 'name' && entryOf(ctx, is.of, callee.name) !== undefined;
     case 'selection':
       return isSelection(ctx, e);
     case 'expression':
@@ -147,7 +148,10 @@ function within(ctx: Context, e: Extract<Ast.Expr, { kind: 'number' }>, is: Kind
 
 function bool(ctx: Context, e: Ast.Expr, key: string): Expr {
   const value = e.kind === 'name' ? truthOf(e.name) : undefined;
-  if (value !== undefined) return { kind: 'bool', value, span: e.span };
+  if (e.kind === 'name' && value !== undefined) {
+    if (e.name === 'true' || e.name === 'false') tellSpelling(ctx, e.name, value ? 'yes' : 'no', e.span);
+    return { kind: 'bool', value, span: e.span };
+  }
   const condition = (e.kind === 'unary' && e.op === 'not') || (e.kind === 'binary' && !'+-*/'.includes(e.op));
   return condition ? ctx.read.expression(ctx, e) : mistyped(ctx, e, { is: { kind: 'bool' }, doc: '', optional: false }, key);
 }
@@ -179,8 +183,9 @@ function ref(ctx: Context, e: Ast.Expr, kind: NameKind, key: string): Expr {
 
 /** Finds a name of a kind, or reports that there is none. */
 export function named(ctx: Context, name: Ast.Name, kind: NameKind): Entry | undefined {
-  const entry = find(kind, name.name);
+  const entry = entryOf(ctx, kind, name.name);
   if (entry) {
+    tellRenamed(ctx, kind, name.name, name.span);
     if (entry.planned) report(ctx, 'planned', name.span, kind, name.name);
     return entry;
   }

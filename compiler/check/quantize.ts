@@ -1,11 +1,12 @@
 /** `quantize`: formats and schemes, ports, granularity. */
 import type * as Ast from '../../grammar/ast.ts';
-import { type Entry, find, kindsOf, namesOf, statements } from '../catalog/index.ts';
+import { type Entry, kindsOf, namesOf, statements } from '../catalog/index.ts';
 import type { Expr, Fields, Selection } from '../recipe.ts';
 import { either, ref } from '../schema.ts';
 import { fieldsOf } from './arguments.ts';
 import { type Context, lookup, nearest, nounOf, report, suggest, wrong } from './context.ts';
 import { call } from './param.ts';
+import { entryOf, tellRenamed } from './renamed.ts';
 import { portsOf, rolesIn, speaksOf } from './selection.ts';
 
 type Quantize = Extract<Ast.Stmt, { kind: 'quantize' }>;
@@ -20,11 +21,12 @@ export function checkType(ctx: Context, e: Ast.Expr): { as: Expr; entry?: Entry 
     return { as: wrong(e.span) };
   }
   if (lookup(ctx, callee.name)) return { as: ctx.read.param(ctx, e, type, '`as`') };
-  const entry = find('format', callee.name) ?? find('scheme', callee.name);
+  const entry = entryOf(ctx, 'format', callee.name) ?? entryOf(ctx, 'scheme', callee.name);
   if (!entry) {
     if (!ctx.file.doubtful.has(callee.name)) unknown(ctx, callee);
     return { as: wrong(e.span) };
   }
+  tellRenamed(ctx, entry.kind, callee.name, callee.span);
   if (entry.planned) report(ctx, 'planned', callee.span, entry.kind, entry.name);
   return { as: call(ctx, e, entry), entry };
 }

@@ -4,6 +4,7 @@ import { portNames, roles, type Selector, selectorOf, statements } from '../cata
 import type { Expr, Selection } from '../recipe.ts';
 import { argsOf } from './arguments.ts';
 import { type Context, type Local, lookup, nearest, nounOf, report, suggest } from './context.ts';
+import { canonical, tellRenamed } from './renamed.ts';
 
 const comparisons = new Set(['<=', '>=', '==', '<', '>']);
 
@@ -13,13 +14,13 @@ export function isSelection(ctx: Context, e: Ast.Expr): boolean {
     case 'name': {
       const local = lookup(ctx, e.name);
       if (local) return holdsSelection(local);
-      return e.name === 'any' || roles.has(e.name);
+      return e.name === 'any' || isRole(ctx, e.name);
     }
     case 'member':
       if (e.of.kind === 'name') {
         const local = importedLet(ctx, e);
         if (local) return holdsSelection(local);
-        return !lookup(ctx, e.of.name) && roles.has(e.of.name);
+        return !lookup(ctx, e.of.name) && isRole(ctx, e.of.name);
       }
       return isSelection(ctx, e.of);
     case 'call':
@@ -117,7 +118,11 @@ function named(ctx: Context, e: Ast.Expr, local: Local, name: string): Selection
   return { kind: 'named', name, of: local.memo.value, span: e.span };
 }
 
-function role(ctx: Context, e: Ast.Expr, name: string, member?: Ast.Name): Selection {
+const isRole = (ctx: Context, name: string): boolean => roles.has(canonical(ctx, 'role', name));
+
+function role(ctx: Context, e: Ast.Expr, word: string, member?: Ast.Name): Selection {
+  const name = roles.has(word) ? word : canonical(ctx, 'role', word);
+  if (name !== word) tellRenamed(ctx, 'role', word, e.kind === 'member' ? e.of.span : e.span);
   const found = roles.get(name);
   if (!found) {
     if (ctx.file.doubtful.has(name)) return nothing(e.span);

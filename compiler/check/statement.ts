@@ -10,6 +10,7 @@ import { checkDomain, checkEach } from './domain.ts';
 import { checkCondition } from './expression.ts';
 import { named } from './param.ts';
 import { checkQuantize } from './quantize.ts';
+import { entryOf } from './renamed.ts';
 import { hasEdge } from './selection.ts';
 
 /** Gives the checked form of a recipe that is applied; undefined where it is wrong. */
@@ -34,13 +35,13 @@ export function checkStatement(ctx: Context, s: Ast.Stmt, recipeOf: RecipeOf): S
       return { verb: 'schedule', name: s.name.name, fields: fieldsOf(ctx, s.fields, statements.schedule, '`schedule`', s.span), ...at };
     case 'transform': {
       const on = ctx.read.selection(ctx, s.on);
-      const { fields, when } = recordOf(ctx, s.name, 'transform', s.fields, statements.transform, s.span);
-      return { verb: 'transform', kind: s.name.name, on, fields, ...when, ...at };
+      const { fields, when, name } = recordOf(ctx, s.name, 'transform', s.fields, statements.transform, s.span);
+      return { verb: 'transform', kind: name, on, fields, ...when, ...at };
     }
     case 'solve': {
       const on = ctx.read.selection(ctx, s.on);
-      const { fields, when } = recordOf(ctx, s.name, 'solver', s.fields, statements.solve, s.span);
-      return { verb: 'solve', solver: s.name.name, on, fields, ...when, ...at };
+      const { fields, when, name } = recordOf(ctx, s.name, 'solver', s.fields, statements.solve, s.span);
+      return { verb: 'solve', solver: name, on, fields, ...when, ...at };
     }
     case 'quantize': {
       const q = checkQuantize(ctx, s);
@@ -71,7 +72,7 @@ export function checkStatement(ctx: Context, s: Ast.Stmt, recipeOf: RecipeOf): S
       const entry = named(ctx, s.name, 'target');
       return {
         verb: 'target',
-        name: s.name.name,
+        name: entry?.name ?? s.name.name,
         fields: fieldsOf(ctx, s.fields, entry?.params ?? {}, `\`${s.name.name}\``, s.span),
         ...at,
       };
@@ -86,7 +87,7 @@ export function checkStatement(ctx: Context, s: Ast.Stmt, recipeOf: RecipeOf): S
 /** `evaluate arena { … }`, or something that is measured and reported. */
 export function checkEvaluate(ctx: Context, s: Ast.Evaluate): Extract<Statement, { verb: 'evaluate' }> {
   const at = { span: s.span, text: ctx.text(s) };
-  const entry = s.what.kind === 'name' && !lookup(ctx, s.what.name) ? find('evaluation', s.what.name) : undefined;
+  const entry = s.what.kind === 'name' && !lookup(ctx, s.what.name) ? entryOf(ctx, 'evaluation', s.what.name) : undefined;
   if (entry && s.what.kind === 'name') {
     named(ctx, s.what, 'evaluation');
     const fields = fieldsOf(ctx, s.fields, entry.params, `\`${entry.name}\``, s.span);
@@ -113,8 +114,8 @@ function recordOf(
 ) {
   const entry = named(ctx, name, kind);
   // Without a schema nothing can be said of the fields.
-  if (!entry) return { fields: {}, when: {} };
-  return split(ctx, fieldsOf(ctx, record, { ...entry.params, ...common }, `\`${name.name}\``, span), record);
+  if (!entry) return { name: name.name, fields: {}, when: {} };
+  return { name: entry.name, ...split(ctx, fieldsOf(ctx, record, { ...entry.params, ...common }, `\`${name.name}\``, span), record) };
 }
 
 /** Takes `when` out of a record: a condition. */

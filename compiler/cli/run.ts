@@ -6,9 +6,11 @@ import docs from './commands/docs.ts';
 import evaluate from './commands/eval.ts';
 import explain from './commands/explain.ts';
 import fmt from './commands/fmt.ts';
+import importConfig from './commands/import.ts';
 import init from './commands/init.ts';
 import inspect from './commands/inspect.ts';
 import runModel from './commands/run.ts';
+import upgrade from './commands/upgrade.ts';
 import { type Exit, exit } from './exit.ts';
 import type { Io } from './io.ts';
 
@@ -71,7 +73,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
       });
     },
   };
-  for (const add of [compile, check, explain, inspect, evaluate, runModel, fmt, init, docs]) add(cli);
+  for (const add of [compile, check, explain, inspect, evaluate, runModel, fmt, upgrade, init, importConfig, docs]) add(cli);
   try {
     if (argv.length === 0) {
       program.outputHelp();

@@ -7,10 +7,14 @@ import { tensorsOf } from '../plan/size.ts';
 import type { Plan, Slot } from '../plan/types.ts';
 import { quantParams } from '../simulate/params.ts';
 import type { EncodedWeight, QuantizedValue, Simulated } from '../simulated.ts';
+import type { Site } from '../sites.ts';
 
 /** The static activations of a plan: what has to be observed. */
 export const observed = (plan: Pick<Plan, 'slots'>): readonly Slot[] =>
-  plan.slots.filter((s) => s.type?.codes && s.type.mode === 'static' && s.site.ports[s.port]?.kind === 'activation');
+  plan.slots.filter((s) => s.type?.codes && s.type.mode === 'static' && s.site.ports[s.port]?.kind === 'activation' && !migrated(s));
+
+/** `transform migrate` has put the steps into the norm: what it yields is rounded as it is. */
+const migrated = (s: { readonly site: Site; readonly port: string }): boolean => s.port === 'input' && s.site.members.includes('migrated');
 
 /** Builds the simulated level. `statistics` may be missing where nothing static is quantized. Nothing is computed yet: weights are lazy. */
 export const encode = (plan: Plan, model: Model, statistics: Statistics | undefined, crunch: Crunch): Promise<Simulated> =>
@@ -52,6 +56,7 @@ function weightOf(slot: Slot, source: Tensor | undefined): EncodedWeight {
 async function scaled(v: QuantizedValue, statistics: Statistics | undefined, crunch: Crunch): Promise<QuantizedValue> {
   const { type } = v;
   if (type.mode === 'dynamic' || !type.codes) return v;
+  if (migrated(v)) return { ...v, scale: Float32Array.of(1), zero: Float32Array.of(0) };
   if (!statistics) throw new Error(`${v.site.id}.${v.port}: static without statistics`);
   const { lo, hi } = await rangeOf(statistics, v.value, type.law, type.codes, type.symmetric, crunch);
   const { scale, zero } = quantParams(lo, hi, type);

@@ -24,6 +24,15 @@ export interface Prepared {
   readonly source: Source;
   readonly plan: Planned;
   readonly applied: readonly AppliedBy[];
+  readonly segments: readonly Segment[];
+}
+
+/** Transforms in a row that are proved together; those that change what is computed stand alone and are measured. */
+export interface Segment {
+  readonly before: Source;
+  readonly after: Source;
+  readonly applied: readonly AppliedBy[];
+  readonly approximate: boolean;
 }
 
 export interface Rewriting {
@@ -41,7 +50,7 @@ export function rewriting(
   run: Run,
 ): Rewriting {
   let base: Calibrated | undefined;
-  const done = new Map<string, Promise<{ source: Source; applied: readonly AppliedBy[] }>>();
+  const done = new Map<string, Promise<Omit<Prepared, 'plan'>>>();
 
   /** Statistics of the float model: what was seen once is not read again. */
   async function ofFloat(needs: readonly Need[], plan: Planned): Promise<Calibrated> {
@@ -54,8 +63,9 @@ export function rewriting(
     return base;
   }
 
-  async function rewrite(plan: Planned): Promise<{ source: Source; applied: readonly AppliedBy[] }> {
+  async function rewrite(plan: Planned): Promise<Omit<Prepared, 'plan'>> {
     let now = source;
+    const segments: Segment[] = [];
     const applied: AppliedBy[] = [];
     const made = new Set(source.model.graph.nodes.flatMap((n) => n.outputs));
     const foreseen = plan.transforms.flatMap((t) => definition(t).needs?.(t.edges, t.args as never) ?? []).filter((n) => made.has(n.value));
@@ -89,7 +99,7 @@ export function rewriting(
             get: (value, observer) => (isNew.has(`${value}\n${refText(observer)}`) ? after : before)!.statistics.get(value, observer),
           };
         },
-        weightType: (site) => plan.slots.find((s) => s.site.id === site.id && s.port === 'weight')?.type,
+        typeOf: (site, port) => plan.slots.find((s) => s.site.id === site.id && s.port === port)?.type,
         applied: (a) => applied.push({ ...a, kind: t.kind, by: t.by }),
       };
       const first = applied.length;
@@ -98,14 +108,19 @@ export function rewriting(
       now = { ...now, model, sites, fingerprint: async () => `${await source.fingerprint()}+${id}`, ...adapting(applied) };
       for (const [, of, site] of rewriter.copies)
         applied[first] = { ...applied[first]!, detail: `${applied[first]!.detail}; ${site} has its own copy of ${of}` };
+      const [mine, last] = [applied.slice(first), segments.at(-1)];
+      const approximate = mine.some((a) => a.approximate);
+      if (last && !last.approximate && !approximate)
+        segments[segments.length - 1] = { ...last, after: now, applied: [...last.applied, ...mine] };
+      else segments.push({ before: here, after: now, applied: mine, approximate });
     }
-    return { source: now, applied };
+    return { source: now, applied, segments };
   }
 
   return {
     observed: () => base,
     async prepare(plan) {
-      if (plan.transforms.length === 0) return { source, plan, applied: [] };
+      if (plan.transforms.length === 0) return { source, plan, applied: [], segments: [] };
       const key = plan.transforms.map(keyOf).join('\n');
       const known = done.get(key) ?? rewrite(plan);
       done.set(key, known);
@@ -137,7 +152,7 @@ const hints: Partial<Record<Refusal['reason'], string>> = {
   'reader-left-out': 'Select every reader of the value, or write { online: true } for an explicit multiplication.',
   'mixes-channels': 'Leave the edge out, or write { online: true } for an explicit multiplication.',
   'no-producer': 'Leave the edge out, or write { online: true } for an explicit multiplication.',
-  'centred-norm': 'Rotations of the stream need RMSNorm.',
+  'centred-norm': 'Rotations of the stream need RMSNorm or LayerNorm.',
 };
 
 /** Inputs that hold a cache are mapped as what is written to it. */

@@ -1,6 +1,7 @@
 /** Follows a channel map from where it enters a graph to everything that reads it. */
+import { smallValues } from '../graph/numeric.ts';
 import type { Node } from '../graph/types.ts';
-import type { View } from '../match/view.ts';
+import { attrInt, type View } from '../match/view.ts';
 import type { Site } from '../sites.ts';
 import { carries, channelsIn, channelsOf, type Layout } from './layout.ts';
 import { isStop, type MapKind, pass } from './pass.ts';
@@ -96,6 +97,15 @@ export function follow(q: FlowQuestion): Flow {
       continue;
     }
     if (q.ends?.(n, n.inputs[index]!)) continue;
+    const picked = pickedChannels(v, n, first);
+    if (picked) {
+      for (const c of v.consumers(n.outputs[0]!)) {
+        const site = (readers.get(c) ?? []).find((s) => s.ports['input']?.value === n.outputs[0]);
+        if (site && q.takes(site)) readings.push({ site, channels: picked });
+        else stop(first, site ? 'reader-left-out' : 'layout-lost', `${site?.path ?? c.op} reads channels that were split`);
+      }
+      continue;
+    }
     const passed = pass(v, n, at, q.kind, caches.inputs);
     if (isStop(passed)) {
       for (const l of at) if (l) stop(l, passed.reason, passed.why);
@@ -108,6 +118,19 @@ export function follow(q: FlowQuestion): Flow {
     });
   }
   return { readings, blocked, meetings, values, caches: cacheInputs };
+}
+
+/** A constant choice of channels, as `split` leaves it: the channel of each index of the result. */
+function pickedChannels(v: View, n: Node, l: Layout): Int32Array | undefined {
+  const digits = l.axes.at(-1)!;
+  const held = n.op === 'Gather' ? v.constant(n.inputs[1]!) : undefined;
+  const indices = held && !held.perm ? smallValues(held.tensor, 2 ** 20) : undefined;
+  const along = attrInt(n, 'axis', 0);
+  const rank = l.axes.length;
+  if (!indices || (along < 0 ? along + rank : along) !== rank - 1 || v.shape(n.inputs[1]!)?.length !== 1) return undefined;
+  if (l.axes.slice(0, -1).some((a) => a.length > 0) || digits.length === 0) return undefined;
+  const channels = channelsOf(digits, l.base);
+  return Int32Array.from(indices, (i) => channels[i]!);
 }
 
 function read(site: Site, l: Layout, q: FlowQuestion, readings: Reading[], stop: (l: Layout, reason: Reason, why: string) => void): void {

@@ -21,6 +21,8 @@ export interface Applied {
   /** `layers.0.mlp.up_proj -> layers.0.mlp.down_proj`. */
   readonly name: string;
   readonly detail: string;
+  /** It changes what the model computes: measured and reported, not proved. */
+  readonly approximate?: true;
   /** Values that are no longer what they were. */
   readonly touched: readonly string[];
   /** Values that the application must leave as they were: what its readers yield. */
@@ -42,8 +44,8 @@ export interface Job {
   readonly ctx: EvalContext;
   /** Observes on calibration data, once for each need and state of the model. */
   observe(needs: readonly Need[]): Promise<Observed>;
-  /** The type that the plan gives a weight. */
-  weightType(site: Site): QType | undefined;
+  /** The type that the plan gives a port. */
+  typeOf(site: Site, port: string): QType | undefined;
   applied(a: Applied): void;
 }
 

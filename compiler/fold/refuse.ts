@@ -4,7 +4,7 @@
  * reader-left-out: somebody else reads the value. mixes-channels: an operator between does not commute with the map. model-output: the value
  * leaves the model. layout-lost: where the channels lie after an operator is unknown. in-body: it is read inside a subgraph. no-gain: the norm
  * has nothing to fold into. centred-norm: the norm subtracts a mean, which a rotation does not keep. not-constant: a weight is no constant.
- * no-matrix: no such matrix of that size. not-a-writer: somebody unknown writes into the stream. no-producer: nothing before it takes the map.
+ * not-quantized: what the map is chosen by has no type in the plan. no-matrix: no such matrix of that size. not-a-writer: somebody unknown writes into the stream. no-producer: nothing before it takes the map.
  */
 export type Reason =
   | 'reader-left-out'
@@ -15,6 +15,7 @@ export type Reason =
   | 'no-gain'
   | 'centred-norm'
   | 'not-constant'
+  | 'not-quantized'
   | 'no-matrix'
   | 'not-a-writer'
   | 'no-producer';

@@ -1,14 +1,21 @@
 /** Collects the edits of one application and gives the model and its sites afterwards. Nodes that do not change keep their identity. */
 import { freshNames } from '../graph/edit.ts';
-import type { Model, Node, Tensor } from '../graph/types.ts';
+import type { Model, Node, Tensor, ValueInfo } from '../graph/types.ts';
 import { allNodes } from '../graph/walk.ts';
-import type { Site, Sites } from '../sites.ts';
+import { type AttrValue, node } from '../lower/make.ts';
+import type { Port, Site, Sites } from '../sites.ts';
 import { refuse } from './refuse.ts';
-import { folded, type Step } from './tensors.ts';
+import { folded, type Step, shapeAfter } from './tensors.ts';
 
 export interface Rewritten {
   readonly model: Model;
   readonly sites: Sites;
+}
+
+/** Operators in the making, in front of readers. */
+export interface Insertion {
+  op(op: string, inputs: readonly string[], attrs?: Readonly<Record<string, AttrValue>>): string;
+  constant(suffix: string, tensor: Tensor): string;
 }
 
 export class Rewriter {
@@ -23,6 +30,7 @@ export class Rewriter {
   /** Old node → its changed copy. */
   readonly #changed = new Map<Node, Node>();
   readonly #before = new Map<Node, Node[]>();
+  readonly #infos = new Map<string, ValueInfo>();
   readonly #weights = new Map<string, Map<string, string>>();
   readonly #inputs = new Map<string, string>();
   readonly #readers: ReadonlyMap<string, readonly Node[]>;
@@ -80,20 +88,30 @@ export class Rewriter {
     this.#changed.set(n, f(this.#changed.get(n) ?? n));
   }
 
-  /** Puts a multiplication by `factors` (one for each element of the last axis) before the sites that read `value`. */
-  multiply(value: string, factors: Float64Array, readers: readonly Site[], dtype: Tensor['dtype']): string {
-    const out = this.#fresh(`${value}/scaled`);
-    const name = this.#fresh(`${value}/scale`);
-    this.#constants.set(name, {
-      dtype: 'float32',
-      shape: [factors.length],
-      source: { kind: 'bytes', bytes: new Uint8Array(Float32Array.from(factors).buffer) },
+  /**
+   * Puts operators before the sites that read `value`. `build` adds nodes to what it is given and returns the name that the sites read instead;
+   * `shape` is that value's, where it differs. Error: Refusal not-constant where the model does not compute in float32.
+   */
+  insert(value: string, readers: readonly Site[], label: string, build: (i: Insertion) => string, shape?: ValueInfo['shape']): string {
+    const info = this.#model.graph.values.get(value) ?? this.#model.graph.inputs.find((i) => i.name === value);
+    if (info?.dtype !== 'float32') refuse('not-constant', `an explicit operator needs a float32 model; "${value}" is ${info?.dtype}`);
+    const added: Node[] = [];
+    const out = build({
+      op: (op, inputs, attrs = {}) => {
+        const name = this.#fresh(`${value}/${label}`);
+        added.push(node(op, inputs, [name], attrs));
+        return name;
+      },
+      constant: (suffix, tensor) => {
+        const name = this.#fresh(`${value}/${suffix}`);
+        this.#constants.set(name, tensor);
+        return name;
+      },
     });
-    if (dtype !== 'float32') refuse('not-constant', `an explicit scale needs a float32 model; "${value}" is ${dtype}`);
-    const mul: Node = { name: out, op: 'Mul', domain: '', inputs: [value, name], outputs: [out], attrs: new Map() };
     const nodes = readers.flatMap((s) => s.nodes.filter((n) => n.inputs.includes(value)));
     const first = this.#model.graph.nodes.find((n) => nodes.includes(n))!;
-    this.#before.set(first, [...(this.#before.get(first) ?? []), mul]);
+    this.#before.set(first, [...(this.#before.get(first) ?? []), ...added]);
+    this.#infos.set(out, { ...info!, ...(shape ? { shape } : {}), name: out, inferred: true });
     for (const n of nodes) this.#change(n, (c) => ({ ...c, inputs: c.inputs.map((i) => (i === value ? out : i)) }));
     for (const s of readers) this.#inputs.set(s.id, out);
     return out;
@@ -109,16 +127,20 @@ export class Rewriter {
     const values = new Map(graph.values);
     const now = (n: Node): Node => this.#changed.get(n) ?? n;
     const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n)]);
-    for (const m of [...this.#before.values()].flat()) {
-      const info = graph.values.get(m.inputs[0]!) ?? graph.inputs.find((i) => i.name === m.inputs[0]);
-      if (info) values.set(m.outputs[0]!, { ...info, name: m.outputs[0]!, inferred: true });
-    }
+    for (const [name, info] of this.#infos) values.set(name, info);
     const model = dropUnread(
       { ...this.#model, graph: { ...graph, nodes, initializers, values } },
       new Set([...this.#copies.values()].map((c) => c.of)),
     );
     const sites = this.#sites.sites.map((s) => this.#siteNow(s, now));
     return { model, sites: { ...this.#sites, sites } };
+  }
+
+  #portNow(p: Port, value: string): Port {
+    const info = p.value === value ? undefined : this.#infos.get(value);
+    if (p.kind === 'activation') return info?.shape ? { ...p, value, shape: info.shape } : { ...p, value };
+    const steps = this.#steps.get(value);
+    return steps && p.shape ? { ...p, value, shape: shapeAfter(p.shape as readonly number[], steps) } : { ...p, value };
   }
 
   #siteNow(s: Site, now: (n: Node) => Node): Site {
@@ -130,7 +152,7 @@ export class Rewriter {
     const ports = Object.fromEntries(
       Object.entries(s.ports).map(([k, p]) => [
         k,
-        { ...p, value: p.kind === 'weight' ? rename(p.value) : p.name === 'input' && input !== undefined ? input : p.value },
+        this.#portNow(p, p.kind === 'weight' ? rename(p.value) : p.name === 'input' && input !== undefined ? input : p.value),
       ]),
     );
     const gain = s.facts['gain'];

@@ -6,6 +6,45 @@ export interface Rotation {
   apply(x: Float64Array): void;
   /** x Rᵀ in place. */
   undo(x: Float64Array): void;
+  /** R = F₁ ⊗ F₂ ⊗ …, each row-major [n, n]: how it is computed at run time. One dense factor if absent. */
+  readonly factors?: readonly Float64Array[];
+}
+
+/** The matrix of a rotation, row-major. */
+export function matrixOf(r: Rotation): Float64Array {
+  const m = new Float64Array(r.size * r.size);
+  for (let i = 0; i < r.size; i++) {
+    m[i * r.size + i] = 1;
+    r.apply(m.subarray(i * r.size, (i + 1) * r.size));
+  }
+  return m;
+}
+
+/**
+ * The rotation M G that keeps the direction of (1, …, 1), so that means and what is left of them stay apart: G reflects what M makes of that
+ * direction back onto it.
+ */
+export function keepingMean(m: Rotation): Rotation {
+  const n = m.size;
+  const w = new Float64Array(n).fill(1 / Math.sqrt(n));
+  m.apply(w);
+  for (let i = 0; i < n; i++) w[i]! -= 1 / Math.sqrt(n);
+  const length = w.reduce((s, x) => s + x * x, 0);
+  const reflect = (x: Float64Array): void => {
+    if (length < 1e-20) return;
+    let dot = 0;
+    for (let i = 0; i < n; i++) dot += x[i]! * w[i]!;
+    for (let i = 0; i < n; i++) x[i]! -= ((2 * dot) / length) * w[i]!;
+  };
+  const apply = (x: Float64Array): void => {
+    m.apply(x);
+    reflect(x);
+  };
+  const undo = (x: Float64Array): void => {
+    reflect(x);
+    m.undo(x);
+  };
+  return { size: n, name: `${m.name} that keeps the mean`, apply, undo };
 }
 
 /** A dense matrix R, row-major. */

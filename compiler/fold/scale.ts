@@ -1,6 +1,7 @@
 /** Scales of channels between a producer and everything that reads it: x' = x / s, W' = s · W. */
 import { toFloat32 } from '../graph/numeric.ts';
 import type { EvalContext } from '../host.ts';
+import { float32s } from '../lower/make.ts';
 import type { View } from '../match/view.ts';
 import type { Site } from '../sites.ts';
 import { type Blocked, type Flow, follow, type Reading } from './flow.ts';
@@ -221,12 +222,9 @@ export function foldScale(rewriter: Rewriter, set: ScaleSet, s: Float64Array): v
     );
   else {
     const sites = set.readings.map((r) => r.site);
-    rewriter.multiply(
-      sites[0]!.ports['input']!.value,
-      at(set.readings[0]!.channels, (x) => 1 / x),
-      sites,
-      'float32',
-    );
+    const factors = at(set.readings[0]!.channels, (x) => 1 / x);
+    const value = sites[0]!.ports['input']!.value;
+    rewriter.insert(value, sites, 'scaled', (i) => i.op('Mul', [value, i.constant('scale', float32s(factors, [factors.length]))]));
   }
   if (set.partner)
     scaleOutput(
@@ -243,7 +241,7 @@ export function foldScale(rewriter: Rewriter, set: ScaleSet, s: Float64Array): v
 }
 
 /** Scales what a linear or norm yields. */
-function scaleOutput(rewriter: Rewriter, site: Site, factors: Float64Array): void {
+export function scaleOutput(rewriter: Rewriter, site: Site, factors: Float64Array): void {
   const vector = (name: string, before: number) => {
     const shape = rewriter.tensor(name)?.shape ?? [];
     if (shape.at(-1) !== factors.length) refuse('no-gain', `${name} of ${site.path} is not one number for each channel`);

@@ -8,7 +8,7 @@ import { foldScale, pairSet, type ScaleSet, scaleSet, weightAbsmax } from './sca
 const absmax = { name: 'absmax', args: { axis: -1 } };
 
 /** The edges of a statement by what is read: one set for each value, one for each pair of q and k. Errors: Refusal. */
-function setsOf(job: Job, online: boolean): ScaleSet[] {
+export function setsOf(job: Job, online: boolean): ScaleSet[] {
   const groups = new Map<string, { from: Set<Site>; to: Set<Site> }>();
   const sets: ScaleSet[] = [];
   for (const e of job.edges) {
@@ -68,7 +68,7 @@ export async function scaleEdges<S extends Schema>(job: Job, law: Scaling<S>, ar
 }
 
 /** A statistic of the scaled value, the largest over what shares a channel. */
-function channelMax(set: ScaleSet, of: (value: string) => ArrayLike<number>): Float64Array {
+export function channelMax(set: ScaleSet, of: (value: string) => ArrayLike<number>): Float64Array {
   const out = new Float64Array(set.channels);
   const fold = (x: ArrayLike<number>, channels: Int32Array) => {
     for (const [i, c] of channels.entries()) out[c] = Math.max(out[c]!, x[i]!);

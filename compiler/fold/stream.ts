@@ -6,7 +6,7 @@ import { follow, type Reading } from './flow.ts';
 import type { Applied, Job } from './job.ts';
 import { type Layout, onLast } from './layout.ts';
 import { Refusal, refuse } from './refuse.ts';
-import type { Rotation } from './rotation.ts';
+import { keepingMean, type Rotation } from './rotation.ts';
 import type { Step } from './tensors.ts';
 
 /** Everything that a rotation of a stream has to change. */
@@ -52,7 +52,9 @@ export function streamSet(view: View, sites: readonly Site[], stream: Site): Str
   if (shut) refuse(shut.reason, shut.why);
   const behind: string[] = [];
   const normed = [...read].map((site) => {
-    if (site.facts['kind'] !== 'rms') refuse('centred-norm', `${site.path} subtracts a mean, which a rotation does not keep`);
+    const kind = site.facts['kind'];
+    if (kind !== 'rms' && kind !== 'layer')
+      refuse('centred-norm', `${site.path} is a ${kind} norm, whose statistics a rotation does not keep`);
     if (site.form.startsWith('Skip')) refuse('mixes-channels', `${site.path} adds to the stream inside ${site.form}`);
     const value = site.ports['output']!.value;
     const after = follow({ view, sites, kind: 'linear', sources: [{ value, layout: at(value) }], takes: () => true });
@@ -81,10 +83,14 @@ function leads(v: View, site: Site, sums: ReadonlySet<Site['nodes'][number]>): b
   return false;
 }
 
-/** Folds a rotation of the stream: gains go into readers, then writers and readers turn. */
+/**
+ * Folds a rotation of the stream: gains go into readers, then writers and readers turn. Where a LayerNorm reads it, the rotation is one that keeps
+ * the mean, so that the norm stays as it is.
+ */
 export async function rotateStream(job: Job, stream: Site, rotationOf: (size: number) => Rotation): Promise<void> {
   const set = streamSet(job.view, job.sites, stream);
-  const rotation = rotationOf(set.size);
+  const centred = set.norms.some((n) => n.site.facts['kind'] === 'layer');
+  const rotation = centred ? keepingMean(rotationOf(set.size)) : rotationOf(set.size);
   const turn = (site: Site, axis: number, ...before: Step[]) =>
     job.rewriter.fold(site, site.ports['weight']!.value, ...before, { kind: 'rotate', axis, rotation });
   for (const w of set.writers) {
@@ -95,6 +101,7 @@ export async function rotateStream(job: Job, stream: Site, rotationOf: (size: nu
   for (const r of set.readers) turn(r, r.ports['weight']!.axes['reduce']!);
   for (const { site, readers } of set.norms) {
     const gain = await gainOf(job, site, set.size);
+    if (site.bias !== undefined) moveShift(job, site, gain, rotation);
     for (const r of readers) {
       const axis = r.ports['weight']!.axes['reduce']!;
       turn(r, axis, ...(gain ? [{ kind: 'scale', axis, factors: gain } as const] : []));
@@ -120,6 +127,13 @@ async function gainOf(job: Job, norm: Site, size: number): Promise<Float64Array 
   if (g.length !== 1 && g.length !== size) refuse('layout-lost', `the gain of ${norm.path} is not one number for each channel`);
   job.rewriter.fold(norm, name, { kind: 'fill', value: 1 - offset });
   return g.length === 1 ? new Float64Array(size).fill(g[0]!) : g;
+}
+
+/** A LayerNorm yields x̂γ + β; with a gain of one it has to yield x̂R + (β/γ)R. */
+function moveShift(job: Job, norm: Site, gain: Float64Array | undefined, rotation: Rotation): void {
+  if (gain?.some((g) => g === 0)) refuse('no-gain', `the gain of ${norm.path} is zero in some channel, which its shift cannot pass`);
+  if (gain) job.rewriter.fold(norm, norm.bias!, { kind: 'scale', axis: 0, factors: gain.map((g) => 1 / g) });
+  turnVector(job, norm, norm.bias!, rotation);
 }
 
 function turnVector(job: Job, site: Site, name: string, rotation: Rotation): void {
@@ -187,7 +201,7 @@ export function rotateEdge(
   job.applied(applied);
 }
 
-function headOf(job: Job, v: Site): number {
+export function headOf(job: Job, v: Site): number {
   const dims = new Set(
     job.sites.filter((s) => s.role === 'attention' && s.block === v.block).map((s) => s.facts['head_dim'] as number | undefined),
   );

@@ -9,11 +9,25 @@ export type Step =
   | { readonly kind: 'scale'; readonly axis: number; readonly factors: Float64Array }
   | { readonly kind: 'add'; readonly value: number }
   | { readonly kind: 'fill'; readonly value: number }
-  | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation };
+  | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation }
+  /** Adds the slice `from`, times a factor, to the slice `into`. */
+  | { readonly kind: 'merge'; readonly axis: number; readonly from: number; readonly into: number; readonly factor: number }
+  /** Takes these indices of the axis, in this order. */
+  | { readonly kind: 'gather'; readonly axis: number; readonly indices: Int32Array };
 
-/** Applies steps to numbers in place. */
-export function applySteps(x: Float64Array, shape: readonly number[], steps: readonly Step[]): void {
+/** The shape after steps. */
+export const shapeAfter = (shape: readonly number[], steps: readonly Step[]): number[] =>
+  steps.reduce<number[]>((s, step) => (step.kind === 'gather' ? s.with(step.axis, step.indices.length) : s), [...shape]);
+
+/** Applies steps to numbers, in place where the shape stays. */
+export function applySteps(given: Float64Array, before: readonly number[], steps: readonly Step[]): Float64Array {
+  let [x, shape] = [given, before];
   for (const s of steps) {
+    if (s.kind === 'gather') {
+      x = gathered(x, shape, s.axis, s.indices);
+      shape = shapeAfter(shape, [s]);
+      continue;
+    }
     if (s.kind === 'fill') {
       x.fill(s.value);
       continue;
@@ -25,6 +39,11 @@ export function applySteps(x: Float64Array, shape: readonly number[], steps: rea
     const n = shape[s.axis]!;
     const inner = shape.slice(s.axis + 1).reduce((a, b) => a * b, 1);
     const outer = x.length / (n * inner);
+    if (s.kind === 'merge') {
+      for (let o = 0; o < outer; o++)
+        for (let j = 0; j < inner; j++) x[(o * n + s.into) * inner + j]! += s.factor * x[(o * n + s.from) * inner + j]!;
+      continue;
+    }
     if (s.kind === 'scale') {
       for (let o = 0, i = 0; o < outer; o++)
         for (let k = 0; k < n; k++) {
@@ -44,6 +63,20 @@ export function applySteps(x: Float64Array, shape: readonly number[], steps: rea
           for (let k = 0; k < size; k++) x[at + k * inner] = row[k]!;
         }
   }
+  return x;
+}
+
+function gathered(x: Float64Array, shape: readonly number[], axis: number, indices: Int32Array): Float64Array {
+  const n = shape[axis]!;
+  const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const outer = x.length / (n * inner);
+  const out = new Float64Array(outer * indices.length * inner);
+  for (let o = 0, at = 0; o < outer; o++)
+    for (const i of indices) {
+      out.set(x.subarray((o * n + i) * inner, (o * n + i + 1) * inner), at);
+      at += inner;
+    }
+  return out;
 }
 
 /** Folded tensors up to these bytes are kept once they are computed: sessions and encoders ask for them again. */
@@ -56,11 +89,10 @@ export function folded(t: Tensor, steps: readonly Step[], key: string): Tensor {
   let kept: Record<string, Uint8Array> | undefined;
   const evaluate = async (ctx: EvalContext): Promise<Record<string, Uint8Array>> => {
     if (kept) return kept;
-    const x = toFloat64(t.dtype, await ctx.bytes(t));
-    applySteps(x, t.shape, steps);
+    const x = applySteps(toFloat64(t.dtype, await ctx.bytes(t)), t.shape, steps);
     const bytes = fromFloat32(t.dtype as 'float32', x);
     if (bytes.length <= KEPT) kept = { folded: bytes };
     return { folded: bytes };
   };
-  return { dtype: t.dtype, shape: t.shape, source: { kind: 'lazy', lazy: { key, part: 'folded', evaluate } } };
+  return { dtype: t.dtype, shape: shapeAfter(t.shape, steps), source: { kind: 'lazy', lazy: { key, part: 'folded', evaluate } } };
 }

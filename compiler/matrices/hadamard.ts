@@ -68,7 +68,27 @@ export function hadamard(size: number): Rotation | undefined {
         }
     for (let i = 0; i < size; i++) x[i]! *= unit;
   };
-  return { size, name: `Hadamard ${size}`, apply: times(false), undo: times(true) };
+  return { size, name: `Hadamard ${size}`, apply: times(false), undo: times(true), factors: factors(outer, m, inner) };
+}
+
+/** Two factors of nearly equal size: 2^a Sylvester, and 2^b Sylvester ⊗ the Paley matrix. */
+function factors(outer: number, m: number, base: Int8Array): Float64Array[] {
+  let [left, right] = [1, outer];
+  while (right > 1 && left * 2 <= (right / 2) * m) [left, right] = [left * 2, right / 2];
+  const make = (two: number, paley: Int8Array, order: number): Float64Array => {
+    const n = two * order;
+    const parity = (i: number, j: number): number => {
+      let [x, sign] = [i & j, 1];
+      for (; x; x &= x - 1) sign = -sign;
+      return sign;
+    };
+    return Float64Array.from({ length: n * n }, (_, k) => {
+      const [i, j] = [Math.floor(k / n), k % n];
+      return (parity(Math.floor(i / order), Math.floor(j / order)) * paley[(i % order) * order + (j % order)]!) / Math.sqrt(n);
+    });
+  };
+  const one = Int8Array.of(1);
+  return left === 1 ? [make(right, base, m)] : [make(left, one, 1), make(right, base, m)];
 }
 
 const matrix: OrthogonalMatrix = {

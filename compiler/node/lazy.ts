@@ -1,19 +1,22 @@
 import type { Crunch } from '../crunch.ts';
 
-/** A crunch that loads its native or wasm code at the first call, so that commands without heavy loops start quickly. */
-export function lazyCrunch(): Crunch {
+/** A crunch that loads its code at the first call, so that what has no heavy loops starts quickly; `kind` is what it will be. */
+export function lazyCrunch(
+  open: () => Promise<Crunch> = async () => (await import('../../runtime/crunch.ts')).loadCrunch(),
+  kind: Crunch['kind'] = 'native',
+): Crunch {
   let loaded: Promise<Crunch> | undefined;
   let ready: Crunch | undefined;
   const load = () => {
-    loaded ??= import('../../runtime/crunch.ts').then(async (m) => {
-      ready = await m.loadCrunch();
-      return ready;
+    loaded ??= open().then((crunch) => {
+      ready = crunch;
+      return crunch;
     });
     return loaded;
   };
   return {
     get kind() {
-      return ready?.kind ?? 'native';
+      return ready?.kind ?? kind;
     },
     get isa() {
       return ready?.isa ?? '';

@@ -4,6 +4,7 @@ import hessian from './hessian.ts';
 import histogram from './histogram.ts';
 import minmax from './minmax.ts';
 import moments from './moments.ts';
+import rows from './rows.ts';
 
 export const observers = [
   absmax,
@@ -11,4 +12,5 @@ export const observers = [
   histogram,
   minmax,
   moments,
+  rows,
 ];

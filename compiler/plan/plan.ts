@@ -9,7 +9,7 @@ import { type Part, schemes } from './schemes.ts';
 import { type Ground, select } from './select.ts';
 import { planSolves } from './solves.ts';
 import { checkTies } from './ties.ts';
-import { planTransforms } from './transforms.ts';
+import { marked, planTransforms } from './transforms.ts';
 import type { Decider, Plan, QType, Slot, Untouched } from './types.ts';
 import { type Search, variablesOf } from './variables.ts';
 import { wordIn, wordRef } from './words.ts';
@@ -45,11 +45,18 @@ type Of<V extends Statement['verb']> = Scoped<Extract<Statement, { verb: V }>>;
 
 /** Plans a recipe on a model. Every error of meaning comes from here, each at its statement. */
 export function plan(input: PlanInput): Planned {
-  const ground: Ground = { model: input.model, sites: input.sites };
+  const bareGround: Ground = { model: input.model, sites: input.sites };
   const params = input.params ?? {};
   const bare = flatten(input.recipe, params, {});
-  const variables = variablesOf(bare, ground, params, input.binding);
+  const variables = variablesOf(bare, bareGround, params, input.binding);
   const statements = flatten(input.recipe, params, variables.start);
+  const transforms = planTransforms(
+    statements.filter((s) => isA(s, 'transform')),
+    bareGround,
+    input.names.transforms ?? [],
+  );
+  const sites = marked(input.sites, transforms, input.names.transforms ?? []);
+  const ground: Ground = { model: input.model, sites };
   const decisions = new Map<string, Decision[]>();
   const off = new Map<string, Decider>();
   for (const s of statements) {
@@ -57,20 +64,16 @@ export function plan(input: PlanInput): Planned {
     else if (isA(s, 'keep')) keep(s, ground, input.names, decisions);
     else if (isA(s, 'prune') || isA(s, 'schedule')) failAt('planned', `\`${s.statement.verb}\` is not built yet.`, s.statement.span);
   }
-  const { slots, untouched } = settle(input.sites, decisions, off);
+  const { slots, untouched } = settle(sites, decisions, off);
   const calibrate = statements.filter((s) => isA(s, 'calibrate')).at(-1);
   const target = statements.filter((s) => isA(s, 'target')).at(-1);
   return {
     recipe: input.recipe.name,
     version: input.recipe.version,
-    sites: input.sites,
+    sites,
     slots,
     untouched,
-    transforms: planTransforms(
-      statements.filter((s) => isA(s, 'transform')),
-      ground,
-      input.names.transforms ?? [],
-    ),
+    transforms,
     solves: planSolves(
       statements.filter((s) => isA(s, 'solve')),
       ground,

@@ -59,7 +59,7 @@ export function resolveType(asked: Asked, site: Site, port: Port, names: Names):
   const cast = got.codes === undefined;
   const symmetric = flag(fields['symmetric']) ?? got.symmetric;
   const mode = modeOf(asked, port, where, cast);
-  const grain = cast ? { per: 'tensor' as const } : (grainOf(fields, port, where, span) ?? defaultGrain(got, port, mode));
+  const grain = cast ? { per: 'tensor' as const } : (grainOf(fields, port, site, where, span) ?? defaultGrain(got, port, mode));
   check(grain, port, site, where, span);
   const law = lawOf(fields['scale'] ?? fields['clip'], got.defaultLaw ?? 'minmax', names, span);
   if (mode === 'dynamic' && !RUNTIME_LAWS.includes(law.name))
@@ -116,7 +116,7 @@ function modeOf(asked: Asked, port: Port, where: string, cast: boolean): QType['
 }
 
 /** `per`, `group` or `block` of the record. */
-function grainOf(fields: Asked['fields'], port: Port, where: string, span: Span): Grain | undefined {
+function grainOf(fields: Asked['fields'], port: Port, site: Site, where: string, span: Span): Grain | undefined {
   const group = count(fields['group'] ?? fields['group_size']);
   if (group !== undefined) return { per: 'group', group };
   const block = fields['block'];
@@ -129,6 +129,8 @@ function grainOf(fields: Asked['fields'], port: Port, where: string, span: Span)
   const per = fields['per'];
   if (per === undefined) return undefined;
   const word = per.kind === 'ref' ? per.name : per.kind === 'string' ? per.value : print(per);
+  // the norm before it has divided by the steps: the value that is rounded has one step, 1
+  if (word === 'channel' && port.name === 'input' && site.members.includes('migrated')) return { per: 'tensor' };
   if (word === 'channel' && port.kind === 'activation')
     return failAt(
       'channel-input',

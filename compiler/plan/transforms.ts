@@ -1,7 +1,7 @@
 /** The transforms of a plan in the order in which they run, each on the edges or sites that its statement selects. */
 import type { Transform } from '../define.ts';
 import type { Statement } from '../recipe.ts';
-import type { Site } from '../sites.ts';
+import type { Site, Sites } from '../sites.ts';
 import { deciderOf, type Scoped } from './apply.ts';
 import { dataOf, failAt, mapFields, truth } from './bind.ts';
 import { withDefaults } from './resolve.ts';
@@ -9,6 +9,21 @@ import { type Ground, select } from './select.ts';
 import type { PlannedTransform } from './types.ts';
 
 type Of = Scoped<Extract<Statement, { verb: 'transform' }>>;
+
+/** The sites with the roles that transforms give them: `migrated`, `lowrank.residual`. */
+export function marked(sites: Sites, planned: readonly PlannedTransform[], transforms: readonly Transform[]): Sites {
+  const roles = new Map<string, string[]>();
+  for (const t of planned) {
+    const role = transforms.find((d) => d.name === t.kind)?.marks;
+    if (role)
+      for (const s of new Set([...t.edges.map((e) => e.to.id), ...t.sites.map((x) => x.id)])) roles.set(s, [...(roles.get(s) ?? []), role]);
+  }
+  if (roles.size === 0) return sites;
+  return {
+    ...sites,
+    sites: sites.sites.map((s) => (roles.has(s.id) ? { ...s, members: [...new Set([...s.members, ...roles.get(s.id)!])] } : s)),
+  };
+}
 
 /** Kinds that are one and the same map: two of them on one edge are an error. */
 const kin = (kind: string): string => (kind === 'smooth' ? 'scale' : kind);

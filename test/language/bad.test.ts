@@ -17,7 +17,7 @@ for (const name of readdirSync(folder)
   test(name, () => {
     const path = `${folder}/${name}`;
     const [text = '', expected = ''] = readFileSync(path, 'utf8').split(mark);
-    const checked = check({ path: name, text }, nodeResolver(name, folder));
+    const checked = check({ path: name, text }, nodeResolver(name, folder), { spellings: true });
     for (const d of checked.diagnostics) seen.add(d.code);
     const report = frames(checked.diagnostics, (f) => checked.sources.get(f))
       .replaceAll(process.cwd(), '')

@@ -16,7 +16,7 @@ export function rng(seed: number): Rng {
 
 const span = { file: '', start: 0, end: 0, line: 1, column: 1 };
 const binary: BinaryOp[] = ['or', 'and', '<=', '>=', '==', '<', '>', '+-', '->', '<->', '+', '-', '*', '/'];
-const words = ['linear', 'conv', 'x', 'B', 'alpha', 'version', 'bits', 'mse', 'attention', 'a_1'];
+const words = ['language', 'linear', 'conv', 'x', 'B', 'alpha', 'version', 'bits', 'mse', 'attention', 'a_1'];
 
 /** A file with random statements. */
 export function randomFile(random: Rng): File {
@@ -90,6 +90,7 @@ export function randomFile(random: Rng): File {
     ])();
   return {
     kind: 'file',
+    ...maybe('language', () => ({ kind: 'language' as const, version: { kind: 'number' as const, text: '1', value: 1, span }, span })),
     uses: some(2, () => ({ kind: 'use' as const, source: text(), alias: name(), span })),
     items: some(3, () =>
       pick<() => File['items'][number]>([

@@ -10,9 +10,9 @@ import { random } from '../crunch/engines.ts';
 const dir = mkdtempSync(join(tmpdir(), 'qc-resume-'));
 test.after(() => rmSync(dir, { recursive: true, force: true }));
 const recipe = join(dir, 'r.qrecipe');
-const solve = 'solve gptq on linear { order: hessian, cd: 1, rescale: yes, target: float }';
+const solve = 'solve gptq on block(0..2) and linear { order: hessian }';
 const text = (group: number) =>
-  `recipe r version "1.0.0" {\n  calibrate data("calib") { samples: 2 }\n  quantize linear as W4A16 { group: ${group} }\n  ${solve}\n}\n`;
+  `recipe r version "1.0.0" {\n  calibrate data("calib") { samples: 1 }\n  quantize linear as W4A16 { group: ${group} }\n  ${solve}\n}\n`;
 writeFileSync(recipe, text(32));
 
 const output = join(dir, 'q.onnx');
@@ -45,8 +45,8 @@ test('killed at ten random moments, the output is that of a run without a kill',
   const whole = readFileSync(output);
   rmSync(output);
   const next = random(11);
-  const total = 43;
-  const stops = Array.from({ length: 10 }, () => ({ layers: 1 + Math.floor(next() * (total - 2)), wait: next() * 30 })).sort(
+  const total = 21;
+  const stops = Array.from({ length: 10 }, () => ({ layers: 1 + Math.floor(next() * (total - 2)), wait: next() * 20 })).sort(
     (a, b) => a.layers - b.layers,
   );
   let before = 0;

@@ -68,8 +68,31 @@ test('what does not fold is an error at its statement', async () => {
   const twice = `${CALIBRATE}transform smooth on norm -> linear\ntransform scale on norm -> attention.q`;
   assert.match(await errorOf(() => w.compiled('llama', twice, { data })), /^two-transforms at 4: /);
   assert.match(await errorOf(() => w.compiled('llama', 'transform smooth on norm -> linear', {})), /^calibration-missing/);
-  const online = await errorOf(() => w.compiled('llama', 'transform rotate on mlp.up -> mlp.down { online: yes }', {}));
-  assert.match(online, /^planned at 2: `online`/);
+  const by = await errorOf(() => w.compiled('llama', 'transform smooth on mlp.up -> mlp.down { by: step }', {}));
+  assert.match(by, /^planned at 2: `by`/);
+});
+
+test('migrated: the norm emits integers, nothing but a cast to bytes lies between it and the product', async () => {
+  const text = `${CALIBRATE}transform rotate on mlp.up -> mlp.down { online: yes }
+  transform split on norm -> linear { law: median(2) }
+  transform migrate on norm -> linear
+  quantize weight of linear as int8 { per: channel }
+  quantize input of migrated as int8 { mode: static, per: channel, scale: mse(20, shrink: 0.5) }
+  quantize input of linear and not migrated as int8 { mode: static }`;
+  const { result, output } = await w.compiled('llama', text, { data });
+  const { model, reader, close } = await openModel(w.host, output);
+  const migrated = result.plan.sites.sites.filter((s) => s.members.includes('migrated'));
+  assert.is(migrated.length, 6 * 5 + 1);
+  const producers = new Map(model.graph.nodes.flatMap((n) => n.outputs.map((o) => [o, n] as const)));
+  for (const s of migrated) {
+    const product = producers.get(s.ports['output']!.value) ?? model.graph.nodes.find((n) => n.outputs.includes(s.ports['output']!.value))!;
+    let n = product;
+    while (n.op !== 'QuantizeLinear') n = producers.get(n.inputs[0]!)!;
+    const scale = model.graph.initializers.get(n.inputs[1]!)!;
+    assert.equal(scale.shape, []);
+    assert.is(new Float32Array((await reader.bytes(scale)).slice().buffer)[0], 1);
+  }
+  await close();
 });
 
 /** A compile's rewritten model with one folded weight put back, as a wrong fold would leave it. */
@@ -91,7 +114,9 @@ async function broken(text: string, spoil: string): Promise<string> {
     const weight = done.source.sites.sites.find((s) => s.path === spoil)!.ports['weight']!.value;
     const initializers = new Map(done.source.model.graph.initializers).set(weight, source.model.graph.initializers.get(weight)!);
     const model = { ...done.source.model, graph: { ...done.source.model.graph, initializers } };
-    return await errorOf(() => proveTransforms(source, { ...done, source: { ...done.source, model } }, options, run));
+    const after = { ...done.source, model };
+    const segments = done.segments.map((s) => (s.after === done.source ? { ...s, after } : s));
+    return await errorOf(() => proveTransforms(source, { ...done, source: after, segments }, options, run));
   } finally {
     await source.close();
   }

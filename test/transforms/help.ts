@@ -1,7 +1,9 @@
 /** Applies a transform to a graph that was written by hand, and runs both models on the same numbers. */
+
+import type { Arrays } from '../../compiler/calibrate/statistics.ts';
 import { tapped } from '../../compiler/calibrate/tap.ts';
 import { floats, valueFrom } from '../../compiler/calibrate/values.ts';
-import type { Transform } from '../../compiler/define.ts';
+import type { Observer, Transform } from '../../compiler/define.ts';
 import type { Applied, Need } from '../../compiler/fold/job.ts';
 import { Refusal } from '../../compiler/fold/refuse.ts';
 import { Rewriter, type Rewritten } from '../../compiler/fold/rewriter.ts';
@@ -12,6 +14,9 @@ import type { Model } from '../../compiler/graph/types.ts';
 import type { Host, Value } from '../../compiler/host.ts';
 import { findSites } from '../../compiler/match/find.ts';
 import { createView } from '../../compiler/match/view.ts';
+import { observers } from '../../compiler/observers/index.ts';
+import type { QType } from '../../compiler/plan/types.ts';
+import type { Ref, Schema } from '../../compiler/schema.ts';
 import type { Site, Sites } from '../../compiler/sites.ts';
 import { transforms } from '../../compiler/transforms/index.ts';
 import { Builder } from '../roles/build.ts';
@@ -63,6 +68,7 @@ export async function apply(
   kind: string,
   on: { readonly edges?: readonly Edge[]; readonly tied?: readonly Edge[]; readonly sites?: readonly string[] },
   args: Record<string, unknown>,
+  types?: (site: Site, port: string) => QType | undefined,
 ): Promise<Rewritten & { readonly applied: readonly Applied[] }> {
   const def = all.find((t) => t.name === kind)!;
   const rewriter = new Rewriter(b.model, b.sites, kind);
@@ -81,7 +87,7 @@ export async function apply(
       rewriter,
       ctx: reader,
       observe: (needs) => observe(host, b.model, needs),
-      weightType: () => undefined,
+      typeOf: (site, port) => types?.(site, port),
       applied: (a) => applied.push(a),
     },
     given as never,
@@ -89,17 +95,23 @@ export async function apply(
   return { ...rewriter.finish(), applied };
 }
 
-/** The largest magnitude by channel, which is all that the built laws ask for. */
+/** Statistics as calibration makes them. */
 async function observe(host: Host, model: Model, needs: readonly Need[]) {
   const names = [...new Set(needs.map((n) => n.value))];
   const seen = await run(host, model, names);
+  const folded = new Map<string, Arrays>();
+  for (const { value, observer } of needs) {
+    const def = (observers as unknown as readonly Observer<never>[]).find((o) => o.name === observer.name)!;
+    const args = Object.fromEntries(Object.entries(def.params as Schema).map(([k, p]) => [k, observer.args[k] ?? p.default])) as never;
+    const v = seen[value]!;
+    const state = await def.fold(def.start(args), valueFrom('float32', v.shape, Float32Array.from(floats(v))), host.crunch, args);
+    folded.set(`${value} ${observer.name}`, def.finish(state));
+  }
   return {
-    get(value: string) {
-      const v = seen[value]!;
-      const n = v.shape.at(-1)!;
-      const absmax = new Float64Array(n);
-      for (const [i, x] of floats(v).entries()) absmax[i % n] = Math.max(absmax[i % n]!, Math.abs(x));
-      return { absmax };
+    get(value: string, observer: Ref) {
+      const found = folded.get(`${value} ${observer.name}`);
+      if (!found) throw new Error(`${observer.name} of ${value} was not asked for`);
+      return found;
     },
   };
 }

@@ -24,30 +24,6 @@ export const transforms = [
   ),
   planned(
     'transform',
-    'split',
-    'Splits channels with large steps into copies.',
-    {
-      law,
-      copies: int({ doc: 'Most copies of one channel.', min: 1, max: 1024, default: 32 }),
-      width: num({
-        doc: 'Width afterwards, as a multiple of the width before; less important channels are merged.',
-        min: 1,
-        max: 4,
-        units: ['x', '%'],
-        optional: true,
-      }),
-    },
-    { cite: 'MergeQuant, 2025 (arXiv:2503.07654)' },
-  ),
-  planned(
-    'transform',
-    'migrate',
-    'Moves quantization steps into norm and weight: the norm emits integers.',
-    { clip: law },
-    { cite: 'MergeQuant, 2025 (arXiv:2503.07654)' },
-  ),
-  planned(
-    'transform',
     'lowrank',
     'A low-rank branch takes what the codes cannot hold.',
     {

@@ -20,16 +20,6 @@ export const formats = [
 ];
 
 export const laws = [
-  planned(
-    'law',
-    'awq',
-    'Channel scales from mean magnitudes, searched on a grid by the output error.',
-    { grid: int({ doc: 'Points of the grid.', min: 1, max: 1000, default: 20 }) },
-    { cite: 'Lin et al., AWQ, 2023 (arXiv:2306.00978)' },
-  ),
-  planned('law', 'median', 'Channels above a multiple of the median step.', {
-    times: num({ doc: 'Multiple of the median.', min: 1, default: 4 }),
-  }),
   planned('law', 'sort_cluster', 'Sorts channels in each head and clusters heads and channels.', {
     heads: int({ doc: 'Clusters of heads.', min: 1, default: 4 }),
     channels: int({ doc: 'Clusters of channels.', min: 1, default: 4 }),

@@ -1,8 +1,8 @@
 //! The list of instruction sets. It drives dispatch, tests and benchmarks: a new one is a line here and a file in `simd/`.
 
-/// Defines [`Isa`] and [`dispatch!`] from one list: variant, name, where it exists, the features that it needs.
+/// Defines [`Isa`] from one list: variant, name, rows that one pass over a weight may serve, where it exists, the features that it needs.
 macro_rules! instruction_sets {
-    ($($variant:ident $name:literal $(if $arch:tt has [$($feature:tt)+])?;)*) => {
+    ($($variant:ident $name:literal rows $rows:expr $(, if $arch:tt has [$($feature:tt)*] $(and $check:path)?)?;)*) => {
         /// The instruction set that a call uses; best last. `Scalar` is the compiler's baseline.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Isa { $($(#[cfg(target_arch = $arch)])? $variant,)* }
@@ -17,17 +17,23 @@ macro_rules! instruction_sets {
 
             /// Does this machine have it?
             pub fn available(self) -> bool {
-                match self { $($(#[cfg(target_arch = $arch)])? Isa::$variant => true $($(&& std::arch::is_x86_feature_detected!($feature))+)?,)* }
+                match self { $($(#[cfg(target_arch = $arch)])? Isa::$variant => true $($(&& std::arch::is_x86_feature_detected!($feature))* $(&& $check())?)?,)* }
+            }
+
+            /// Numbers of rows that one pass over a weight may serve, descending to 1.
+            pub(crate) fn heights(self) -> &'static [usize] {
+                match self { $($(#[cfg(target_arch = $arch)])? Isa::$variant => &$rows,)* }
             }
         }
     };
 }
 
 instruction_sets! {
-    Scalar "scalar";
-    Avx2 "avx2" if "x86_64" has ["avx2"];
-    AvxVnni "avxvnni" if "x86_64" has ["avx2" "avxvnni"];
-    Avx512Vnni "avx512vnni" if "x86_64" has ["avx2" "avx512f" "avx512bw" "avx512vnni"];
+    Scalar "scalar" rows [1];
+    Avx2 "avx2" rows [2, 1], if "x86_64" has ["avx2"];
+    AvxVnni "avxvnni" rows [2, 1], if "x86_64" has ["avx2" "avxvnni"];
+    Avx512Vnni "avx512vnni" rows [12, 8, 4, 2, 1], if "x86_64" has ["avx2" "avx512f" "avx512bw" "avx512vnni"];
+    Amx "amx" rows [32, 16, 12, 8, 4, 2, 1], if "x86_64" has ["avx2" "avx512f" "avx512bw" "avx512vnni"] and crate::simd::amx::available;
 }
 
 impl Isa {
@@ -72,7 +78,7 @@ macro_rules! dispatch {
                 #[cfg(target_arch = "x86_64")]
                 $crate::Isa::AvxVnni => avxvnni($($arg),*),
                 #[cfg(target_arch = "x86_64")]
-                $crate::Isa::Avx512Vnni => avx512vnni($($arg),*),
+                $crate::Isa::Avx512Vnni | $crate::Isa::Amx => avx512vnni($($arg),*),
             }
         }
     };

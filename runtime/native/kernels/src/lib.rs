@@ -9,8 +9,10 @@ pub mod layout;
 pub mod linear;
 pub mod quantize;
 pub mod simd;
+pub mod tiles;
 
 pub use isa::Isa;
 pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH};
 pub use linear::{float_task, int8_task, Output, Task};
-pub use quantize::{quantize_rows, Rows};
+pub use quantize::quantize_row;
+pub use tiles::{pack_tile, quantize_tile, start_factor, TileMut, Tiles, Tiling};

@@ -2,55 +2,31 @@
 
 use crate::isa::dispatch;
 
-/// Codes of rows, zero-padded to `stride`, the scale of each, and the sum of the codes of each group.
-#[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
-    pub stride: usize,
-    pub groups: usize,
-    pub codes: &'a [i8],
-    pub scales: &'a [f32],
-    pub sums: &'a [i32],
-}
-
 /// The smallest scale, so that a row of zeros has one.
 const TINY: f32 = 1e-30;
 const LANES: usize = 32;
 
-/// Quantizes `x` (rows of `k`) in steps of `group`. A row with a NaN or an infinity has scale NaN and codes 0.
-/// Lengths: codes rows·groups·group, scales rows, sums rows·groups. Panics where they do not fit.
-pub fn quantize_rows(isa: crate::Isa, x: &[f32], k: usize, group: usize, codes: &mut [i8], scales: &mut [f32], sums: &mut [i32]) {
-    assert!(isa.available());
-    let groups = k.div_ceil(group);
-    let rows = x.len() / k;
-    assert!(x.len() == rows * k && codes.len() == rows * groups * group && scales.len() == rows && sums.len() == rows * groups);
+/// Quantizes the row `x`; codes beyond its length are 0. A row with a NaN or an infinity has scale NaN and codes 0.
+pub fn quantize_row(isa: crate::Isa, x: &[f32], codes: &mut [i8], scale: &mut f32) {
+    assert!(isa.available() && codes.len() >= x.len());
     // SAFETY: the machine has `isa`.
-    unsafe { quantize(isa, x, k, group, codes, scales, sums) }
+    unsafe { quantize(isa, x, codes, scale) }
 }
 
-dispatch! {
-    fn quantize(x: &[f32], k: usize, group: usize, codes: &mut [i8], scales: &mut [f32], sums: &mut [i32]) = body
-}
+dispatch! { fn quantize(x: &[f32], codes: &mut [i8], scale: &mut f32) = body }
 
 #[inline(always)]
-fn body<S>(x: &[f32], k: usize, group: usize, codes: &mut [i8], scales: &mut [f32], sums: &mut [i32]) {
-    let groups = k.div_ceil(group);
-    let each = x.chunks_exact(k).zip(codes.chunks_exact_mut(groups * group)).zip(scales).zip(sums.chunks_exact_mut(groups));
-    for (((x, codes), scale), sums) in each {
-        let most = largest(x);
-        let s = (most / 127.0).max(TINY);
-        *scale = if most.is_finite() { s } else { f32::NAN };
-        codes[k..].fill(0);
-        if most.is_finite() {
-            for (q, v) in codes.iter_mut().zip(x) {
-                // SAFETY: |v / s| < 128.
-                *q = unsafe { (v / s).round_ties_even().to_int_unchecked::<i32>() } as i8;
-            }
-        } else {
-            codes.fill(0);
-        }
-        for (sum, codes) in sums.iter_mut().zip(codes.chunks_exact(group)) {
-            *sum = codes.iter().map(|&q| i32::from(q)).sum();
-        }
+fn body<S>(x: &[f32], codes: &mut [i8], scale: &mut f32) {
+    let most = largest(x);
+    let s = (most / 127.0).max(TINY);
+    *scale = if most.is_finite() { s } else { f32::NAN };
+    if !most.is_finite() {
+        return codes.fill(0);
+    }
+    codes[x.len()..].fill(0);
+    for (q, v) in codes.iter_mut().zip(x) {
+        // SAFETY: |v / s| < 128.
+        *q = unsafe { (v / s).round_ties_even().to_int_unchecked::<i32>() } as i8;
     }
 }
 

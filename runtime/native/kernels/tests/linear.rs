@@ -54,15 +54,24 @@ fn case(seed: u64, rows: usize, k: usize, n: usize, bits: usize, group: usize, e
 }
 
 struct Quantized {
+    tiling: Tiling,
     codes: Vec<i8>,
     scales: Vec<f32>,
-    sums: Vec<i32>,
+    starts: Vec<i32>,
 }
 
 fn quantized(isa: Isa, c: &Case) -> Quantized {
     let w = c.packed.weight();
-    let mut q = Quantized { codes: vec![99; c.rows * w.depth()], scales: vec![0.0; c.rows], sums: vec![0; c.rows * w.groups()] };
-    quantize_rows(isa, &c.x, w.k, w.group, &mut q.codes, &mut q.scales, &mut q.sums);
+    let (depth, groups) = (w.depth(), w.groups());
+    let tiling = Tiling::of(isa, w.group);
+    let mut q = Quantized { tiling, codes: vec![99; c.rows * depth], scales: vec![0.0; c.rows], starts: vec![0; c.rows * groups] };
+    let mut m = 0;
+    while m < c.rows {
+        let to = m + tiling.height(c.rows - m);
+        let tile = TileMut { codes: &mut q.codes[m * depth..to * depth], scales: &mut q.scales[m..to], starts: &mut q.starts[m * groups..to * groups] };
+        quantize_tile(tiling, &c.x[m * w.k..to * w.k], w.k, w.group, start_factor(isa, w.bits, w.zeros), tile);
+        m = to;
+    }
     q
 }
 
@@ -70,11 +79,12 @@ fn run(isa: Isa, c: &Case, bias: Option<&[f32]>, int8: bool) -> Vec<f32> {
     let w = c.packed.weight();
     let mut y = vec![f32::NAN; c.rows * w.n];
     let q = quantized(isa, c);
-    let rows = Rows { stride: w.depth(), groups: w.groups(), codes: &q.codes, scales: &q.scales, sums: &q.sums };
+    let rows = Tiles { tiling: q.tiling, depth: w.depth(), groups: w.groups(), codes: &q.codes, scales: &q.scales, starts: &q.starts };
     let out = Output::new(&mut y);
     for panel in 0..w.panels() {
-        // Two tasks, so that rows may start anywhere.
-        for rows_of in [0..c.rows / 3, c.rows / 3..c.rows] {
+        // Two tasks: rows may start at a border.
+        let border = c.rows / 2 / Tiling::BORDER * Tiling::BORDER;
+        for rows_of in [0..border, border..c.rows] {
             let task = Task { panel, rows: rows_of };
             if int8 {
                 int8_task(isa, &w, &rows, bias, &out, &task);
@@ -89,6 +99,7 @@ fn run(isa: Isa, c: &Case, bias: Option<&[f32]>, int8: bool) -> Vec<f32> {
 /// The definition, in float64.
 fn reference(c: &Case, bias: Option<&[f32]>, int8: bool) -> Vec<f64> {
     let w = c.packed.weight();
+    // Scalar tiles are single rows.
     let q = quantized(Isa::Scalar, c);
     let mut y = Vec::new();
     for m in 0..c.rows {
@@ -125,9 +136,9 @@ fn each_isa(mut f: impl FnMut(Isa)) {
 fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     let mut seed = 0;
-    for (rows, k, n) in [(1, 1, 1), (1, 32, 32), (2, 37, 33), (3, 64, 31), (5, 130, 70), (9, 96, 64), (17, 260, 40), (34, 128, 100)] {
+    for (rows, k, n) in [(1, 1, 1), (1, 32, 32), (2, 37, 33), (3, 64, 31), (5, 130, 70), (9, 96, 64), (17, 260, 40), (34, 128, 100), (67, 1280, 33), (210, 192, 64)] {
         for bits in [4, 8] {
-            for group in [4, 16, 32, 128, (k as usize).next_multiple_of(4)] {
+            for group in [4, 16, 32, 96, 128, 640, (k as usize).next_multiple_of(4)] {
                 for each in [false, true] {
                     seed += 1;
                     let fill = if seed % 5 < 2 { Fill::Extreme } else { Fill::Random };
@@ -156,11 +167,8 @@ fn kernels_compute_their_definition() {
 #[test]
 fn every_instruction_set_gives_the_same_bits() {
     for c in cases() {
-        let s = quantized(Isa::Scalar, &c);
         let want = [true, false].map(|int8| run(Isa::Scalar, &c, Some(&c.bias), int8));
         each_isa(|isa| {
-            let q = quantized(isa, &c);
-            assert!(q.codes == s.codes && q.scales == s.scales && q.sums == s.sums);
             for (int8, want) in [true, false].into_iter().zip(&want) {
                 let same = run(isa, &c, Some(&c.bias), int8).iter().zip(want).all(|(a, b)| a.to_bits() == b.to_bits());
                 assert!(same, "{} int8 {int8} k {} n {} bits {} group {}", isa.name(), c.packed.k, c.packed.n, c.packed.bits, c.packed.group);
@@ -182,22 +190,50 @@ fn long_sums_do_not_overflow() {
 fn rows_are_rounded_half_to_even() {
     each_isa(|isa| {
         let x = [127.0, 0.5, 1.5, -2.5, -127.0, 3.49];
-        let (mut codes, mut scales, mut sums) = (vec![0; 8], vec![0.0], vec![0; 2]);
-        quantize_rows(isa, &x, 6, 4, &mut codes, &mut scales, &mut sums);
-        assert_eq!((codes, scales, sums), (vec![127, 0, 2, -2, -127, 3, 0, 0], vec![1.0], vec![127, -124]));
+        let (mut codes, mut scale) = ([9; 8], 0.0);
+        quantize_row(isa, &x, &mut codes, &mut scale);
+        assert_eq!((codes, scale), ([127, 0, 2, -2, -127, 3, 0, 0], 1.0));
     });
 }
 
 #[test]
 fn odd_rows() {
     each_isa(|isa| {
-        let x = [0.0, -0.0, 1e-40, 0.0, f32::NAN, 1.0, f32::INFINITY, 1.0, f32::MAX, -f32::MAX];
-        let (mut codes, mut scales, mut sums) = (vec![9; 20], vec![0.0; 5], vec![9; 5]);
-        quantize_rows(isa, &x, 2, 4, &mut codes, &mut scales, &mut sums);
-        assert_eq!(codes[..16], [0; 16]);
-        assert!(scales[0] > 0.0 && scales[1] > 0.0 && scales[2].is_nan() && scales[3].is_nan());
-        assert_eq!(codes[16..], [127, -127, 0, 0]);
-        assert_eq!(sums, [0; 5]);
+        let row = |x: [f32; 2]| {
+            let (mut codes, mut scale) = ([9; 4], 0.0);
+            quantize_row(isa, &x, &mut codes, &mut scale);
+            (codes, scale)
+        };
+        for x in [[0.0, -0.0], [1e-40, 0.0]] {
+            assert!(row(x).0 == [0; 4] && row(x).1 > 0.0);
+        }
+        for x in [[f32::NAN, 1.0], [f32::INFINITY, 1.0]] {
+            assert!(row(x).0 == [0; 4] && row(x).1.is_nan());
+        }
+        assert_eq!(row([f32::MAX, -f32::MAX]).0, [127, -127, 0, 0]);
+    });
+}
+
+#[test]
+fn tiles_hold_their_rows() {
+    each_isa(|isa| {
+        for group in [4, 32, 64] {
+            let tiling = Tiling::of(isa, group);
+            for rows in [1, 2, 4, 8, 12, 16, 32].into_iter().filter(|&r| tiling.height(r) == r) {
+                let codes: Vec<i8> = (0..rows * 2 * group).map(|i| (i * 37 % 251) as i8).collect();
+                let (mut to, mut starts) = (vec![0; codes.len()], vec![0; rows * 2]);
+                pack_tile(tiling, &codes, rows, group, -3, &mut to, &mut starts);
+                let step = if rows > 12 { tiling.step } else { 4 };
+                for (i, &code) in codes.iter().enumerate() {
+                    let (r, k) = (i / (2 * group), i % (2 * group));
+                    assert_eq!(to[(k / step * rows + r) * step + k % step], code);
+                }
+                for (i, &start) in starts.iter().enumerate() {
+                    let from = (i % rows * 2 + i / rows) * group;
+                    assert_eq!(start, -3 * codes[from..from + group].iter().map(|&q| i32::from(q)).sum::<i32>());
+                }
+            }
+        }
     });
 }
 

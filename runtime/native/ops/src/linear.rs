@@ -5,15 +5,14 @@
 
 use crate::api::{Context, Info, Outcome};
 use crate::op::Operator;
-use qc_kernels::{float_task, int8_task, quantize_rows, Isa, Output, Rows, Task, Weight, Zeros};
+use qc_kernels::{float_task, int8_task, quantize_tile, start_factor, Isa, Output, Task, TileMut, Tiles, Tiling, Weight, Zeros};
 use std::ffi::CStr;
-use std::ops::Range;
 use std::sync::Mutex;
 
 /// The newest weight layout that this library reads.
 pub const LAYOUT: i64 = 1;
-/// Rows of a task: their activations stay in the second-level cache.
-const ROWS: usize = 64;
+/// Bytes of activations of a task: they stay in the second-level cache.
+const BLOCK: usize = 1 << 20;
 
 pub struct Linear {
     pub name: &'static CStr,
@@ -37,7 +36,7 @@ pub struct Kernel {
 struct Buffers {
     codes: Vec<i8>,
     scales: Vec<f32>,
-    sums: Vec<i32>,
+    starts: Vec<i32>,
 }
 
 impl Operator for Linear {
@@ -100,18 +99,20 @@ impl Kernel {
     fn run(&self, context: &Context, weight: &Weight, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> Outcome<()> {
         let rows = x.len() / self.k;
         let y = Output::new(y);
-        let blocks = rows.div_ceil(ROWS);
-        let tasks = blocks * weight.panels();
-        let task = |i: usize| Task { panel: i % weight.panels(), rows: block(i / weight.panels(), rows) };
+        let size = if self.int8 { weight.depth() } else { 4 * weight.depth() };
+        let block = (BLOCK / size / Tiling::BORDER).max(1) * Tiling::BORDER;
+        let tasks = rows.div_ceil(block) * weight.panels();
+        let task = |i: usize| {
+            let from = i / weight.panels() * block;
+            Task { panel: i % weight.panels(), rows: from..rows.min(from + block) }
+        };
         if !self.int8 {
             return context.parallel(tasks, &|i| float_task(self.isa, weight, x, bias, &y, &task(i)));
         }
         let mut buffers = self.spare.lock().map(|mut s| s.pop()).ok().flatten().unwrap_or_default();
-        buffers.codes.resize(rows * weight.depth(), 0);
-        buffers.scales.resize(rows, 0.0);
-        buffers.sums.resize(rows * weight.groups(), 0);
-        self.quantize(context, weight, x, &mut buffers)?;
-        let x = Rows { stride: weight.depth(), groups: weight.groups(), codes: &buffers.codes, scales: &buffers.scales, sums: &buffers.sums };
+        let tiling = Tiling::of(self.isa, self.group);
+        self.quantize(context, tiling, weight, x, &mut buffers)?;
+        let x = Tiles { tiling, depth: weight.depth(), groups: weight.groups(), codes: &buffers.codes, scales: &buffers.scales, starts: &buffers.starts };
         context.parallel(tasks, &|i| int8_task(self.isa, weight, &x, bias, &y, &task(i)))?;
         if let Ok(mut spare) = self.spare.lock() {
             spare.push(buffers);
@@ -119,29 +120,34 @@ impl Kernel {
         Ok(())
     }
 
-    fn quantize(&self, context: &Context, weight: &Weight, x: &[f32], to: &mut Buffers) -> Outcome<()> {
-        /// Rows that are quantized together.
-        const FEW: usize = 4;
-        let each = |x: &[f32], codes: &mut [i8], scales: &mut [f32], sums: &mut [i32]| quantize_rows(self.isa, x, self.k, self.group, codes, scales, sums);
-        if to.scales.len() <= FEW {
-            each(x, &mut to.codes, &mut to.scales, &mut to.sums);
+    fn quantize(&self, context: &Context, tiling: Tiling, weight: &Weight, x: &[f32], to: &mut Buffers) -> Outcome<()> {
+        let rows = x.len() / self.k;
+        let factor = start_factor(self.isa, self.bits, weight.zeros);
+        to.codes.resize(rows * weight.depth(), 0);
+        to.scales.resize(rows, 0.0);
+        to.starts.resize(rows * weight.groups(), 0);
+        let mut tiles = vec![];
+        let (mut x, mut codes, mut scales, mut starts) = (x, &mut to.codes[..], &mut to.scales[..], &mut to.starts[..]);
+        while !scales.is_empty() {
+            let height = tiling.height(scales.len());
+            let tile = TileMut {
+                codes: codes.split_off_mut(..height * weight.depth()).unwrap_or_default(),
+                scales: scales.split_off_mut(..height).unwrap_or_default(),
+                starts: starts.split_off_mut(..height * weight.groups()).unwrap_or_default(),
+            };
+            let rows;
+            (rows, x) = x.split_at(height * self.k);
+            tiles.push(Mutex::new(Some((rows, tile))));
+        }
+        let each = |i: usize| {
+            if let Some((x, tile)) = tiles[i].lock().ok().and_then(|mut t| t.take()) {
+                quantize_tile(tiling, x, self.k, self.group, factor, tile);
+            }
+        };
+        if tiles.len() == 1 {
+            each(0);
             return Ok(());
         }
-        let parts = x
-            .chunks(FEW * self.k)
-            .zip(to.codes.chunks_mut(FEW * weight.depth()))
-            .zip(to.scales.chunks_mut(FEW).zip(to.sums.chunks_mut(FEW * weight.groups())))
-            .map(|((x, codes), (scales, sums))| Mutex::new((x, codes, scales, sums)));
-        let parts: Vec<_> = parts.collect();
-        context.parallel(parts.len(), &|i| {
-            if let Ok(mut part) = parts[i].lock() {
-                let (x, codes, scales, sums) = &mut *part;
-                each(x, codes, scales, sums);
-            }
-        })
+        context.parallel(tiles.len(), &each)
     }
-}
-
-fn block(i: usize, rows: usize) -> Range<usize> {
-    i * ROWS..rows.min((i + 1) * ROWS)
 }

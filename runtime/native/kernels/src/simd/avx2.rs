@@ -1,5 +1,6 @@
 //! AVX2: vpmaddubsw multiplies unsigned codes with signed activations.
 
+use super::codes::{BYTES, HALVES};
 use super::Simd;
 use std::arch::x86_64::*;
 use std::array::from_fn;
@@ -30,62 +31,74 @@ pub(super) unsafe fn bytes(cell: *const u8) -> [__m256i; 4] {
     from_fn(|j| _mm256_loadu_si256(cell.add(32 * j).cast()))
 }
 
+/// Sums of products in 16 bits, `FIT` cells at a time.
+#[inline(always)]
+unsafe fn paired<const R: usize, const FIT: usize>(mut sums: [[__m256i; 4]; R], a: *const i8, cells: usize, weights: impl Fn(usize) -> [__m256i; 4]) -> [[__m256i; 4]; R] {
+    let ones = _mm256_set1_epi16(1);
+    let mut from = 0;
+    while from < cells {
+        let to = cells.min(from + FIT);
+        let mut part = [[_mm256_setzero_si256(); 4]; R];
+        for cell in from..to {
+            let w = weights(cell);
+            for r in 0..R {
+                let x = quad(a, cell * R + r);
+                for j in 0..4 {
+                    part[r][j] = _mm256_add_epi16(part[r][j], _mm256_maddubs_epi16(w[j], x));
+                }
+            }
+        }
+        for r in 0..R {
+            for j in 0..4 {
+                sums[r][j] = _mm256_add_epi32(sums[r][j], _mm256_madd_epi16(part[r][j], ones));
+            }
+        }
+        from = to;
+    }
+    sums
+}
+
+/// Σ (code − 128)·a for codes of eight bits.
+#[inline(always)]
+unsafe fn around_zero<const R: usize>(mut sums: [[__m256i; 4]; R], codes: *const u8, a: *const i8, cells: usize) -> [[__m256i; 4]; R] {
+    let (ones, top) = (_mm256_set1_epi16(1), _mm256_set1_epi8(-128));
+    for cell in 0..cells {
+        let w = bytes(codes.add(cell * 128)).map(|x| _mm256_xor_si256(x, top));
+        for r in 0..R {
+            let x = quad(a, cell * R + r);
+            for j in 0..4 {
+                // |w|·(a with the sign of w): a pair is at most 2·128·127 < 2¹⁵.
+                let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w[j]), _mm256_sign_epi8(x, w[j]));
+                sums[r][j] = _mm256_add_epi32(sums[r][j], _mm256_madd_epi16(pairs, ones));
+            }
+        }
+    }
+    sums
+}
+
 impl Simd for Avx2 {
     type Ints = [__m256i; 4];
     type Floats = [__m256; 4];
-    const ROWS: usize = 2;
     /// Codes around zero: products of unsigned bytes beyond 128 would saturate in vpmaddubsw.
     const OFFSET8: i32 = 128;
+    const ROWS: usize = 2;
+    const WIDEN: usize = 16;
 
     #[inline(always)]
-    unsafe fn dot4<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
-        // A pair is at most 2·15·127 = 3810: eight of them fit 16 bits.
-        const FIT: usize = 8;
-        let ones = _mm256_set1_epi16(1);
-        let mut sums = [[_mm256_setzero_si256(); 4]; R];
-        let mut from = 0;
-        while from < cells {
-            let to = cells.min(from + FIT);
-            let mut part = [[_mm256_setzero_si256(); 4]; R];
-            for cell in from..to {
-                let w = nibbles(codes.add(cell * 64));
-                for r in 0..R {
-                    let x = quad(a[r], cell);
-                    for j in 0..4 {
-                        part[r][j] = _mm256_add_epi16(part[r][j], _mm256_maddubs_epi16(w[j], x));
-                    }
-                }
-            }
-            for r in 0..R {
-                for j in 0..4 {
-                    sums[r][j] = _mm256_add_epi32(sums[r][j], _mm256_madd_epi16(part[r][j], ones));
-                }
-            }
-            from = to;
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
+        let sums = from_fn(|r| [_mm256_set1_epi32(*start.add(r)); 4]);
+        match CODES {
+            BYTES => around_zero(sums, codes, a, cells),
+            // A pair is at most 2·15·127 = 3810: eight of them fit 16 bits.
+            HALVES => paired::<R, 8>(sums, a, cells, |cell| nibbles(codes.add(cell * 64))),
+            _ => paired::<R, 1>(sums, a, cells, |cell| bytes(codes.add(cell * 128))),
         }
-        sums
     }
     #[inline(always)]
-    unsafe fn dot8<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
-        let (ones, top) = (_mm256_set1_epi16(1), _mm256_set1_epi8(-128));
-        let mut sums = [[_mm256_setzero_si256(); 4]; R];
-        for cell in 0..cells {
-            let w = bytes(codes.add(cell * 128)).map(|x| _mm256_xor_si256(x, top));
-            for r in 0..R {
-                let x = quad(a[r], cell);
-                for j in 0..4 {
-                    // |w|·(a with the sign of w): a pair is at most 2·128·127 < 2¹⁵.
-                    let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w[j]), _mm256_sign_epi8(x, w[j]));
-                    sums[r][j] = _mm256_add_epi32(sums[r][j], _mm256_madd_epi16(pairs, ones));
-                }
-            }
+    unsafe fn widen(codes: *const u8, to: *mut u8) {
+        for (j, x) in nibbles(codes).into_iter().enumerate() {
+            _mm256_storeu_si256(to.add(32 * j).cast(), x);
         }
-        sums
-    }
-    #[inline(always)]
-    unsafe fn less(sums: Self::Ints, by: i32) -> Self::Ints {
-        let by = _mm256_set1_epi32(by);
-        sums.map(|s| _mm256_sub_epi32(s, by))
     }
     #[inline(always)]
     unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {

@@ -1,5 +1,6 @@
 //! AVX-512 with VNNI: vpdpbusd on 512 bits, sixteen columns a register.
 
+use super::codes::HALVES;
 use super::Simd;
 use std::arch::x86_64::*;
 use std::array::from_fn;
@@ -17,44 +18,97 @@ unsafe fn load(from: *const u8) -> __m512i {
 }
 
 #[inline(always)]
-unsafe fn add_products<const R: usize>(sums: &mut [[__m512i; 2]; R], w: [__m512i; 2], a: &[*const i8; R], cell: usize) {
+unsafe fn multiply<const R: usize>(sums: &mut [[__m512i; 2]; R], w: [__m512i; 2], a: *const i8, cell: usize) {
     for r in 0..R {
-        let x = quad(a[r], cell);
+        let x = quad(a, cell * R + r);
         for j in 0..2 {
             sums[r][j] = _mm512_dpbusd_epi32(sums[r][j], w[j], x);
         }
     }
 }
 
+/// 4-bit codes, CHAINS cells at a time in sums of their own, since a product takes five cycles.
+/// A byte is low + 16·high: the sums are those of whole bytes and of 16·high, one mask a cell; low and high follow at the end (modulo 2³²).
+#[inline(always)]
+unsafe fn halves<const R: usize, const CHAINS: usize>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [[__m512i; 2]; R] {
+    /// Bytes ahead of what is read: the hardware's own prefetch stops at each page.
+    const AHEAD: usize = 2048;
+    let high = _mm512_set1_epi8(-16);
+    let mut sums = [[[_mm512_setzero_si512(); 2]; R]; CHAINS];
+    let whole = cells / CHAINS * CHAINS;
+    let mut cell = 0;
+    while cell < whole {
+        for (c, sums) in sums.iter_mut().enumerate() {
+            let at = codes.add((cell + c) * 64);
+            if R <= 2 {
+                _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
+            }
+            let x = load(at);
+            multiply(sums, [x, _mm512_and_si512(x, high)], a, cell + c);
+        }
+        cell += CHAINS;
+    }
+    for cell in whole..cells {
+        let x = load(codes.add(cell * 64));
+        multiply(&mut sums[0], [x, _mm512_and_si512(x, high)], a, cell);
+    }
+    for c in 1..CHAINS {
+        for r in 0..R {
+            for j in 0..2 {
+                sums[0][r][j] = _mm512_add_epi32(sums[0][r][j], sums[c][r][j]);
+            }
+        }
+    }
+    let mut sums = sums[0];
+    for (r, [both, upper]) in sums.iter_mut().enumerate() {
+        let start = _mm512_set1_epi32(*start.add(r));
+        *both = _mm512_add_epi32(start, _mm512_sub_epi32(*both, *upper));
+        *upper = _mm512_add_epi32(start, _mm512_srai_epi32::<4>(*upper));
+    }
+    sums
+}
+
+impl Avx512Vnni {
+    #[inline(always)]
+    pub(crate) unsafe fn load_ints(from: *const i32) -> [__m512i; 2] {
+        from_fn(|j| _mm512_loadu_si512(from.add(16 * j).cast()))
+    }
+    #[inline(always)]
+    pub(crate) unsafe fn add_start(sums: [__m512i; 2], start: i32) -> [__m512i; 2] {
+        let start = _mm512_set1_epi32(start);
+        sums.map(|s| _mm512_add_epi32(s, start))
+    }
+}
+
 impl Simd for Avx512Vnni {
     type Ints = [__m512i; 2];
     type Floats = [__m512; 2];
-    const ROWS: usize = 8;
-    const OFFSET8: i32 = 0;
+    const ROWS: usize = 12;
+    const WIDEN: usize = 36;
 
     #[inline(always)]
-    unsafe fn dot4<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
-        let low = _mm512_set1_epi8(15);
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
+        if CODES == HALVES {
+            return match R {
+                1 => halves::<R, 4>(codes, a, cells, start),
+                2 | 4 => halves::<R, 2>(codes, a, cells, start),
+                _ => halves::<R, 1>(codes, a, cells, start),
+            };
+        }
         let mut sums = [[_mm512_setzero_si512(); 2]; R];
+        for (r, s) in sums.iter_mut().enumerate() {
+            *s = [_mm512_set1_epi32(*start.add(r)); 2];
+        }
         for cell in 0..cells {
-            let x = load(codes.add(cell * 64));
-            let w = [_mm512_and_si512(x, low), _mm512_and_si512(_mm512_srli_epi16(x, 4), low)];
-            add_products(&mut sums, w, &a, cell);
+            multiply(&mut sums, [load(codes.add(cell * 128)), load(codes.add(cell * 128 + 64))], a, cell);
         }
         sums
     }
     #[inline(always)]
-    unsafe fn dot8<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
-        let mut sums = [[_mm512_setzero_si512(); 2]; R];
-        for cell in 0..cells {
-            add_products(&mut sums, [load(codes.add(cell * 128)), load(codes.add(cell * 128 + 64))], &a, cell);
-        }
-        sums
-    }
-    #[inline(always)]
-    unsafe fn less(sums: Self::Ints, by: i32) -> Self::Ints {
-        let by = _mm512_set1_epi32(by);
-        sums.map(|s| _mm512_sub_epi32(s, by))
+    unsafe fn widen(codes: *const u8, to: *mut u8) {
+        let (x, low) = (load(codes), _mm512_set1_epi8(15));
+        _mm512_storeu_si512(to.cast(), _mm512_and_si512(x, low));
+        _mm512_storeu_si512(to.add(64).cast(), _mm512_and_si512(_mm512_srli_epi16(x, 4), low));
     }
     #[inline(always)]
     unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {

@@ -1,8 +1,10 @@
 //! AVX-VNNI: vpdpbusd on 256 bits; floats as AVX2.
 
 use super::avx2::{bytes, nibbles, quad, Avx2};
+use super::codes::HALVES;
 use super::Simd;
 use std::arch::x86_64::*;
+use std::array::from_fn;
 
 pub struct AvxVnni;
 
@@ -10,15 +12,15 @@ impl Simd for AvxVnni {
     type Ints = <Avx2 as Simd>::Ints;
     type Floats = <Avx2 as Simd>::Floats;
     const ROWS: usize = 2;
-    const OFFSET8: i32 = 0;
+    const WIDEN: usize = 16;
 
     #[inline(always)]
-    unsafe fn dot4<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
-        let mut sums = [[_mm256_setzero_si256(); 4]; R];
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
+        let mut sums: [Self::Ints; R] = from_fn(|r| [_mm256_set1_epi32(*start.add(r)); 4]);
         for cell in 0..cells {
-            let w = nibbles(codes.add(cell * 64));
+            let w = if CODES == HALVES { nibbles(codes.add(cell * 64)) } else { bytes(codes.add(cell * 128)) };
             for r in 0..R {
-                let x = quad(a[r], cell);
+                let x = quad(a, cell * R + r);
                 for j in 0..4 {
                     sums[r][j] = _mm256_dpbusd_avx_epi32(sums[r][j], w[j], x);
                 }
@@ -27,23 +29,8 @@ impl Simd for AvxVnni {
         sums
     }
     #[inline(always)]
-    unsafe fn dot8<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
-        let mut sums = [[_mm256_setzero_si256(); 4]; R];
-        for cell in 0..cells {
-            let w = bytes(codes.add(cell * 128));
-            for r in 0..R {
-                let x = quad(a[r], cell);
-                for j in 0..4 {
-                    sums[r][j] = _mm256_dpbusd_avx_epi32(sums[r][j], w[j], x);
-                }
-            }
-        }
-        sums
-    }
-
-    #[inline(always)]
-    unsafe fn less(sums: Self::Ints, by: i32) -> Self::Ints {
-        Avx2::less(sums, by)
+    unsafe fn widen(codes: *const u8, to: *mut u8) {
+        Avx2::widen(codes, to)
     }
     #[inline(always)]
     unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {

@@ -2,27 +2,39 @@
 
 pub mod scalar;
 #[cfg(target_arch = "x86_64")]
+pub mod amx;
+#[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512vnni;
 #[cfg(target_arch = "x86_64")]
 pub mod avxvnni;
 
+/// How the codes lie that [`Simd::products`] reads.
+pub mod codes {
+    /// 4 bits: cells of 64 bytes.
+    pub const HALVES: u8 = 4;
+    /// Bytes up to 127, cells of 128 bytes.
+    pub const SMALL: u8 = 7;
+    /// Bytes up to 255, cells of 128 bytes.
+    pub const BYTES: u8 = 8;
+}
+
 /// Thirty-two columns. All functions are unsafe: the machine must have the instruction set, pointers must reach as far as is said.
 pub trait Simd {
     type Ints: Copy;
     type Floats: Copy;
-    /// Rows that one pass over a weight serves: 1, 2, 4 or 8.
+    /// What products have already taken off codes of eight bits.
+    const OFFSET8: i32 = 0;
+    /// The most rows that one pass over a weight serves: 1, 2, 4, 8 or 12.
     const ROWS: usize;
-    /// What `dot8` has already taken off the codes.
-    const OFFSET8: i32;
+    /// From so many rows on it pays to widen 4-bit codes to bytes first.
+    const WIDEN: usize;
 
-    /// Σ code·a over `cells` cells of 4-bit codes (64 bytes and 4 activations each), for R rows.
-    unsafe fn dot4<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R];
-    /// Σ (code − OFFSET8)·a over `cells` cells of 8-bit codes (128 bytes and 4 activations each), |a| ≤ 127.
-    unsafe fn dot8<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R];
-    /// sums − by.
-    unsafe fn less(sums: Self::Ints, by: i32) -> Self::Ints;
+    /// start[r] + Σ code·a over `cells` cells for the R rows of a tile `a` [cells, R, 4], |a| ≤ 127. CODES: one of [`codes`].
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R];
+    /// A 4-bit cell as bytes: 128 bytes.
+    unsafe fn widen(codes: *const u8, to: *mut u8);
     /// sums − (zeros − offset)·by, `zeros` thirty-two bytes.
     unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints;
     /// acc + sums·scales.

@@ -1,6 +1,6 @@
 //! The reference: plain loops.
 
-use super::Simd;
+use super::{codes::HALVES, Simd};
 use std::array::from_fn;
 
 pub struct Scalar;
@@ -9,37 +9,35 @@ impl Simd for Scalar {
     type Ints = [i32; 32];
     type Floats = [f32; 32];
     const ROWS: usize = 1;
-    const OFFSET8: i32 = 0;
+    const WIDEN: usize = usize::MAX;
 
     #[inline(always)]
-    unsafe fn dot4<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
-        let mut sums = [[0; 32]; R];
-        for (sum, a) in sums.iter_mut().zip(a) {
-            for cell in 0..cells {
-                for i in 0..64 {
-                    let (pair, x) = (*codes.add(cell * 64 + i), i32::from(*a.add(cell * 4 + i % 4)));
-                    sum[i / 4] += i32::from(pair & 15) * x;
-                    sum[16 + i / 4] += i32::from(pair >> 4) * x;
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
+        let mut sums: [Self::Ints; R] = from_fn(|r| [*start.add(r); 32]);
+        for cell in 0..cells {
+            for (r, sum) in sums.iter_mut().enumerate() {
+                let x = |i: usize| i32::from(*a.add((cell * R + r) * 4 + i % 4));
+                if CODES == HALVES {
+                    for i in 0..64 {
+                        let pair = *codes.add(cell * 64 + i);
+                        sum[i / 4] += i32::from(pair & 15) * x(i);
+                        sum[16 + i / 4] += i32::from(pair >> 4) * x(i);
+                    }
+                } else {
+                    for i in 0..128 {
+                        sum[i / 4] += i32::from(*codes.add(cell * 128 + i)) * x(i);
+                    }
                 }
             }
         }
         sums
     }
     #[inline(always)]
-    unsafe fn dot8<const R: usize>(codes: *const u8, a: [*const i8; R], cells: usize) -> [Self::Ints; R] {
-        let mut sums = [[0; 32]; R];
-        for (sum, a) in sums.iter_mut().zip(a) {
-            for cell in 0..cells {
-                for i in 0..128 {
-                    sum[i / 4] += i32::from(*codes.add(cell * 128 + i)) * i32::from(*a.add(cell * 4 + i % 4));
-                }
-            }
+    unsafe fn widen(codes: *const u8, to: *mut u8) {
+        for i in 0..64 {
+            *to.add(i) = *codes.add(i) & 15;
+            *to.add(64 + i) = *codes.add(i) >> 4;
         }
-        sums
-    }
-    #[inline(always)]
-    unsafe fn less(sums: Self::Ints, by: i32) -> Self::Ints {
-        sums.map(|s| s - by)
     }
     #[inline(always)]
     unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {

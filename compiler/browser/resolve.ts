@@ -1,0 +1,52 @@
+/** Finds what recipes use where there is no disk: files that are in memory, and packages that came with the page. */
+import semver from 'semver';
+import type { Resolver } from '../check/check.ts';
+
+/** A recipe package, whole. */
+export interface BundledPackage {
+  readonly name: string;
+  readonly version: string;
+  /** The entry, `qrecipe` of its package.json. */
+  readonly entry: string;
+  /** Texts by path in the package. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** A resolver over packages and over `texts` beside the root recipe. Shown paths are those of the node resolver: `@scope/name@version/file`. */
+export function bundledResolver(packages: readonly BundledPackage[], texts: Readonly<Record<string, string>> = {}): Resolver {
+  const folders = new Map(packages.map((p) => [`${p.name}@${p.version}`, p]));
+  return (spec, from) => {
+    const home = [...folders].find(([at]) => from.startsWith(`${at}/`));
+    if (/^\.{0,2}\//.test(spec)) {
+      const path = beside(spec, home ? from.slice(home[0].length + 1) : from);
+      if (path === undefined) return { error: `"${spec}" leaves the folder of the recipe`, code: 'path-escape' };
+      const text = (home ? home[1].files : texts)[path];
+      return text === undefined ? { error: `There is no file "${spec}"` } : { path: home ? `${home[0]}/${path}` : path, text };
+    }
+    const [, name, range = '*'] = /^((?:@[\w.-]+\/)?[\w.-]+)(?:@(.+))?$/.exec(spec) ?? [];
+    if (name === undefined)
+      return { error: `"${spec}" is neither a file nor a package`, hint: 'Write "./file.qrecipe" or "@scope/package@^1.0.0".' };
+    if (semver.validRange(range) === null) return { error: `"${range}" is not a range of versions`, hint: 'For example ^1.2.0 or ~0.1.' };
+    const own = packages.filter((p) => p.name === name);
+    if (own.length === 0)
+      return { error: `The package ${name} is not here`, hint: `This page brings ${packages.map((p) => p.name).join(', ')}.` };
+    const found = own.find((p) => semver.satisfies(p.version, range));
+    if (!found) return { error: `${name} is here in version ${own[0]!.version}, and ${range} is asked for` };
+    const entry = found.entry.replace(/^\.\//, '');
+    const text = found.files[entry];
+    return text === undefined
+      ? { error: `The package ${name} has no file "${entry}"` }
+      : { path: `${name}@${found.version}/${entry}`, text };
+  };
+}
+
+/** `spec` seen from the file `from`; undefined where it leaves the folder of the root. */
+function beside(spec: string, from: string): string | undefined {
+  const parts = from.split('/').slice(0, -1);
+  for (const p of spec.split('/')) {
+    if (p === '..') {
+      if (parts.pop() === undefined) return undefined;
+    } else if (p !== '.' && p !== '') parts.push(p);
+  }
+  return spec.startsWith('/') ? undefined : parts.join('/');
+}

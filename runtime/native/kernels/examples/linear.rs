@@ -1,0 +1,57 @@
+//! Time of the linear kernels on one thread, best of several runs: `cargo run --release --example linear [K N rows…]`, `QC_ISA` forces an instruction set.
+use qc_kernels::*;
+use std::time::Instant;
+
+fn best(mut f: impl FnMut()) -> f64 {
+    let mut best = f64::MAX;
+    let begin = Instant::now();
+    while begin.elapsed().as_secs_f64() < 0.6 {
+        let t = Instant::now();
+        f();
+        best = best.min(t.elapsed().as_secs_f64());
+    }
+    best
+}
+
+fn main() {
+    let args: Vec<usize> = std::env::args().skip(1).map(|a| a.parse().expect("a number")).collect();
+    let (k, n) = (*args.first().unwrap_or(&4096), *args.get(1).unwrap_or(&4096));
+    let rows = if args.len() > 2 { args[2..].to_vec() } else { vec![1, 16, 128, 512] };
+    let isa = std::env::var("QC_ISA").map_or(Isa::detect(), |name| Isa::named(&name).expect("an instruction set"));
+    for (bits, group) in [(4, 128), (4, 32), (8, k)] {
+        let codes: Vec<u8> = (0..n * k * bits / 8).map(|i| (i * 37 + i / 251) as u8).collect();
+        let scales = vec![0.01f32; n * k / group];
+        let w = Weight::new(k, n, bits, group, &codes, &scales, Zeros::One(8)).unwrap();
+        for &m in &rows {
+            let x: Vec<f32> = (0..m * k).map(|i| (i % 101) as f32 - 50.0).collect();
+            let tiling = Tiling::of(isa, group);
+            let (mut c, mut s, mut st) = (vec![0i8; m * k], vec![0f32; m], vec![0i32; m * k / group]);
+            let tq = best(|| {
+                let mut r = 0;
+                while r < m {
+                    let to = r + tiling.height(m - r);
+                    let g = k / group;
+                    quantize_tile(tiling, &x[r * k..to * k], k, group, 3, TileMut { codes: &mut c[r * k..to * k], scales: &mut s[r..to], starts: &mut st[r * g..to * g] });
+                    r = to;
+                }
+            });
+            let tiles = Tiles { tiling, depth: k, groups: k / group, codes: &c, scales: &s, starts: &st };
+            let mut y = vec![0f32; m * n];
+            let out = Output::new(&mut y);
+            let block = ((1 << 20) / k / 96).max(1) * 96;
+            // The best time of each task, summed: what disturbs one run of a task does not disturb all.
+            let mut times = vec![f64::MAX; m.div_ceil(block) * w.panels()];
+            let begin = Instant::now();
+            while begin.elapsed().as_secs_f64() < 0.6 {
+                for (i, time) in times.iter_mut().enumerate() {
+                    let from = i / w.panels() * block;
+                    let t = Instant::now();
+                    int8_task(isa, &w, &tiles, None, &out, &Task { panel: i % w.panels(), rows: from..m.min(from + block) });
+                    *time = time.min(t.elapsed().as_secs_f64());
+                }
+            }
+            let t: f64 = times.iter().sum();
+            println!("{} W{bits} g{group} M {m}: {:.3} ms {:.0} GOPS {:.1} GB/s, quantize {:.3} ms", isa.name(), t * 1e3, 2.0 * (m * n * k) as f64 / t / 1e9, (codes.len() + 4 * scales.len()) as f64 / t / 1e9, tq * 1e3);
+        }
+    }
+}
