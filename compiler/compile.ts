@@ -66,7 +66,6 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const ok = found.requires.every((r) => r.passed);
     const model = withOrigin(lowered.model, plan, await originNow());
     const files = ok ? await run.phase('write', () => emit(model, source.dir, meter.crunch, stage.record(staged), options, run)) : [];
-    for (const last of run.atEnd) await last();
     const explanation = explainPlan(plan, rewritten.model, source.bytes, target, lowered.emitted);
     return {
       ok,
@@ -100,6 +99,7 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
       }),
     };
   } finally {
+    for (const last of run.atEnd) await last();
     await source.close();
   }
 }

@@ -22,7 +22,12 @@ export interface Entry {
 interface Header {
   readonly site: string;
   readonly note: string;
-  readonly parts: readonly { readonly name: string; readonly dtype: Tensor['dtype']; readonly shape: readonly number[]; readonly len: number }[];
+  readonly parts: readonly {
+    readonly name: string;
+    readonly dtype: Tensor['dtype'];
+    readonly shape: readonly number[];
+    readonly len: number;
+  }[];
 }
 
 export class Kept {

@@ -13,7 +13,7 @@ export class Run {
   readonly seconds: Record<string, number> = {};
   readonly warnings: Warning[] = [];
   readonly ledger: LedgerEntry[] = [];
-  /** What is left to do when nothing can go wrong any more. */
+  /** What is left to do at the end, however it ends (a kill aside). */
   readonly atEnd: (() => Promise<void>)[] = [];
 
   readonly #host: Host;

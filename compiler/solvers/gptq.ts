@@ -68,8 +68,7 @@ const solver: Solver<typeof params> = {
     const { type, site } = weight;
     if (!type.codes || (type.grain.per !== 'channel' && type.grain.per !== 'group')) throw new Error(`${site.id}: ${type.text}`);
     const scaleType = scaleTypeOf(weight);
-    if (scaleType === 'float64' || scaleType === 'e8m0' || scaleType === 'nv')
-      throw new Error(`${site.id}: scales of ${scaleType}`);
+    if (scaleType === 'float64' || scaleType === 'e8m0' || scaleType === 'nv') throw new Error(`${site.id}: scales of ${scaleType}`);
     const grain = type.grain.per === 'group' ? { per: 'group' as const, group: type.grain.group } : { per: 'channel' as const };
     const r = await crunch.solve({
       label: site.id,

@@ -80,7 +80,11 @@ test('every engine gives the same bytes, in every type of the rows', async () =>
   const next = random(6);
   const w = Float32Array.from({ length: 21 * 96 }, () => (next() + next() - 1) * (next() < 0.02 ? 30 : 1));
   for (const type of ['float32', 'float16', 'bfloat16'] as const)
-    for (const law of [{ name: 'minmax' }, { name: 'share', ratio: 0.9 }, { name: 'mse', steps: 20, shrink: 0.6, p: 2, signed: false }] as const) {
+    for (const law of [
+      { name: 'minmax' },
+      { name: 'share', ratio: 0.9 },
+      { name: 'mse', steps: 20, shrink: 0.6, p: 2, signed: false },
+    ] as const) {
       const r = request(w, 96, 32, { outer: { bound: 119, type }, law, layout: 'source' });
       const results = await Promise.all(all.map(async ([, c]) => [await c.quantize(r), await decoded(c, r)]));
       for (const [k, x] of results.entries()) assert.equal(x, results[0], `${type} ${law.name} ${all[k]![0]}`);

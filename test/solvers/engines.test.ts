@@ -83,7 +83,10 @@ test('both orders of a matrix give the same codes', async () => {
 });
 
 /** Σ over rows of (w − ŵ)·H·(w − ŵ)ᵀ. */
-async function loss(r: SolveRequest, q: { codes: Uint8Array; scales: Uint8Array; zeros?: Uint8Array; rowSteps?: Uint8Array }): Promise<number> {
+async function loss(
+  r: SolveRequest,
+  q: { codes: Uint8Array; scales: Uint8Array; zeros?: Uint8Array; rowSteps?: Uint8Array },
+): Promise<number> {
   const { out, reduce: n } = r.weight;
   const w = new Float32Array((r.weight.data as Uint8Array).buffer);
   const v = await first.dequantize({

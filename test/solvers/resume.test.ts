@@ -20,8 +20,21 @@ const work = `${output}.solving`;
 const layers = () => (existsSync(work) ? readdirSync(work).filter((n) => n.endsWith('.layer')).length : 0);
 
 /** Runs the compiler; kills it as soon as `layers` layers are stored, after `wait` more milliseconds. */
-function compile(more: readonly string[], kill?: { readonly layers: number; readonly wait: number }): Promise<{ code: number | null; err: string }> {
-  const args = ['compile', 'test/models/llama/model.onnx', recipe, '-o', output, '--data', 'calib=test/models/llama/calib', '--quiet', ...more];
+function compile(
+  more: readonly string[],
+  kill?: { readonly layers: number; readonly wait: number },
+): Promise<{ code: number | null; err: string }> {
+  const args = [
+    'compile',
+    'test/models/llama/model.onnx',
+    recipe,
+    '-o',
+    output,
+    '--data',
+    'calib=test/models/llama/calib',
+    '--quiet',
+    ...more,
+  ];
   return new Promise((done) => {
     const child = spawn(process.execPath, ['--import', 'tsx', 'compiler/cli/main.ts', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
     let err = '';
