@@ -63,6 +63,27 @@ async function measure(r: Row): Promise<Measured> {
   };
 }
 
+function write(): void {
+  const holds = (r: Row, m: Measured): string => {
+    if (r.bar === undefined || m.value === undefined) return '';
+    const all = [m.value, ...(m.decode === undefined ? [] : [m.decode])];
+    return all.every((v) => (r.model === 'minilm' ? v >= r.bar! : v <= r.bar!)) ? 'holds' : '–';
+  };
+  const lines = table.flatMap((r) => {
+    const m = known[key(r)];
+    if (!m) return [];
+    const decode = m.decode === undefined ? '' : m.decode.toFixed(5);
+    return [[r.model, r.scheme, r.method, m.text ?? '', decode, String(r.bar ?? ''), holds(r, m), m.ratio ? `${m.ratio.toFixed(3)}×` : '']];
+  });
+  const head = ['model', 'scheme', 'method', 'score', 'decode kl', 'bar', '', 'size'];
+  const body = [head, head.map(() => '---'), ...lines].map((r) => `| ${r.join(' | ')} |`).join('\n');
+  const notes = existsSync(`${o.out}.notes.md`) ? readFileSync(`${o.out}.notes.md`, 'utf8') : '';
+  writeFileSync(
+    `${o.out}.md`,
+    `# Schemes with and without each solver\n\nWritten by \`npx tsx bench/solvers.ts\` (its recipes: bench/solvers/rows.ts); scored by score.py on the evaluation files, compiled on the calibration files, target ${o.target}.\nAll linear layers and lm_head are quantized. kl is the mean KL divergence to float32 per token.\n\n${body}\n${notes && `\n${notes}`}`,
+  );
+}
+
 const store = `${o.out}.json`;
 const known: Record<string, Measured> = existsSync(store) ? JSON.parse(readFileSync(store, 'utf8')) : {};
 for (const r of table) {
@@ -75,24 +96,7 @@ for (const r of table) {
   known[key(r)] = m;
   console.log(`${key(r)}: ${m.text}${m.decode === undefined ? '' : `, decode kl ${m.decode.toFixed(5)}`}`);
   writeFileSync(store, `${JSON.stringify(known, null, 2)}\n`);
+  write();
 }
 
-const holds = (r: Row, m: Measured): string => {
-  if (r.bar === undefined || m.value === undefined) return '';
-  const all = [m.value, ...(m.decode === undefined ? [] : [m.decode])];
-  return all.every((v) => (r.model === 'minilm' ? v >= r.bar! : v <= r.bar!)) ? 'holds' : '–';
-};
-const lines = table.flatMap((r) => {
-  const m = known[key(r)];
-  if (!m) return [];
-  const decode = m.decode === undefined ? '' : m.decode.toFixed(5);
-  return [[r.model, r.scheme, r.method, m.text ?? '', decode, String(r.bar ?? ''), holds(r, m), m.ratio ? `${m.ratio.toFixed(3)}×` : '']];
-});
-const head = ['model', 'scheme', 'method', 'score', 'decode kl', 'bar', '', 'size'];
-const body = [head, head.map(() => '---'), ...lines].map((r) => `| ${r.join(' | ')} |`).join('\n');
-const notes = existsSync(`${o.out}.notes.md`) ? readFileSync(`${o.out}.notes.md`, 'utf8') : '';
-writeFileSync(
-  `${o.out}.md`,
-  `# Schemes with and without each solver\n\nWritten by \`npx tsx bench/solvers.ts\` (its recipes: bench/solvers/rows.ts); scored by score.py on the evaluation files, compiled on the calibration files, target ${o.target}.\nAll linear layers and lm_head are quantized. kl is the mean KL divergence to float32 per token.\n\n${body}\n${notes && `\n${notes}`}`,
-);
 rmSync(dir, { recursive: true });

@@ -35,7 +35,8 @@ const rows = (model: Row['model'], scheme: string, bar: number, numbers: string,
     method,
     bar,
     decode,
-    recipe: [...(lines.length ? [calibrate] : []), ...lines, numbers].join('\n  '),
+    // What a part says of a slot is later, and wins.
+    recipe: [...(lines.length ? [calibrate] : []), numbers, ...lines].join('\n  '),
   }));
 
 const w4 = (group: number, law = searched): string => `quantize weight of linear as int4 { group: ${group}, scale: ${law} }`;
@@ -74,15 +75,15 @@ export const table: readonly Row[] = [
       ),
       ...rows(model, 'W4A4 per token', 0.03, `${w4(32)}\n  ${input('int4', 'per: token')}`, [
         ['rounded'],
-        ['rotate', rotate],
-        ['+ gptq', rotate, plain],
-        ['+ descent, rescale', rotate, refined],
+        ['rotate + gptq', rotate, plain],
+        ['+ activations with zero points, 0.95 of the range', rotate, plain, input('uint4', 'per: token, scale: share(0.95)')],
       ]),
       ...rows(model, 'W4A4 g32', 0.0205, `${w4(32)}\n  ${input('int4', 'group: 32')}`, [
         ['rounded'],
         ['smooth + gptq', kept, plain],
         ['rotate + gptq', rotate, plain],
         ['+ descent, rescale', rotate, refined],
+        ['+ activations with zero points', rotate, refined, input('uint4', 'group: 32')],
       ]),
       ...[32, 128].flatMap((group) =>
         rows(

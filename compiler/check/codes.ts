@@ -191,7 +191,8 @@ const machine: Rows = {
   'disk-full': 'The disk is full. Nothing partial is left behind.',
   'resume-nothing': '`--resume` was given, and no interrupted compile to this output is there.',
   'resume-differs': 'What is left of an interrupted compile was made from another model, recipe or data, or by another version of qc.',
-  'workspace-foreign': 'A folder stands where solved layers are to be stored (`<output>.solving`), and qc did not make it. It is left as it is.',
+  'workspace-foreign':
+    'A folder stands where solved layers are to be stored (`<output>.solving`), and qc did not make it. It is left as it is.',
   'output-exists': 'The output exists already; --force overwrites it.',
   'output-is-input': 'The output would overwrite the model that is read.',
   unreadable: 'A file cannot be read.',
