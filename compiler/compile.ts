@@ -2,6 +2,7 @@
 
 import { assess } from './driver/assess.ts';
 import { bench } from './driver/bench.ts';
+import { emittedCaches } from './driver/caches.ts';
 import { dumpsOf } from './driver/dumps.ts';
 import { checkWritable, emit, writtenSize } from './driver/emit.ts';
 import { encode } from './driver/encode.ts';
@@ -58,15 +59,19 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
       }),
     );
     const lowered = await run.phase('lower', () => target.lower(simulated, args as never));
-    const originNow = () => originOf({ read, plan, target: target.name, source, calibrated: stage.record(staged), lowered, options, run });
-    const size = await writtenSize(withOrigin(lowered.model, plan, await originNow()), source.reader);
+    const emitted = await run.phase('lower', () =>
+      emittedCaches({ plan, source, simulated, lowered, target, args, adapt: rewritten.adapt, options, run }),
+    );
+    const originNow = () =>
+      originOf({ read, plan, target: target.name, source, calibrated: stage.record(staged), lowered: emitted, options, run });
+    const size = await writtenSize(withOrigin(emitted.model, plan, await originNow()), source.reader);
     const found = await run.phase('measure', () =>
       assess({ plan, source, simulated, lowered, size, adapt: rewritten.adapt, options, run }),
     );
     const ok = found.requires.every((r) => r.passed);
-    const model = withOrigin(lowered.model, plan, await originNow());
+    const model = withOrigin(emitted.model, plan, await originNow());
     const files = ok ? await run.phase('write', () => emit(model, source.dir, meter.crunch, stage.record(staged), options, run)) : [];
-    const explanation = explainPlan(plan, rewritten.model, source.bytes, target, lowered.emitted);
+    const explanation = explainPlan(plan, rewritten.model, source.bytes, target, emitted.emitted);
     return {
       ok,
       recipe: plan.recipe,

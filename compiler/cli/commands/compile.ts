@@ -17,6 +17,7 @@ interface Options extends Common {
   readonly replay?: boolean;
   readonly dump?: Dump;
   readonly report?: string;
+  readonly io?: 'keep' | 'quantized';
   readonly resume?: boolean;
   readonly force?: boolean;
 }
@@ -44,6 +45,9 @@ export default (cli: Cli): void =>
           ]),
         )
         .option('--report <file>', 'write a report: one HTML file that needs no network')
+        .addOption(
+          new Option('--io <form>', 'cache inputs and outputs: as they are, or quantized as in the recipe').choices(['keep', 'quantized']),
+        )
         .option('--resume', 'go on with a compile to the same output that was interrupted while it solved')
         .option('--force', 'replace existing files'),
     async ([model, recipe], options, io) => {
@@ -77,6 +81,7 @@ export default (cli: Cli): void =>
           ...(options.stats === undefined ? {} : { stats: at(options.stats) }),
           ...(options.replay ? { replay: await replayed(host, output) } : {}),
           ...(options.force ? { force: true } : {}),
+          ...(options.io === undefined ? {} : { io: options.io }),
           ...(options.resume ? { resume: true } : {}),
           ...(options.dump ? { dumps: [options.dump] } : {}),
           ...(options.threads === undefined ? {} : { threads: options.threads }),
