@@ -7,7 +7,7 @@ import type { Value } from '../host.ts';
 import { type Cache, cachesOf, withQuantizedCaches } from '../lower/cache.ts';
 import { distance, TOLERANCE } from '../lower/prove.ts';
 import type { Planned } from '../plan/plan.ts';
-import { middle, topCode } from '../simulate/params.ts';
+import { codeOf, dynamicStep } from '../simulate/rows.ts';
 import type { Simulated } from '../simulated.ts';
 import { firstBatches, hasData, judgingSource } from './data.ts';
 import type { Source } from './model.ts';
@@ -60,42 +60,24 @@ export async function emittedCaches(job: Job): Promise<Lowered> {
   return outside;
 }
 
-/** Ties to even, as ONNX rounds. */
-function roundEven(x: number): number {
-  const r = Math.round(x);
-  return Math.abs(x % 1) === 0.5 && r % 2 !== 0 ? r - 1 : r;
-}
-
 /** A float cache as the inputs that stand for it: the arithmetic of the operators, in float32. */
 export function quantizedCache(v: Value, c: Cache): Record<string, Value> {
   const { type } = c;
   if (type.codes?.kind !== 'int') throw new Error(`${c.past}: no integer codes`);
-  const { lo, hi } = type.codes;
   const x = floats(v);
   const d = v.shape.at(-1) ?? 1;
   const rows = d === 0 ? 0 : x.length / d;
-  const share = type.law.name === 'share' ? Math.fround(Number(type.law.args['ratio'] ?? 0.9)) : 1;
   const codes = new Uint8Array(rows * (c.packed ? d / 2 : d));
   const scales = new Float32Array(rows);
   const zeros = new Uint8Array(rows);
-  const f = Math.fround;
   for (let r = 0; r < rows; r++) {
-    const row = x.subarray(r * d, (r + 1) * d);
-    let [low, high, most] = [0, 0, 0];
-    for (const w of row) {
-      low = Math.min(low, w);
-      high = Math.max(high, w);
-      most = Math.max(most, Math.abs(w));
-    }
-    const span = type.symmetric ? f(f(most * share) / f(topCode(type))) : f(f(f(high * share) - f(low * share)) / f(hi - lo));
-    const scale = Math.max(span, f(1e-30));
-    const clip = (q: number) => Math.min(hi, Math.max(lo, q));
-    const zero = type.symmetric ? middle(type) : clip(roundEven(f(lo - f(f(low * share) / scale))));
-    scales[r] = scale;
-    zeros[r] = zero + c.shift;
+    const row = Float32Array.from(x.subarray(r * d, (r + 1) * d));
+    const by = dynamicStep(row, type);
+    scales[r] = by.scale;
+    zeros[r] = by.zero + c.shift;
     row.forEach((w, i) => {
-      const q = clip(roundEven(f(w / scale)) + zero) + c.shift;
-      if (c.packed) codes[(r * d + i) >> 1] = (codes[(r * d + i) >> 1] ?? 0) | (i % 2 ? q << 4 : q);
+      const q = codeOf(w, type, by) + c.shift;
+      if (c.packed) codes[(r * d + i) >> 1]! |= i % 2 ? q << 4 : q;
       else codes[r * d + i] = q;
     });
   }

@@ -6,7 +6,7 @@ import { failAt } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
 import { adapted, openSource } from './data.ts';
 import { observed } from './encode.ts';
-import { needOf } from './errors.ts';
+import { needOf, rowsOf } from './errors.ts';
 import { hashed } from './hash.ts';
 import type { Source as ModelSource } from './model.ts';
 import { onLayers } from './score.ts';
@@ -29,6 +29,8 @@ export function needsOf(plans: readonly Planned[]): Need[] {
       for (const slot of plan.slots) {
         const need = slot.port === 'weight' && slot.site.graph === '' ? needOf(slot.site) : undefined;
         if (need) add(need);
+        const rows = slot.port === 'input' && slot.type?.codes?.kind === 'int' && slot.site.graph === '' ? rowsOf(slot.site) : undefined;
+        if (rows) add(rows);
       }
   }
   return [...needs.values()];
