@@ -30,12 +30,16 @@ const schemes: Record<string, string> = {
   W4A16: 'quantize linear or conv as W4A16 { group: 32 }',
   FP8: 'calibrate data("calib")\n  quantize linear or conv as FP8',
 };
-/** The metric that says most, by the keys that score.py gives. */
+/** What is shown of the keys that score.py gives, in order. */
 const metrics: readonly (readonly [key: string, text: (x: number) => string])[] = [
   ['kl', (x) => `kl ${x.toPrecision(3)}`],
+  ['nll_diff', (x) => `nll +${x.toFixed(4)}`],
   ['mean_cosine', (x) => `cosine ${x.toFixed(4)}`],
   ['eps_sqnr_db_mean', (x) => `eps ${x.toFixed(1)} dB`],
+  ['psnr_db', (x) => `PSNR ${x.toFixed(1)} dB`],
+  ['frechet', (x) => `Fréchet ${x.toFixed(3)}`],
   ['logits_sqnr_db', (x) => `logits ${x.toFixed(1)} dB`],
+  ['top1', (x) => `top-1 ${x.toFixed(4)}`],
 ];
 
 interface Row {
@@ -84,13 +88,13 @@ async function measure(model: string, scheme: string, target: string): Promise<R
   }
   const scored = await watch(o.python, [o.score, folder, out]);
   const numbers = scored.code === 0 ? (JSON.parse(scored.output.trim().split('\n').at(-1)!) as Record<string, number>) : undefined;
-  const metric = metrics.find(([key]) => numbers && key in numbers);
+  const shown = metrics.filter(([key]) => numbers && key in numbers).map(([key, text]) => text(numbers![key]!));
   rmSync(out, { force: true });
   return {
     ...row,
     size: `${(result.bytes.after / result.bytes.before).toFixed(3)}×`,
     ...(result.coverage === undefined ? {} : { coverage: `${(100 * result.coverage).toFixed(1)} %` }),
-    ...(metric && numbers ? { metric: metric[1](numbers[metric[0]]!) } : {}),
+    ...(shown.length ? { metric: shown.join(', ') } : {}),
     node,
     python: numbers ? 'loads' : `fails: ${scored.output.trim().split('\n').at(-1)?.slice(0, 80)}`,
   };
@@ -127,25 +131,28 @@ const models = wanted(
 );
 const roles = new Map<string, string>();
 const rows: Row[] = [];
+const cells = (r: Row) =>
+  r.refused
+    ? [r.model, r.scheme, r.target, `refused: ${r.refused}`, '', '', '', '']
+    : [r.model, r.scheme, r.target, r.size, r.coverage, r.metric, r.node, r.python];
+const head = ['model', 'scheme', 'target', 'size', 'coverage', 'metric', 'Node', 'Python'];
+function save(): void {
+  const table = [head, head.map(() => '---'), ...rows.map(cells)].map((r) => `| ${r.map((c) => c ?? '').join(' | ')} |`).join('\n');
+  mkdirSync(dirname(o.out), { recursive: true });
+  writeFileSync(
+    o.out,
+    `# Every model × scheme × target\n\nWritten by \`npx tsx bench/table.ts\`; metrics by score.py. W4A16 has groups of 32.\n\n${table}\n`,
+  );
+}
 for (const model of models) {
   roles.set(model, await rolesOf(model));
   for (const scheme of wanted(o.schemes, Object.keys(schemes)))
     for (const target of targets) {
       const row = await measure(model, scheme, target);
       rows.push(row);
+      save();
       console.log(Object.values(row).join('  '));
     }
 }
-const cells = (r: Row) =>
-  r.refused
-    ? [r.model, r.scheme, r.target, `refused: ${r.refused}`, '', '', '', '']
-    : [r.model, r.scheme, r.target, r.size, r.coverage, r.metric, r.node, r.python];
-const head = ['model', 'scheme', 'target', 'size', 'coverage', 'metric', 'Node', 'Python'];
-const table = [head, head.map(() => '---'), ...rows.map(cells)].map((r) => `| ${r.map((c) => c ?? '').join(' | ')} |`).join('\n');
-mkdirSync(dirname(o.out), { recursive: true });
-writeFileSync(
-  o.out,
-  `# Every model × scheme × target\n\nWritten by \`npx tsx bench/table.ts\`; metrics by score.py. W4A16 has groups of 32.\n\n${table}\n`,
-);
 rmSync(dir, { recursive: true });
 console.log(`\n${o.out}: ${rows.length} rows, ${rows.filter((r) => r.refused).length} refused`);

@@ -3,10 +3,12 @@
 import { assess } from './driver/assess.ts';
 import { bench } from './driver/bench.ts';
 import { emittedCaches } from './driver/caches.ts';
+import { digesting } from './driver/digests.ts';
 import { dumpsOf } from './driver/dumps.ts';
 import { checkWritable, emit, writtenSize } from './driver/emit.ts';
 import { encode } from './driver/encode.ts';
 import { explainPlan } from './driver/explanation.ts';
+import { UNKNOWN } from './driver/hash.ts';
 import { ingredientsOf, originOf, withOrigin } from './driver/metadata.ts';
 import { metered } from './driver/meter.ts';
 import { openModel, type Source } from './driver/model.ts';
@@ -30,7 +32,7 @@ export type { CompileOptions, CompileResult, Dump, Event, PlanOptions, Required 
  */
 export async function compile(options: CompileOptions): Promise<CompileResult> {
   const run = new Run(options);
-  const meter = metered(options.host.crunch);
+  const meter = metered(digesting(options.host.crunch));
   const read = await run.phase('check', () => readRecipe(options));
   await checkWritable(options);
   const source = await run.phase('load', () => openModel({ ...options.host, crunch: meter.crunch }, options.model));
@@ -53,7 +55,7 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
         source: rewritten,
         simulated: encoded,
         crunch: meter.crunch,
-        ingredients: () => ingredientsOf({ read, source, calibrated, options }),
+        ingredients: async () => ingredientsOf({ read, model: await source.fingerprint(), calibrated, options }),
         options,
         run,
       }),
@@ -62,15 +64,29 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const emitted = await run.phase('lower', () =>
       emittedCaches({ plan, source, simulated, lowered, target, args, adapt: rewritten.adapt, options, run }),
     );
-    const originNow = () =>
-      originOf({ read, plan, target: target.name, source, calibrated: stage.record(staged), lowered: emitted, options, run });
-    const size = await writtenSize(withOrigin(emitted.model, plan, await originNow()), source.reader);
+    const made = async (fingerprint: string) =>
+      withOrigin(
+        emitted.model,
+        plan,
+        await originOf({
+          read,
+          plan,
+          target: target.name,
+          model: fingerprint,
+          calibrated: stage.record(staged),
+          lowered: emitted,
+          options,
+          run,
+        }),
+      );
+    const size = await writtenSize(await made(UNKNOWN), source.reader);
     const found = await run.phase('measure', () =>
       assess({ plan, source, simulated, lowered, size, adapt: rewritten.adapt, options, run }),
     );
     const ok = found.requires.every((r) => r.passed);
-    const model = withOrigin(emitted.model, plan, await originNow());
-    const files = ok ? await run.phase('write', () => emit(model, source.dir, meter.crunch, stage.record(staged), options, run)) : [];
+    const files = ok
+      ? await run.phase('write', () => emit(emitted.model, source, made, meter.crunch, stage.record(staged), options, run))
+      : [];
     const explanation = explainPlan(plan, rewritten.model, source.bytes, target, emitted.emitted);
     return {
       ok,

@@ -80,6 +80,8 @@ export interface QuantizeRequest {
   /** Scales (and zeros) given from outside, in plain order: only round. */
   readonly scales?: Float32Array;
   readonly zeros?: Float32Array;
+  /** Also hash the weight's bytes, while they are read anyway. */
+  readonly digest?: boolean;
 }
 export interface QuantizeResult {
   readonly codes: Uint8Array;
@@ -92,6 +94,8 @@ export interface QuantizeResult {
   /** Σ(w−ŵ)² and Σw². NaN or infinite weights: QcError `nan-weight`. */
   readonly error: number;
   readonly energy: number;
+  /** What `hash` gives for the weight's bytes, where it was asked for. */
+  readonly digest?: Uint8Array;
 }
 /** The weight that codes stand for, as float32 [out, reduce] row-major. */
 export interface DequantizeRequest {
@@ -163,7 +167,7 @@ export interface Crunch {
   readonly isa: string;
   quantize(r: QuantizeRequest): Promise<QuantizeResult>;
   dequantize(r: DequantizeRequest): Promise<Float32Array>;
-  /** BLAKE3: 32 bytes. A range of a file is mapped, not read into memory. */
+  /** BLAKE3: 32 bytes. A range of a file goes through a small buffer. */
   hash(data: Bytes): Promise<Uint8Array>;
   /** Converts element types; saturating for fp8/fp4, round to nearest even. */
   cast(data: Bytes, from: DType, to: DType): Promise<Uint8Array>;

@@ -33,6 +33,7 @@ export interface Format<S extends Schema = Schema> extends Named<S> {
   readonly spellings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   resolve(p: ParamsOf<S>): Pick<QType, 'bits' | 'symmetric' | 'scaleType'> & {
     codes?: QType['codes'];
+    levels?: QType['levels'];
     cast?: 'float16' | 'bfloat16';
     outer?: QType['outer'];
     grain?: QType['grain'];
@@ -127,6 +128,19 @@ export interface Scaling<S extends Schema = Schema> extends Named<S> {
   /** What is observed of the value; absmax by channel if absent. */
   readonly observes?: readonly import('./schema.ts').Ref[];
   scales(q: ScaleQuestion, p: ParamsOf<S>): Promise<Float64Array>;
+}
+
+/** What was seen of one channel: counts in equal bins over [lo, hi], and the extremes. */
+export interface ChannelHistogram {
+  readonly counts: Float64Array;
+  readonly lo: number;
+  readonly hi: number;
+  readonly min: number;
+  readonly max: number;
+}
+/** A law of clips: the range of one channel that a quantizer of `steps` steps shall cover. */
+export interface Clip<S extends Schema = Schema> extends Named<S> {
+  range(h: ChannelHistogram, steps: number, p: ParamsOf<S>): { readonly lo: number; readonly hi: number };
 }
 
 /** An orthogonal matrix by name. */

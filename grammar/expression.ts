@@ -35,6 +35,8 @@ export const join = (a: Span, b: Span): Span => ({
 
 /** Builds the tree. `report` receives what precedence alone can see. */
 export function climb(parts: readonly Part[], report: (d: Diagnostic) => void): Expr {
+  const [first] = parts;
+  if (parts.length === 1 && first && 'operand' in first) return first.operand;
   let at = 0;
   const where = (): Span => {
     const p = parts[Math.min(at, parts.length - 1)];

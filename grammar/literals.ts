@@ -8,13 +8,14 @@ export const units = ['dB', '%', 'x', 'B', 'KB', 'MB', 'GB', 'ms', 'M'] as const
 /** A backslash stands for itself except before a quote or a backslash, so regular expressions stay readable. */
 export const textNode = (image: string, span: Span): Text => ({
   kind: 'string',
-  value: image.slice(1, -1).replace(/\\(["\\])/g, '$1'),
+  value: image.includes('\\') ? image.slice(1, -1).replace(/\\(["\\])/g, '$1') : image.slice(1, -1),
   span,
 });
 export const quote = (value: string): string => `"${value.replace(/\\(?=["\\]|$)|"/g, '\\$&')}"`;
 
 /** `image` is digits and whatever letters touch them. An unknown unit is reported and left out. */
 export function numberNode(image: string, span: Span, report: (d: Diagnostic) => void): Expr {
+  if (/^\d+$/.test(image)) return { kind: 'number', text: image, value: Number(image), span };
   const [, text = image, unit = ''] = /^(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(.*)$/.exec(image) ?? [];
   const value = Number(text);
   if (unit === '') return { kind: 'number', text, value, span };

@@ -79,6 +79,7 @@ function crunchOf(engine: Engine): Crunch {
       const scales = new Uint8Array(size.scales * scaleBytes[r.scaleType]);
       const zeros = r.symmetric || r.format.kind === 'float' ? undefined : new Uint8Array(size.zeros);
       const rowSteps = r.outer && new Uint8Array(r.weight.out * scaleBytes[r.outer.type]);
+      const digest = r.digest ? new Uint8Array(32) : undefined;
       const given = [r.importance, r.scales, r.zeros].flatMap((a) => (a ? [view(a)] : []));
       const numbers = quantizeNumbers(r);
       const [error, energy, global] = await call(
@@ -86,7 +87,7 @@ function crunchOf(engine: Engine): Crunch {
         numbers,
         r.weight.data,
         given,
-        [codes, scales, ...(zeros ? [zeros] : []), ...(rowSteps ? [rowSteps] : [])],
+        [codes, scales, ...(zeros ? [zeros] : []), ...(digest ? [digest] : []), ...(rowSteps ? [rowSteps] : [])],
         r.label,
       );
       return {
@@ -97,6 +98,7 @@ function crunchOf(engine: Engine): Crunch {
         ...(r.scaleType === 'nv' ? { globalScale: global! } : {}),
         error: error!,
         energy: energy!,
+        ...(digest ? { digest } : {}),
       };
     },
     async dequantize(r) {

@@ -72,6 +72,7 @@ export function quantizeNumbers(r: QuantizeRequest): number[] {
     Number(r.importance !== undefined),
     Number(r.scales !== undefined),
     Number(r.zeros !== undefined),
+    Number(r.digest ?? false),
   ];
 }
 

@@ -13,6 +13,7 @@ const folders = [
   'searches',
   'transforms',
   'scalings',
+  'clips',
   'matrices',
   'samplers',
   'targets',

@@ -1,6 +1,7 @@
 /** Finds what recipes use where there is no disk: files that are in memory, and packages that came with the page. */
 import semver from 'semver';
-import type { Resolver } from '../check/check.ts';
+import type { Deprecation } from '../catalog/deprecations.ts';
+import type { Resolver, SourceText } from '../check/check.ts';
 
 /** A recipe package, whole. */
 export interface BundledPackage {
@@ -10,6 +11,7 @@ export interface BundledPackage {
   readonly entry: string;
   /** Texts by path in the package. */
   readonly files: Readonly<Record<string, string>>;
+  readonly deprecations?: readonly Deprecation[];
 }
 
 /** A resolver over packages and over `texts` beside the root recipe. Shown paths are those of the node resolver: `@scope/name@version/file`. */
@@ -21,7 +23,9 @@ export function bundledResolver(packages: readonly BundledPackage[], texts: Read
       const path = beside(spec, home ? from.slice(home[0].length + 1) : from);
       if (path === undefined) return { error: `"${spec}" leaves the folder of the recipe`, code: 'path-escape' };
       const text = (home ? home[1].files : texts)[path];
-      return text === undefined ? { error: `There is no file "${spec}"` } : { path: home ? `${home[0]}/${path}` : path, text };
+      return text === undefined
+        ? { error: `There is no file "${spec}"` }
+        : { path: home ? `${home[0]}/${path}` : path, text, ...(home ? packed(home[1]) : {}) };
     }
     const [, name, range = '*'] = /^((?:@[\w.-]+\/)?[\w.-]+)(?:@(.+))?$/.exec(spec) ?? [];
     if (name === undefined)
@@ -36,9 +40,14 @@ export function bundledResolver(packages: readonly BundledPackage[], texts: Read
     const text = found.files[entry];
     return text === undefined
       ? { error: `The package ${name} has no file "${entry}"` }
-      : { path: `${name}@${found.version}/${entry}`, text };
+      : { path: `${name}@${found.version}/${entry}`, text, ...packed(found) };
   };
 }
+
+const packed = (p: BundledPackage): Pick<SourceText, 'package' | 'deprecations'> => ({
+  package: `${p.name}@${p.version}`,
+  ...(p.deprecations ? { deprecations: p.deprecations } : {}),
+});
 
 /** `spec` seen from the file `from`; undefined where it leaves the folder of the root. */
 function beside(spec: string, from: string): string | undefined {

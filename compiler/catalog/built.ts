@@ -1,4 +1,6 @@
 /** The names that this version builds, gathered from the folders of definitions, and the tables that have no folder. */
+
+import { clips } from '../clips/index.ts';
 import type { Named } from '../define.ts';
 import { formats } from '../formats/index.ts';
 import { laws } from '../laws/index.ts';
@@ -24,6 +26,7 @@ const folders: readonly (readonly [NameKind, readonly object[]])[] = [
   ['scheme', schemes],
   ['law', laws],
   ['law', scalings],
+  ['law', clips],
   ['matrix', matrices],
   ['solver', solvers],
   ['objective', objectives],

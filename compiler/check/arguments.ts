@@ -74,5 +74,5 @@ function put(
 }
 
 function missing(ctx: Context, out: Fields, schema: Schema, what: string, span: Span, code: 'missing-argument' | 'missing-field'): void {
-  for (const [name, p] of Object.entries(schema)) if (!p.optional && !(name in out)) report(ctx, code, span, what, name, p.doc);
+  for (const name in schema) if (!schema[name]!.optional && !(name in out)) report(ctx, code, span, what, name, schema[name]!.doc);
 }

@@ -19,7 +19,7 @@ export interface SourceText {
 export type Resolver = (
   spec: string,
   from: string,
-) => SourceText | { readonly error: string; readonly code?: 'path-escape'; readonly hint?: string };
+) => SourceText | { readonly error: string; readonly code?: 'path-escape' | 'package-code' | 'version-conflict'; readonly hint?: string };
 
 export interface Checked {
   /** Absent where there are errors. */
@@ -163,11 +163,14 @@ function used(u: Ast.Use, from: SourceText, loading: Loading, stack: readonly st
   const { tell } = loading;
   const found = loading.resolve(u.source.value, from.path);
   if ('error' in found) {
-    tell(
-      found.code === 'path-escape'
-        ? diagnostic('path-escape', u.source.span, u.source.value)
-        : diagnostic('use-failed', u.source.span, found.error, found.hint),
-    );
+    const said = diagnostic('use-failed', u.source.span, found.error, found.hint);
+    if (found.code !== 'path-escape') tell({ ...said, code: found.code ?? 'use-failed' });
+    else
+      tell({
+        ...diagnostic('path-escape', u.source.span, u.source.value),
+        message: found.error,
+        ...(found.hint ? { hint: found.hint } : {}),
+      });
     return undefined;
   }
   if (stack.includes(found.path)) {

@@ -7,7 +7,7 @@ import { readRecipe } from '../driver/recipe.ts';
 import type { PlanOptions } from '../driver/types.ts';
 import { loadModel } from '../graph/load.ts';
 import type { Host } from '../host.ts';
-import { nodeResolver } from '../node/resolve.ts';
+import { closureOf, lockedOf } from '../node/closure.ts';
 import type { Binding } from '../recipe.ts';
 import type { Bindings } from './bindings.ts';
 import { readText } from './files.ts';
@@ -42,12 +42,15 @@ export async function planOptions(
   o: { readonly target?: string; readonly param?: Bindings },
 ): Promise<PlanOptions> {
   const { file } = splitRecipe(recipe);
+  const text = await readText(io, file);
+  const closure = closureOf({ path: file, text }, io.cwd);
   return {
     host,
     model: resolve(io.cwd, model),
     recipe,
-    text: await readText(io, file),
-    resolve: nodeResolver(file, io.cwd),
+    text,
+    resolve: closure.resolve,
+    packages: lockedOf(closure.packages),
     ...(o.param ? { params: Object.fromEntries(Object.entries(o.param).map(([k, v]) => [k, value(v)])) } : {}),
     ...(o.target === undefined ? {} : { target: o.target }),
   };

@@ -1,5 +1,7 @@
 /** `run(argv, io)`: the whole command line as a function. Commands load what they need when they run, so that `--help` is quick. */
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import add from './commands/add.ts';
+import api from './commands/api.ts';
 import check from './commands/check.ts';
 import compile from './commands/compile.ts';
 import docs from './commands/docs.ts';
@@ -9,8 +11,12 @@ import fmt from './commands/fmt.ts';
 import importConfig from './commands/import.ts';
 import init from './commands/init.ts';
 import inspect from './commands/inspect.ts';
+import outdated from './commands/outdated.ts';
+import publish from './commands/publish.ts';
 import runModel from './commands/run.ts';
+import update from './commands/update.ts';
 import upgrade from './commands/upgrade.ts';
+import why from './commands/why.ts';
 import { type Exit, exit } from './exit.ts';
 import type { Io } from './io.ts';
 
@@ -73,7 +79,26 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
       });
     },
   };
-  for (const add of [compile, check, explain, inspect, evaluate, runModel, fmt, upgrade, init, importConfig, docs]) add(cli);
+  for (const declare of [
+    compile,
+    check,
+    explain,
+    inspect,
+    evaluate,
+    runModel,
+    fmt,
+    upgrade,
+    init,
+    importConfig,
+    docs,
+    add,
+    update,
+    outdated,
+    why,
+    api,
+    publish,
+  ])
+    declare(cli);
   try {
     if (argv.length === 0) {
       program.outputHelp();

@@ -5,6 +5,7 @@ import { type Reader, sizeOf } from '../graph/bytes.ts';
 import type { Model, Tensor } from '../graph/types.ts';
 import { alignment, encodeModel, INLINE_LIMIT, writeModel } from '../graph/write.ts';
 import type { WriteFile } from '../host.ts';
+import type { Source } from './model.ts';
 import type { Run } from './run.ts';
 import type { Calibrated } from './statistics.ts';
 import type { CompileOptions, CompileResult } from './types.ts';
@@ -31,10 +32,11 @@ export async function writtenSize(model: Model, reader: Reader): Promise<number>
   return (await encodeModel(bare, reader, async () => new Uint8Array(0))).length + total + gaps;
 }
 
-/** Writes the model and, when they are new, its statistics. */
+/** Writes the model and, when they are new, its statistics. `made` gives the model its metadata: the identity of the source is known when its weights went by. */
 export async function emit(
   model: Model,
-  dir: string,
+  source: Source,
+  made: (fingerprint: string) => Promise<Model>,
   crunch: Crunch,
   calibrated: Calibrated | undefined,
   options: CompileOptions,
@@ -49,7 +51,8 @@ export async function emit(
       await stats.write(record);
     }
     const written = await writeModel({ open: host.open, create: host.create, crunch }, model, options.output, {
-      dir,
+      dir: source.dir,
+      finish: async () => made(await source.fingerprint()),
       ...(options.force === undefined ? {} : { force: options.force }),
       ...(options.external === undefined ? {} : { external: options.external }),
       progress: (done, total) => {

@@ -11,7 +11,15 @@ import type { Site } from '../sites.ts';
 
 /** The static activations of a plan: what has to be observed. */
 export const observed = (plan: Pick<Plan, 'slots'>): readonly Slot[] =>
-  plan.slots.filter((s) => s.type?.codes && s.type.mode === 'static' && s.site.ports[s.port]?.kind === 'activation' && !migrated(s));
+  plan.slots.filter(
+    (s) => s.type?.codes && s.type.mode === 'static' && s.site.ports[s.port]?.kind === 'activation' && !migrated(s) && !fixed(s),
+  );
+
+/** Scale and zero point that a transform chose together with its map. */
+const fixed = (s: { readonly site: Site; readonly port: string }): readonly number[] | undefined => {
+  const at = s.site.facts[`fixed_${s.port}`];
+  return Array.isArray(at) ? at : undefined;
+};
 
 /** `transform migrate` has put the steps into the norm: what it yields is rounded as it is. */
 const migrated = (s: { readonly site: Site; readonly port: string }): boolean => s.port === 'input' && s.site.members.includes('migrated');
@@ -57,6 +65,8 @@ async function scaled(v: QuantizedValue, statistics: Statistics | undefined, cru
   const { type } = v;
   if (type.mode === 'dynamic' || !type.codes) return v;
   if (migrated(v)) return { ...v, scale: Float32Array.of(1), zero: Float32Array.of(0) };
+  const chosen = fixed(v);
+  if (chosen) return { ...v, scale: Float32Array.of(chosen[0]!), zero: Float32Array.of(chosen[1]!) };
   if (!statistics) throw new Error(`${v.site.id}.${v.port}: static without statistics`);
   const { lo, hi } = await rangeOf(statistics, v.value, type.law, type.codes, type.symmetric, crunch);
   const { scale, zero } = quantParams(lo, hi, type);

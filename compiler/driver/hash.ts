@@ -11,9 +11,12 @@ const hex = (bytes: Uint8Array): string => [...bytes].map((b) => b.toString(16).
 export const sha256 = async (bytes: Uint8Array): Promise<string> =>
   hex(new Uint8Array(await crypto.subtle.digest('SHA-256', Uint8Array.from(bytes))));
 
+/** Stands for an identity that is not known yet, and is as long. */
+export const UNKNOWN = '0'.repeat(64);
+
 /**
  * The identity of a model: BLAKE3, in hexadecimal, over its graph, where the BLAKE3 of its bytes stands for each weight. It is the same wherever
- * the weights lie, and any other byte in them is another identity. Weights in files are mapped, so it costs reading them and no memory.
+ * the weights lie, and any other byte in them is another identity. Weights in files cost reading them, once, and no memory.
  */
 export async function fingerprint(model: Model, reader: Reader): Promise<string> {
   const { crunch } = reader;

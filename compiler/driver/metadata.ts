@@ -5,11 +5,11 @@ import { encodeStatistics } from '../calibrate/index.ts';
 import { splitPath } from '../calibrate/source.ts';
 import type { Lowered } from '../define.ts';
 import type { Model } from '../graph/types.ts';
+import type { Locked } from '../lock.ts';
 import type { Planned } from '../plan/plan.ts';
 import type { Binding } from '../recipe.ts';
 import type { LedgerEntry } from '../report/data.ts';
 import { sha256 } from './hash.ts';
-import type { Source } from './model.ts';
 import type { Read } from './recipe.ts';
 import type { Run } from './run.ts';
 import type { Calibrated } from './statistics.ts';
@@ -22,6 +22,7 @@ export const keys = {
   version: 'qc.version',
   recipe: 'qc.recipe',
   name: 'qc.recipe.name',
+  lock: 'qc.lock',
   params: 'qc.params',
   binding: 'qc.binding',
   target: 'qc.target',
@@ -34,6 +35,8 @@ export const keys = {
 export interface Origin {
   /** Every recipe file that was read, canonical, by path. */
   readonly sources: Readonly<Record<string, string>>;
+  /** The packages that the recipe is made of. */
+  readonly packages?: readonly Locked[];
   readonly params: Readonly<Record<string, unknown>>;
   readonly target: string;
   readonly model: string;
@@ -52,6 +55,7 @@ export function withOrigin(model: Model, plan: Planned, o: Origin): Model {
   const put = (key: string, value: string | undefined) => (value === undefined ? metadata.delete(key) : metadata.set(key, value));
   put(keys.version, VERSION);
   put(keys.recipe, json(sorted(o.sources)));
+  put(keys.lock, o.packages?.length ? json(o.packages) : undefined);
   put(keys.name, `${plan.recipe} ${plan.version}`);
   put(keys.params, json(sorted(o.params)));
   put(keys.binding, json(sorted(plan.binding)));
@@ -65,18 +69,20 @@ export function withOrigin(model: Model, plan: Planned, o: Origin): Model {
 
 interface Made {
   readonly read: Read;
-  readonly source: Source;
+  /** The fingerprint of the float model. */
+  readonly model: string;
   readonly calibrated: Calibrated | undefined;
   readonly options: CompileOptions;
 }
 
 /** From what a model is made: its recipe with parameters, the float model, the data. */
-export async function ingredientsOf({ read, source, calibrated, options }: Made): Promise<Omit<Origin, 'target' | 'ledger'>> {
+export async function ingredientsOf({ read, model, calibrated, options }: Made): Promise<Omit<Origin, 'target' | 'ledger'>> {
   const sources = [...read.program.sources].map(([path, text]) => [path === read.file ? nameOf(path) : path, print(parse(text, path).ast)]);
   return {
     sources: Object.fromEntries(sources),
+    ...(options.packages ? { packages: options.packages } : {}),
     params: options.params ?? {},
-    model: await source.fingerprint(),
+    model,
     ...(calibrated?.dataHash === undefined ? {} : { data: calibrated.dataHash }),
     ...(calibrated ? { statistics: await sha256(encodeStatistics(calibrated.statistics)) } : {}),
   };

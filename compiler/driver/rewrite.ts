@@ -99,7 +99,7 @@ export function rewriting(
             get: (value, observer) => (isNew.has(`${value}\n${refText(observer)}`) ? after : before)!.statistics.get(value, observer),
           };
         },
-        typeOf: (site, port) => plan.slots.find((s) => s.site.id === site.id && s.port === port)?.type,
+        typeOf: (site, port) => plan.slots.find((s) => s.site.id === site.id && s.port === port && s.what === 'type')?.type,
         applied: (a) => applied.push({ ...a, kind: t.kind, by: t.by }),
       };
       const first = applied.length;

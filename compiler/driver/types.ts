@@ -2,6 +2,7 @@
 
 import type { Resolver } from '../check/check.ts';
 import type { Host } from '../host.ts';
+import type { Locked } from '../lock.ts';
 import type { Planned } from '../plan/plan.ts';
 import type { Binding } from '../recipe.ts';
 import type { ReportData } from '../report/data.ts';
@@ -26,6 +27,8 @@ export interface PlanOptions {
   readonly text?: string;
   /** Finds what `use` names. Without it every `use` is an error. */
   readonly resolve?: Resolver;
+  /** The packages behind `resolve`: they travel in the metadata of the output. */
+  readonly packages?: readonly Locked[];
   /** `--param k=v`. */
   readonly params?: Readonly<Record<string, number | string | boolean>>;
   /** Values that an earlier search found (`--replay`). */

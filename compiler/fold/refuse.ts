@@ -3,7 +3,7 @@
 /**
  * reader-left-out: somebody else reads the value. mixes-channels: an operator between does not commute with the map. model-output: the value
  * leaves the model. layout-lost: where the channels lie after an operator is unknown. in-body: it is read inside a subgraph. no-gain: the norm
- * has nothing to fold into. centred-norm: the norm subtracts a mean, which a rotation does not keep. not-constant: a weight is no constant.
+ * has nothing to fold into. no-bias: a shift has nothing to fold into. centred-norm: the norm subtracts a mean, which a rotation does not keep. not-constant: a weight is no constant.
  * not-quantized: what the map is chosen by has no type in the plan. no-matrix: no such matrix of that size. not-a-writer: somebody unknown writes into the stream. no-producer: nothing before it takes the map.
  */
 export type Reason =
@@ -13,6 +13,7 @@ export type Reason =
   | 'layout-lost'
   | 'in-body'
   | 'no-gain'
+  | 'no-bias'
   | 'centred-norm'
   | 'not-constant'
   | 'not-quantized'

@@ -30,6 +30,10 @@ export class Rewriter {
   /** Old node → its changed copy. */
   readonly #changed = new Map<Node, Node>();
   readonly #before = new Map<Node, Node[]>();
+  readonly #after = new Map<Node, Node>();
+  /** Site → the bias that it got. */
+  readonly #biases = new Map<string, string>();
+  readonly #fixed = new Map<string, Record<string, readonly number[]>>();
   readonly #infos = new Map<string, ValueInfo>();
   readonly #weights = new Map<string, Map<string, string>>();
   readonly #inputs = new Map<string, string>();
@@ -69,7 +73,37 @@ export class Rewriter {
     return [...this.#copies].map(([copy, c]) => [copy, c.of, c.site] as const);
   }
 
+  /** The site's bias; a linear without one gets zeros. Error: Refusal no-bias. */
+  bias(site: Site): string {
+    if (site.bias !== undefined) return site.bias;
+    const made = this.#biases.get(site.id);
+    if (made !== undefined) return made;
+    const weight = this.tensor(site.ports['weight']?.value ?? '');
+    const n = site.nodes.at(-1)!;
+    if (site.role !== 'linear' || !weight || (n.op !== 'MatMul' && n.op !== 'Gemm'))
+      return refuse('no-bias', `${site.path} has no bias to fold into`);
+    const name = this.#fresh(`${n.outputs[0]}/bias`);
+    const size = weight.shape[site.ports['weight']!.axes['out']!]!;
+    this.#constants.set(name, floats32(new Float64Array(size)));
+    if (weight.dtype !== 'float32') refuse('not-constant', `a new bias needs a float32 model; ${site.path} is ${weight.dtype}`);
+    this.#biases.set(site.id, name);
+    if (n.op === 'Gemm') {
+      this.#change(n, (c) => ({ ...c, inputs: [c.inputs[0]!, c.inputs[1]!, name] }));
+      return name;
+    }
+    const [out, product] = [n.outputs[0]!, this.#fresh(`${n.outputs[0]}/product`)];
+    this.#change(n, (c) => ({ ...c, outputs: [product] }));
+    this.#after.set(n, { name: `${out}/add`, op: 'Add', domain: '', inputs: [product, name], outputs: [out], attrs: new Map() });
+    return name;
+  }
+
+  /** Fixes scale and zero point of a static port: the quantizer is part of what the transform chose. */
+  fix(site: Site, port: string, quantizer: readonly [scale: number, zero: number]): void {
+    this.#fixed.set(site.id, { ...this.#fixed.get(site.id), [`fixed_${port}`]: quantizer });
+  }
+
   #own(site: Site, name: string): string {
+    if (this.#constants.has(name)) return name;
     if (!this.tensor(name)) refuse('not-constant', `${name} of ${site.path} is no constant of the main graph`);
     const readers = this.#readers.get(name) ?? [];
     const mine = readers.filter((n) => site.nodes.includes(n));
@@ -122,11 +156,11 @@ export class Rewriter {
     const { graph } = this.#model;
     const initializers = new Map(graph.initializers);
     for (const [name, c] of this.#copies) initializers.set(name, this.tensor(c.of)!);
-    for (const [name, steps] of this.#steps) initializers.set(name, folded(initializers.get(name)!, steps, `${name}#${this.#id}`));
     for (const [name, t] of this.#constants) initializers.set(name, t);
+    for (const [name, steps] of this.#steps) initializers.set(name, folded(initializers.get(name)!, steps, `${name}#${this.#id}`));
     const values = new Map(graph.values);
     const now = (n: Node): Node => this.#changed.get(n) ?? n;
-    const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n)]);
+    const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n), ...this.#behind(n)]);
     for (const [name, info] of this.#infos) values.set(name, info);
     const model = dropUnread(
       { ...this.#model, graph: { ...graph, nodes, initializers, values } },
@@ -134,6 +168,11 @@ export class Rewriter {
     );
     const sites = this.#sites.sites.map((s) => this.#siteNow(s, now));
     return { model, sites: { ...this.#sites, sites } };
+  }
+
+  #behind(n: Node): readonly Node[] {
+    const node = this.#after.get(n);
+    return node ? [node] : [];
   }
 
   #portNow(p: Port, value: string): Port {
@@ -146,8 +185,10 @@ export class Rewriter {
   #siteNow(s: Site, now: (n: Node) => Node): Site {
     const own = this.#weights.get(s.id);
     const input = this.#inputs.get(s.id);
-    const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.map(now) : s.nodes;
-    if (!own && input === undefined && nodes === s.nodes) return s;
+    const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.flatMap((n) => [now(n), ...this.#behind(n)]) : s.nodes;
+    const bias = this.#biases.get(s.id) ?? s.bias;
+    const fixed = this.#fixed.get(s.id);
+    if (!own && !fixed && input === undefined && nodes === s.nodes) return s;
     const rename = (name: string): string => own?.get(name) ?? name;
     const ports = Object.fromEntries(
       Object.entries(s.ports).map(([k, p]) => [
@@ -162,15 +203,22 @@ export class Rewriter {
       ...s,
       nodes,
       ports,
-      ...(s.bias === undefined ? {} : { bias: rename(s.bias) }),
+      ...(bias === undefined ? {} : { bias: rename(bias) }),
       facts: {
         ...facts,
+        ...fixed,
         ...(typeof gain === 'string' ? { gain: rename(gain) } : {}),
         ...(tied_weight !== undefined && !untied ? { tied_weight } : {}),
       },
     };
   }
 }
+
+const floats32 = (x: Float64Array): Tensor => ({
+  dtype: 'float32',
+  shape: [x.length],
+  source: { kind: 'bytes', bytes: new Uint8Array(Float32Array.from(x).buffer) },
+});
 
 /** Drops originals that nobody reads any more. */
 function dropUnread(model: Model, names: ReadonlySet<string>): Model {

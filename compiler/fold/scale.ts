@@ -6,6 +6,7 @@ import type { View } from '../match/view.ts';
 import type { Site } from '../sites.ts';
 import { type Blocked, type Flow, follow, type Reading } from './flow.ts';
 import { channelsOf, type Digit, type Layout, onLast, sameDigits } from './layout.ts';
+import type { MapKind } from './pass.ts';
 import { type Reason, Refusal, refuse } from './refuse.ts';
 import type { Rewriter } from './rewriter.ts';
 
@@ -57,14 +58,21 @@ function producing(v: View, site: Site, digits?: readonly Digit[]): { value: str
 
 /**
  * The set around the sites that read one value. `from`: the producers that were selected; the first that takes the map wins.
- * Errors: Refusal with the reason of every candidate.
+ * `kind` linear: only movements lie between, so that a shift goes through as well. Errors: Refusal with the reason of every candidate.
  */
-export function scaleSet(view: View, sites: readonly Site[], from: readonly Site[], to: readonly Site[], online: boolean): ScaleSet {
+export function scaleSet(
+  view: View,
+  sites: readonly Site[],
+  from: readonly Site[],
+  to: readonly Site[],
+  online: boolean,
+  kind: MapKind = 'scale',
+): ScaleSet {
   const reasons: { reason: Reason; why: string }[] = [];
   for (const site of from) {
     try {
       const p = producing(view, site);
-      const flow = follow({ view, sites, sources: [p], kind: 'scale', takes: (s) => to.includes(s) });
+      const flow = follow({ view, sites, sources: [p], kind, takes: (s) => to.includes(s) });
       const m = p.channels.length;
       const pinned = pin(m, flow.blocked);
       const missing = to.find((s) => !flow.readings.some((r) => r.site === s));

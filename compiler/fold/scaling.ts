@@ -9,22 +9,27 @@ const absmax = { name: 'absmax', args: { axis: -1 } };
 
 /** The edges of a statement by what is read: one set for each value, one for each pair of q and k. Errors: Refusal. */
 export function setsOf(job: Job, online: boolean): ScaleSet[] {
-  const groups = new Map<string, { from: Set<Site>; to: Set<Site> }>();
-  const sets: ScaleSet[] = [];
-  for (const e of job.edges) {
-    if (e.tied) {
+  const pairs = job.edges
+    .filter((e) => e.tied)
+    .map((e) => {
       const q = [e.from, e.to].find((s) => s.members.includes('attention.q')) ?? e.from;
-      sets.push(pairSet(job.view, job.sites, q, q === e.from ? e.to : e.from));
-      continue;
-    }
+      return pairSet(job.view, job.sites, q, q === e.from ? e.to : e.from);
+    });
+  return [...pairs, ...edgeSets(job.edges).map((g) => scaleSet(job.view, job.sites, g.from, g.to, online))];
+}
+
+/** The flowing edges by the value that is read: who may make it, who reads it. */
+export function edgeSets(edges: Job['edges']): { readonly from: readonly Site[]; readonly to: readonly Site[] }[] {
+  const groups = new Map<string, { from: Set<Site>; to: Set<Site> }>();
+  for (const e of edges) {
+    if (e.tied) continue;
     const value = e.to.ports['input']?.value ?? e.to.id;
     const group = groups.get(value) ?? { from: new Set(), to: new Set() };
     group.from.add(e.from);
     group.to.add(e.to);
     groups.set(value, group);
   }
-  for (const g of groups.values()) sets.push(scaleSet(job.view, job.sites, [...g.from], [...g.to], online));
-  return sets;
+  return [...groups.values()].map((g) => ({ from: [...g.from], to: [...g.to] }));
 }
 
 /** What a law looks at on these edges. */

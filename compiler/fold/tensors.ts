@@ -8,6 +8,10 @@ import type { Rotation } from './rotation.ts';
 export type Step =
   | { readonly kind: 'scale'; readonly axis: number; readonly factors: Float64Array }
   | { readonly kind: 'add'; readonly value: number }
+  /** One number for each index of the axis. */
+  | { readonly kind: 'offset'; readonly axis: number; readonly values: Float64Array }
+  /** x += W v for a weight with these axes; x has one number for each output. */
+  | { readonly kind: 'product'; readonly weight: Tensor; readonly reduce: number; readonly vector: Float64Array }
   | { readonly kind: 'fill'; readonly value: number }
   | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation }
   /** Adds the slice `from`, times a factor, to the slice `into`. */
@@ -19,8 +23,11 @@ export type Step =
 export const shapeAfter = (shape: readonly number[], steps: readonly Step[]): number[] =>
   steps.reduce<number[]>((s, step) => (step.kind === 'gather' ? s.with(step.axis, step.indices.length) : s), [...shape]);
 
+/** Steps without tensors in them. */
+type Plain = Exclude<Step, { kind: 'product' }>;
+
 /** Applies steps to numbers, in place where the shape stays. */
-export function applySteps(given: Float64Array, before: readonly number[], steps: readonly Step[]): Float64Array {
+export function applySteps(given: Float64Array, before: readonly number[], steps: readonly Plain[]): Float64Array {
   let [x, shape] = [given, before];
   for (const s of steps) {
     if (s.kind === 'gather') {
@@ -39,6 +46,10 @@ export function applySteps(given: Float64Array, before: readonly number[], steps
     const n = shape[s.axis]!;
     const inner = shape.slice(s.axis + 1).reduce((a, b) => a * b, 1);
     const outer = x.length / (n * inner);
+    if (s.kind === 'offset') {
+      for (let o = 0, i = 0; o < outer; o++) for (let k = 0; k < n; k++) for (let j = 0; j < inner; j++, i++) x[i]! += s.values[k]!;
+      continue;
+    }
     if (s.kind === 'merge') {
       for (let o = 0; o < outer; o++)
         for (let j = 0; j < inner; j++) x[(o * n + s.into) * inner + j]! += s.factor * x[(o * n + s.from) * inner + j]!;
@@ -79,6 +90,19 @@ function gathered(x: Float64Array, shape: readonly number[], axis: number, indic
   return out;
 }
 
+/** W v, with the sums in order of the reduction. */
+async function product(s: Extract<Step, { kind: 'product' }>, ctx: EvalContext): Promise<Plain> {
+  const w = toFloat64(s.weight.dtype, await ctx.bytes(s.weight));
+  const n = s.vector.length;
+  const outer = s.reduce === 0;
+  const values = new Float64Array(w.length / n);
+  for (let i = 0; i < w.length; i++) {
+    const [k, o] = outer ? [Math.floor(i / values.length), i % values.length] : [i % n, Math.floor(i / n)];
+    values[o]! += w[i]! * s.vector[k]!;
+  }
+  return { kind: 'offset', axis: 0, values };
+}
+
 /** Folded tensors up to these bytes are kept once they are computed: sessions and encoders ask for them again. */
 const KEPT = 1 << 20;
 const floats = new Set(['float32', 'float16', 'bfloat16', 'float64']);
@@ -89,7 +113,8 @@ export function folded(t: Tensor, steps: readonly Step[], key: string): Tensor {
   let kept: Record<string, Uint8Array> | undefined;
   const evaluate = async (ctx: EvalContext): Promise<Record<string, Uint8Array>> => {
     if (kept) return kept;
-    const x = applySteps(toFloat64(t.dtype, await ctx.bytes(t)), t.shape, steps);
+    const plain = await Promise.all(steps.map((s) => (s.kind === 'product' ? product(s, ctx) : s)));
+    const x = applySteps(toFloat64(t.dtype, await ctx.bytes(t)), t.shape, plain);
     const bytes = fromFloat32(t.dtype as 'float32', x);
     if (bytes.length <= KEPT) kept = { folded: bytes };
     return { folded: bytes };

@@ -4,6 +4,8 @@ import float16 from './float16.ts';
 import fp4 from './fp4.ts';
 import fp8 from './fp8.ts';
 import int from './int.ts';
+import log2 from './log2.ts';
+import logSqrt2 from './log_sqrt2.ts';
 import mxfp4 from './mxfp4.ts';
 import nvfp4 from './nvfp4.ts';
 import progressive from './progressive.ts';
@@ -14,6 +16,8 @@ export const formats = [
   fp4,
   fp8,
   int,
+  log2,
+  logSqrt2,
   mxfp4,
   nvfp4,
   progressive,

@@ -2,6 +2,8 @@
 import { bitsOf, elements } from './dtype.ts';
 import type { DType, Tensor } from './types.ts';
 
+const halfPowers = Array.from({ length: 31 }, (_, exponent) => 2 ** (exponent - 25));
+
 /** IEEE half → number. */
 export function fromHalf(h: number): number {
   const sign = h & 0x8000 ? -1 : 1;
@@ -9,7 +11,7 @@ export function fromHalf(h: number): number {
   const fraction = h & 1023;
   if (exponent === 0) return sign * fraction * 2 ** -24;
   if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  return sign * (1024 + fraction) * halfPowers[exponent]!;
 }
 
 const f32 = new Float32Array(1);

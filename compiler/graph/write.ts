@@ -15,6 +15,8 @@ export interface WriteOptions {
   readonly external?: boolean;
   /** Replaces existing files. */
   readonly force?: boolean;
+  /** Asked when all weights are written: the same graph, with its final metadata. */
+  readonly finish?: () => Promise<Model>;
   /** Bytes of weights written so far, of how many. */
   readonly progress?: (done: number, total: number) => void;
 }
@@ -55,7 +57,7 @@ export async function writeModel(
     const data = outside.size > 0 ? await host.create(`${path}.data`, options.force ?? false) : undefined;
     if (data !== undefined) open.push(data);
     const places = await place(model, reader, outside, data, total, options.progress);
-    const bytes = encodeWith(model, (t) => places.get(t)!);
+    const bytes = encodeWith((await options.finish?.()) ?? model, (t) => places.get(t)!);
     if (bytes.length > PROTOBUF_LIMIT) {
       fail(
         'too-large',

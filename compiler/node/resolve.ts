@@ -5,27 +5,83 @@ import { dirname, isAbsolute, join, relative, resolve as resolvePath, sep } from
 import { fileURLToPath } from 'node:url';
 import semver from 'semver';
 import type { Resolver } from '../check/check.ts';
+import { openPackage, type Package, type Refused } from './package.ts';
 
-type Failed = Extract<ReturnType<Resolver>, { error: string }>;
 /** Recipes are short; a larger file is a mistake. */
 const largest = 8 * 1024 * 1024;
+
+/** One `use` of a package: who asks for which versions, and what lies where node looks. */
+export interface Request {
+  readonly name: string;
+  readonly range: string;
+  /** The file that asks, as it is shown. */
+  readonly from: string;
+  readonly found: Package;
+}
+export interface ResolveOptions {
+  /** One package for each name: what `closureOf` settled. Otherwise the first that is found. */
+  readonly settled?: ReadonlyMap<string, Package>;
+  readonly onRequest?: (r: Request) => void;
+}
+
+interface Found {
+  readonly path: string;
+  /** The folder that what it uses must not leave. */
+  readonly fence: string;
+  readonly pack?: Package;
+}
 
 /**
  * A resolver for a root recipe. Files must lie in the folder of the root recipe or below; files of a package in its folder.
  * Files are shown relative to the working folder, files of packages as `@scope/name@version/file`, the same on every machine.
+ * A package has one version in a program: a second one is an error where no version fits all ranges.
  */
-export function nodeResolver(root: string, cwd: string = process.cwd()): Resolver {
+export function nodeResolver(root: string, cwd: string = process.cwd(), options: ResolveOptions = {}): Resolver {
   const path = resolvePath(cwd, root);
-  /** Where each shown file lies, and the folder that what it uses must not leave. */
-  const known = new Map<string, Found>([[root, { path, fence: real(dirname(path)) }]]);
-  return (spec, from) => {
-    const here = known.get(from) ?? { path: resolvePath(cwd, from), fence: real(dirname(path)) };
-    const found = /^\.{0,2}\//.test(spec) || isAbsolute(spec) ? beside(spec, here) : inPackage(spec, here.path);
+  const own = real(dirname(path));
+  const known = new Map<string, Found>([[root, { path, fence: own }]]);
+  const one = new Map<string, { pack: Package; range: string; from: string }>();
+
+  const inPackage = (spec: string, from: string, here: Found): Found | Refused => {
+    const [, name, range = '*'] = /^((?:@[\w.-]+\/)?[\w.-]+)(?:@(.+))?$/.exec(spec) ?? [];
+    if (name === undefined)
+      return { error: `"${spec}" is neither a file nor a package`, hint: 'Write "./file.qrecipe" or "@scope/package@^1.0.0".' };
+    if (semver.validRange(range) === null) return { error: `"${range}" is not a range of versions`, hint: 'For example ^1.2.0 or ~0.1.' };
+    const manifest = locate(name, here.path) ?? locate(name, fileURLToPath(import.meta.url));
+    if (manifest === undefined)
+      return { error: `The package ${name} is not installed`, hint: `Run \`qc add "${name}@${range}"\` beside the recipe.` };
+    const found = openPackage(manifest, name);
     if ('error' in found) return found;
-    const shown = found.pack ? `${found.pack}/${relative(found.fence, found.path)}` : near(found.path, cwd);
+    options.onRequest?.({ name, range, from, found });
+    const before = one.get(name);
+    const pack = before?.pack ?? options.settled?.get(name) ?? found;
+    if (!semver.satisfies(pack.version, range)) {
+      if (before === undefined)
+        return {
+          error: `${name} is installed in version ${pack.version}, and ${range} is asked for`,
+          hint: `Ask for "${name}@^${pack.version}", or install another version: \`qc add "${name}@${range}"\`.`,
+        };
+      return {
+        error: `${name} cannot be one version: ${before.from} asks for ${before.range}, ${from} for ${range}`,
+        hint: `Installed is ${[...new Set([pack.version, found.version])].join(' and ')}. A program has one version of a package: change one of the ranges, or update the package that asks.`,
+        code: 'version-conflict',
+      };
+    }
+    if (before === undefined) one.set(name, { pack, range, from });
+    return beside(`./${pack.entry}`, { path: join(pack.folder, 'package.json'), fence: pack.folder, pack });
+  };
+
+  return (spec, from) => {
+    const here = known.get(from) ?? { path: resolvePath(cwd, from), fence: own };
+    const found = /^\.{0,2}\//.test(spec) || isAbsolute(spec) ? beside(spec, here) : inPackage(spec, from, here);
+    if ('error' in found) return found;
+    const { pack } = found;
+    const id = pack && `${pack.name}@${pack.version}`;
+    const shown = id ? `${id}/${relative(found.fence, found.path).split(sep).join('/')}` : near(found.path, cwd);
     known.set(shown, found);
     const text = read(found.path, spec);
-    return typeof text === 'string' ? { path: shown, text } : text;
+    if (typeof text !== 'string') return text;
+    return { path: shown, text, ...(pack ? { package: id!, deprecations: pack.deprecations } : {}) };
   };
 }
 function near(path: string, cwd: string): string {
@@ -33,16 +89,12 @@ function near(path: string, cwd: string): string {
   return short.startsWith('..') || isAbsolute(short) ? path : short;
 }
 
-interface Found {
-  readonly path: string;
-  readonly fence: string;
-  /** `@scope/name@version` */
-  readonly pack?: string;
-}
-
-function beside(spec: string, from: Found): Found | Failed {
+function beside(spec: string, from: Found): Found | Refused {
   const { fence } = from;
-  const leaves: Failed = { error: `"${spec}" leaves the folder of the recipe`, code: 'path-escape' };
+  const leaves: Refused = {
+    error: `"${spec}" leaves the folder of the ${from.pack ? `package ${from.pack.name}` : 'recipe'}`,
+    code: 'path-escape',
+  };
   if (isAbsolute(spec)) return leaves;
   const path = resolvePath(dirname(from.path), spec);
   if (!inside(path, fence) || !inside(real(path), fence)) return leaves;
@@ -62,36 +114,14 @@ function real(path: string): string {
   }
 }
 
-/** `@scope/name@range`, looked up as node looks packages up: from the recipe, then from qc itself. */
-function inPackage(spec: string, from: string): Found | Failed {
-  const [, name, range = '*'] = /^((?:@[\w.-]+\/)?[\w.-]+)(?:@(.+))?$/.exec(spec) ?? [];
-  if (name === undefined)
-    return { error: `"${spec}" is neither a file nor a package`, hint: 'Write "./file.qrecipe" or "@scope/package@^1.0.0".' };
-  if (semver.validRange(range) === null) return { error: `"${range}" is not a range of versions`, hint: 'For example ^1.2.0 or ~0.1.' };
-  const manifest = locate(name, from) ?? locate(name, fileURLToPath(import.meta.url));
-  if (manifest === undefined)
-    return { error: `The package ${name} is not installed`, hint: `Run \`npm install "${name}@${range}"\` beside the recipe.` };
-  const text = read(manifest, spec);
-  if (typeof text !== 'string') return text;
-  const { version = '0.0.0', qrecipe } = JSON.parse(text) as { version?: string; qrecipe?: unknown };
-  if (typeof qrecipe !== 'string') return { error: `The package ${name} has no recipes`, hint: 'Its package.json has no "qrecipe" entry.' };
-  if (!semver.satisfies(version, range))
-    return {
-      error: `${name} is installed in version ${version}, and ${range} is asked for`,
-      hint: `Ask for "${name}@^${version}", or install another version.`,
-    };
-  const fence = real(dirname(manifest));
-  return beside(`./${qrecipe}`, { path: join(fence, 'package.json'), fence, pack: `${name}@${version}` });
-}
-
 /** The manifest of a package in the folders that node searches. */
-function locate(name: string, from: string): string | undefined {
+export function locate(name: string, from: string): string | undefined {
   const folders = createRequire(from).resolve.paths(name) ?? [];
   const manifest = folders.map((f) => join(f, name, 'package.json')).find((f) => existsSync(f));
   return manifest === undefined ? undefined : realpathSync(manifest);
 }
 
-function read(path: string, spec: string): string | Failed {
+function read(path: string, spec: string): string | Refused {
   try {
     const bytes = readFileSync(path);
     if (bytes.length > largest) return { error: `"${spec}" has ${bytes.length} bytes; a recipe has at most ${largest}` };

@@ -2,6 +2,7 @@
 import absmax from './absmax.ts';
 import hessian from './hessian.ts';
 import histogram from './histogram.ts';
+import histograms from './histograms.ts';
 import minmax from './minmax.ts';
 import moments from './moments.ts';
 import rows from './rows.ts';
@@ -10,6 +11,7 @@ export const observers = [
   absmax,
   hessian,
   histogram,
+  histograms,
   minmax,
   moments,
   rows,

@@ -57,9 +57,14 @@ export function resolveType(asked: Asked, site: Site, port: Port, names: Names):
   const got = resolved(def, format.args, span);
   const where = `${port.name} of ${site.path}`;
   const cast = got.codes === undefined;
+  if (got.levels) checkLevels(port, site, where, def.name, span);
   const symmetric = flag(fields['symmetric']) ?? got.symmetric;
   const mode = modeOf(asked, port, where, cast);
-  const grain = cast ? { per: 'tensor' as const } : (grainOf(fields, port, site, where, span) ?? defaultGrain(got, port, mode));
+  const grain = got.levels
+    ? levelGrain(fields, mode, port, site, where, span)
+    : cast
+      ? { per: 'tensor' as const }
+      : (grainOf(fields, port, site, where, span) ?? defaultGrain(got, port, mode));
   check(grain, port, site, where, span);
   const law = lawOf(fields['scale'] ?? fields['clip'], got.defaultLaw ?? 'minmax', names, span);
   if (mode === 'dynamic' && !RUNTIME_LAWS.includes(law.name))
@@ -79,6 +84,7 @@ export function resolveType(asked: Asked, site: Site, port: Port, names: Names):
     scaleType: got.scaleType,
     ...(got.outer ? { outer: got.outer } : {}),
     ...(got.codes ? { codes: got.codes } : {}),
+    ...(got.levels ? { levels: got.levels } : {}),
   };
   return { ...type, text: textOf(type, asked.format, port, got.symmetric, names) };
 }
@@ -192,6 +198,25 @@ function check(grain: Grain, port: Port, site: Site, where: string, span: Span):
   );
 }
 
+/** Static levels are absolute; dynamic ones hang on the largest value of each row. */
+function levelGrain(fields: Asked['fields'], mode: QType['mode'], port: Port, site: Site, where: string, span: Span): Grain {
+  const own = { per: mode === 'dynamic' ? ('token' as const) : ('tensor' as const) };
+  const asked = grainOf(fields, port, site, where, span);
+  if (asked === undefined || asked.per === own.per) return own;
+  return failAt('levels-grain', `Logarithmic codes are static per tensor or dynamic per token, not ${mode} per ${asked.per}.`, span);
+}
+
+/** Powers below one: their scale is 1, so they are for values in [0, 1]. */
+function checkLevels(port: Port, site: Site, where: string, format: string, span: Span): void {
+  if (port.name === 'probs' || (site.role === 'softmax' && port.name === 'output')) return;
+  failAt(
+    'levels-range',
+    `\`${format}\` has levels in 0…1, which the ${where} does not keep to.`,
+    span,
+    'It is for `probs of attention` and `output of softmax`.',
+  );
+}
+
 function lawOf(v: Val | undefined, fallback: string, names: Names, span: Span): Ref {
   const asked = v?.kind === 'ref' ? refOf(v) : v?.kind === 'string' ? { name: v.value, args: {} } : { name: fallback, args: {} };
   const def = names.laws.find((l) => l.name === asked.name);
@@ -200,6 +225,7 @@ function lawOf(v: Val | undefined, fallback: string, names: Names, span: Span): 
 }
 
 function textOf(t: Omit<QType, 'text'>, asked: RefVal, port: Port, formatSymmetric: boolean, names: Names): string {
+  if (t.levels) return `${print(asked)} per ${t.grain.per} ${t.mode}`;
   if (t.codes === undefined) return t.format.name;
   const width =
     t.codes.kind === 'int' && Object.keys(asked.args).every((k) => k === 'bits' || k === 'signed')

@@ -10,12 +10,20 @@ export type Grain =
   | { readonly per: 'group'; readonly group: number }
   | { readonly per: 'block'; readonly rows: number; readonly cols: number };
 
+/** 2^bits levels: 1, ratio⁻¹, ratio⁻² …, 0. */
+export interface Levels {
+  readonly ratio: number;
+  readonly bits: number;
+}
+
 /** A resolved number type: what the values of one port shall be. */
 export interface QType {
   /** The format by name (`int`, `fp8`, `fp4`, `float16` …) with its checked arguments, as the recipe said it. */
   readonly format: Ref;
-  /** The codes: undefined for casts (float16, bfloat16). */
+  /** The codes: undefined for casts (float16, bfloat16) and for levels. */
   readonly codes?: CodeFormat;
+  /** Code q stands for ratio^−q, the last one for 0: logarithmic codes of values in [0, 1]. */
+  readonly levels?: Levels;
   readonly bits: number;
   readonly symmetric: boolean;
   readonly grain: Grain;

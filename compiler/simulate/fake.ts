@@ -7,6 +7,7 @@ import type { Emit } from '../lower/emit.ts';
 import { numbers } from '../lower/make.ts';
 import type { QType } from '../plan/types.ts';
 import type { QuantizedValue } from '../simulated.ts';
+import { onLevels } from './levels.ts';
 import { middle, topCode } from './params.ts';
 
 /** The smallest dynamic scale: an all-zero row has some scale, never zero. */
@@ -99,6 +100,7 @@ export function fromCodes(e: Emit, q: Quantized): string {
 /** Adds the fake quantization of value `x` of type `dtype`; returns the result's name. */
 export function fakeQuantize(e: Emit, x: string, dtype: DType, v: QuantizedValue): string {
   const { type } = v;
+  if (type.levels) return onLevels(e, x, dtype, type.levels, type.mode);
   const cast = type.codes ? undefined : type.format.name;
   if (cast === 'float16' || cast === 'bfloat16') return e.cast(e.cast(x, cast), dtype);
   const wide = dtype === 'float32' ? x : e.cast(x, 'float32');

@@ -41,6 +41,7 @@ export function namesPage(): SitePage {
     return `| [\`${r.name}\`](${r.page}) | ${r.kind}${r.planned ? ', planned' : ''} | ${cell(short(r.doc))}${formula} | ${cell(r.cite ?? '')} |`;
   });
   const text = [
+    '---\naside: false\n---',
     '# Every name',
     'Every name of the language with its formula and its source. A name leads to its parameters. *Planned* names are checked and not built yet.',
     ['| name | kind | what | source |', '|---|---|---|---|', ...lines].join('\n'),

@@ -4,7 +4,24 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { qc, scratch } from './qc.ts';
 
-const commands = ['compile', 'check', 'explain', 'inspect', 'eval', 'run', 'fmt', 'upgrade', 'init', 'docs'];
+const commands = [
+  'compile',
+  'check',
+  'explain',
+  'inspect',
+  'eval',
+  'run',
+  'fmt',
+  'upgrade',
+  'init',
+  'docs',
+  'add',
+  'update',
+  'outdated',
+  'why',
+  'api',
+  'publish',
+];
 const model = join(process.cwd(), 'test/models/mlp-conv/model.onnx');
 
 test('the help of every command is as reviewed', async () => {

@@ -37,6 +37,42 @@ test('pieces: the same on every engine, from memory and from a range of a file',
   }
 });
 
+test('a weight is hashed on its way through the quantizer, whatever the cuts', async () => {
+  const path = join(folder, 'weights');
+  const data = Float32Array.from({ length: 700 * 900 }, (_, i) => Math.sin(i * 1.7));
+  writeFileSync(path, new Uint8Array(data.buffer));
+  const shapes = [
+    { out: 640, reduce: 896, order: 'ro', grain: { per: 'group', group: 128 } },
+    { out: 641, reduce: 700, order: 'ro', grain: { per: 'group', group: 48 } },
+    { out: 500, reduce: 900, order: 'or', grain: { per: 'channel' } },
+    { out: 500, reduce: 900, order: 'ro', grain: { per: 'channel' } },
+    { out: 33, reduce: 65, order: 'or', grain: { per: 'tensor' } },
+  ] as const;
+  for (const { grain, ...shape } of shapes) {
+    const len = shape.out * shape.reduce * 4;
+    const range = { path, at: 44, len };
+    const bytes = new Uint8Array(readFileSync(path).subarray(44, 44 + len));
+    const request = {
+      format: { kind: 'int', bits: 4, signed: true, lo: -8, hi: 7 },
+      symmetric: true,
+      grain,
+      law: { name: 'minmax' },
+      scaleType: 'float32',
+      layout: 'source',
+    } as const;
+    const expected = hex(await all[0]![1].hash(bytes));
+    const seen = new Set<string>();
+    for (const [name, c] of all) {
+      for (const from of [bytes, range]) {
+        const r = await c.quantize({ ...request, weight: { data: from, dtype: 'float32', ...shape }, digest: true });
+        assert.is(hex(r.digest!), expected, `${JSON.stringify(shape)}, ${name}`);
+        seen.add(`${hex(r.codes)} ${hex(r.scales)} ${r.error} ${r.energy}`);
+      }
+    }
+    assert.is(seen.size, 1, JSON.stringify(shape));
+  }
+});
+
 test("a model's identity: the same wherever its weights lie, another after any edit of a weight", async () => {
   const host = await nodeHost();
   const printOf = async (path: string): Promise<string> => {

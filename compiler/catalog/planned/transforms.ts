@@ -1,10 +1,9 @@
 /** Transforms that the language knows and this version does not build. */
-import { choice, either, int, list, num, ref } from '../../schema.ts';
+import { choice, int, list, ref } from '../../schema.ts';
 import { planned } from '../entry.ts';
 
 const law = ref('law', { doc: 'How the map is chosen.', optional: true });
 const by = choice(['step', 'range'], { doc: 'A table over the schedule instead of one value.', optional: true });
-const searched = (doc: string) => either<unknown>([num({ doc }), ref('search', { doc })], { doc, optional: true });
 
 export const transforms = [
   planned(
@@ -56,27 +55,5 @@ export const transforms = [
     'Takes a branch from an earlier step instead of computing it.',
     {},
     { cite: 'Huang et al., HarmoniCa, 2024 (arXiv:2410.01723)' },
-  ),
-  planned(
-    'transform',
-    'reparam',
-    'Turns scales by channel into one scale, the rest into norm and weight.',
-    {
-      from: choice(['channel', 'log_sqrt2'], { doc: 'Granularity or code before.', default: 'channel' }),
-      to: choice(['tensor', 'log2'], { doc: 'Granularity or code after.', default: 'tensor' }),
-      clip: ref('law', { doc: 'How ranges are clipped.', optional: true }),
-    },
-    { cite: 'Li et al., RepQuant, 2024 (arXiv:2402.05628)' },
-  ),
-  planned(
-    'transform',
-    'noise',
-    'A fixed noise row before rounding, taken out of the bias.',
-    {
-      distribution: choice(['uniform', 'normal'], { doc: 'Where the row is drawn from.', default: 'uniform' }),
-      mean: searched('Shift of the row, or how it is searched.'),
-      amplitude: searched('Size of the row, or how it is searched.'),
-    },
-    { cite: 'Liu et al., NoisyQuant, 2022 (arXiv:2211.16056)' },
   ),
 ];

@@ -5,14 +5,6 @@ import { planned } from '../entry.ts';
 const share = (doc: string, value: number) => num({ doc, min: 0, max: 1, default: value });
 
 export const formats = [
-  planned('format', 'log2', 'Powers of two, for softmax outputs.', { bits: int({ doc: 'Bits of a code.', min: 2, max: 8, default: 4 }) }),
-  planned(
-    'format',
-    'log_sqrt2',
-    'Powers of √2, for softmax outputs.',
-    { bits: int({ doc: 'Bits of a code.', min: 2, max: 8, default: 4 }) },
-    { cite: 'Li et al., RepQ-ViT, 2023 (arXiv:2212.08254)' },
-  ),
   planned('format', 'sparse', 'A share of the weights is kept, the others are zero.', {
     density: num({ doc: 'Share that stays.', min: 0, max: 1, units: ['%'] }),
   }),
@@ -38,11 +30,6 @@ export const laws = [
     },
     { positional: ['steps'] },
   ),
-  planned('law', 'dual', 'Separate lower and upper clips by channel, from percentiles.', {
-    a: share('First percentile.', 0.999),
-    b: share('Second percentile.', 0.9999),
-    c: share('Third percentile.', 0.99999),
-  }),
 ];
 
 export const matrices = [

@@ -3,23 +3,33 @@ import type { Cli, Common } from '../run.ts';
 
 const count = (n: number) => `${n} ${n === 1 ? 'recipe' : 'recipes'}`;
 
+interface Options extends Common {
+  readonly locked?: boolean;
+}
+
 /** `qc check`: every mistake of recipes, without a model. */
 export default (cli: Cli): void =>
-  cli.command<Common>(
+  cli.command<Options>(
     'check <recipe...>',
     'check recipes without a model: every mistake in one run',
-    (c) => c,
+    (c) => c.option('--locked', 'fail where anything is not as qrecipe.lock says'),
     async (files, options, io) => {
-      const [{ check }, { nodeResolver }, { readText }, { render }] = await Promise.all([
-        import('../../check/check.ts'),
-        import('../../node/resolve.ts'),
-        import('../files.ts'),
-        import('../errors.ts'),
-      ]);
+      const [{ dirname, resolve }, { check }, { closureOf, lockedOf }, { compareLock, projectOf }, { readText }, { render }] =
+        await Promise.all([
+          import('node:path'),
+          import('../../check/check.ts'),
+          import('../../node/closure.ts'),
+          import('../../node/lockfile.ts'),
+          import('../files.ts'),
+          import('../errors.ts'),
+        ]);
       const results = [];
       for (const file of files) {
         const text = await readText(io, file);
-        results.push({ file, ...check({ path: file, text }, nodeResolver(file, io.cwd)) });
+        const closure = closureOf({ path: file, text }, io.cwd);
+        results.push({ file, ...check({ path: file, text }, closure.resolve) });
+        const found = closure.packages;
+        if (found.length) compareLock(projectOf(dirname(resolve(io.cwd, file))), lockedOf(found), options.locked === true);
       }
       const errors = results.flatMap((r) => r.diagnostics.filter((d) => d.severity === 'error'));
       if (options.json)

@@ -20,6 +20,7 @@ interface Options extends Common {
   readonly io?: 'keep' | 'quantized';
   readonly resume?: boolean;
   readonly force?: boolean;
+  readonly locked?: boolean;
 }
 
 /** `qc compile`: the quantized model. */
@@ -49,16 +50,24 @@ export default (cli: Cli): void =>
           new Option('--io <form>', 'cache inputs and outputs: as they are, or quantized as in the recipe').choices(['keep', 'quantized']),
         )
         .option('--resume', 'go on with a compile to the same output that was interrupted while it solved')
+        .option('--locked', 'fail where anything is not as qrecipe.lock says, and do not write it')
         .option('--force', 'replace existing files'),
     async ([model, recipe], options, io) => {
-      const [{ resolve }, { nodeHost }, { compile }, { progress }, { outputName, planOptions, refuseInput, refuseUnread, replayed }] =
-        await Promise.all([
-          import('node:path'),
-          import('../../node/host.ts'),
-          import('../../compile.ts'),
-          import('../progress.ts'),
-          import('../options.ts'),
-        ]);
+      const [
+        { dirname, resolve },
+        { nodeHost },
+        { compile },
+        { progress },
+        { outputName, planOptions, refuseInput, refuseUnread, replayed, splitRecipe },
+        { compareLock, projectOf, writeLock },
+      ] = await Promise.all([
+        import('node:path'),
+        import('../../node/host.ts'),
+        import('../../compile.ts'),
+        import('../progress.ts'),
+        import('../options.ts'),
+        import('../../node/lockfile.ts'),
+      ]);
       const at = (path: string) => resolve(io.cwd, path);
       const host = await nodeHost(options.threads === undefined ? {} : { threads: options.threads });
       const shown = await progress(io, options.quiet === true || options.json === true);
@@ -71,6 +80,9 @@ export default (cli: Cli): void =>
         // Whether the report can be written is to be known before the work.
         report = options.report === undefined ? undefined : await host.create(at(options.report), options.force === true);
         const shared = await planOptions(io, host, model!, recipe!, options);
+        const project = projectOf(dirname(at(splitRecipe(recipe!).file)));
+        // Tampered packages are refused before the work.
+        compareLock(project, shared.packages ?? [], options.locked === true);
         if (options.data) await refuseUnread(shared, options.data);
         const result = await compile({
           ...shared,
@@ -92,11 +104,13 @@ export default (cli: Cli): void =>
           await report.write(new TextEncoder().encode(await renderReport(result.report)));
           await report.commit();
         }
+        const locked = result.ok && !options.locked && !options.dump ? await writeLock(host, project, shared.packages ?? []) : [];
         ended = true;
         await shown.end();
         if (options.json) io.out(`${JSON.stringify(asJson(result), null, 2)}\n`);
         else if (options.dump) io.out(`${result.dumps[options.dump]!.trimEnd()}\n`);
         else summary(io, result, options.quiet === true, options.report);
+        if (!options.json && !options.quiet) for (const c of locked) io.out(`${style(io).dim('locked')}  ${c}\n`);
         return result.ok ? exit.done : exit.failed;
       } finally {
         if (!ended) {

@@ -9,7 +9,7 @@ use mapped::Mapped;
 use napi::bindgen_prelude::*;
 use napi::Task;
 use napi_derive::napi;
-use qc_solvers::{protocol, Fault, Isa};
+use qc_solvers::{protocol, Backing, Fault, Isa};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use threads::Threads;
 
@@ -50,7 +50,8 @@ impl Call {
         inputs.extend(self.inputs.iter().map(|b| &**b));
         // SAFETY: JavaScript has handed the outputs over until the promise settles.
         let mut outputs: Vec<&mut [u8]> = self.outputs.iter_mut().map(|b| unsafe { b.as_mut() }).collect();
-        protocol::call(self.isa, &Threads, self.op, &self.numbers, &inputs, &mut outputs)
+        let file = mapped.as_ref().map(|m| m as &dyn Backing);
+        protocol::call(self.isa, &Threads, self.op, &self.numbers, file, &inputs, &mut outputs)
     }
 }
 

@@ -7,6 +7,7 @@
 #[macro_use]
 mod isa;
 
+mod backing;
 mod cast;
 mod clip;
 mod dequantize;
@@ -21,10 +22,12 @@ mod products;
 pub mod protocol;
 mod quantize;
 mod scale;
+mod slabs;
 mod solve;
 mod split;
 mod statistics;
 
+pub use backing::Backing;
 pub use fault::{Fault, Outcome};
 pub use isa::Isa;
 pub use split::{Sequential, Split};

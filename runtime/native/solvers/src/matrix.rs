@@ -1,5 +1,6 @@
 //! A float matrix W[out, reduce] in either order, read eight rows at a time.
 
+use crate::backing::{Backing, Input};
 use crate::fault::{Fault, Outcome};
 use crate::lanes::F8;
 use half::f16;
@@ -34,6 +35,7 @@ pub enum Order {
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
     data: &'a [u8],
+    file: Option<&'a dyn Backing>,
     dtype: FloatType,
     /// What each row is divided by.
     steps: Option<&'a [f32]>,
@@ -48,7 +50,7 @@ impl<'a> Matrix<'a> {
         if out == 0 || reduce == 0 || expected != Some(data.len()) {
             return Err(Fault::request(format!("a weight of {out} × {reduce} {dtype:?} in {} bytes", data.len())));
         }
-        Ok(Matrix { data, dtype, steps: None, out, reduce, order })
+        Ok(Matrix { data, file: None, dtype, steps: None, out, reduce, order })
     }
 
     /// The matrix with each row divided by its step.
@@ -60,6 +62,36 @@ impl<'a> Matrix<'a> {
     /// Square of a row's step: what squared errors of divided rows are multiplied by.
     pub fn square(&self, row: usize) -> f64 {
         self.steps.map_or(1.0, |s| f64::from(s[row]).powi(2))
+    }
+
+    /// The same matrix, mapped from a file.
+    pub fn from_file(self, file: Option<&'a dyn Backing>) -> Self {
+        Matrix { file, ..self }
+    }
+
+    /// Its bytes.
+    pub fn input(&self) -> Input<'a> {
+        Input { bytes: self.data, file: self.file }
+    }
+
+    /// The number of lines (what lies together in memory: a row of the order), and the bytes of one.
+    pub fn lines(&self) -> (usize, usize) {
+        match self.order {
+            Order::OutReduce => (self.out, self.reduce * self.dtype.size()),
+            Order::ReduceOut => (self.reduce, self.out * self.dtype.size()),
+        }
+    }
+
+    /// The matrix of some of its lines.
+    pub fn of_lines<'b>(&self, first: usize, height: usize, data: &'b [u8]) -> Matrix<'b>
+    where
+        'a: 'b,
+    {
+        let (out, reduce, steps) = match self.order {
+            Order::OutReduce => (height, self.reduce, self.steps.map(|s| &s[first..first + height])),
+            Order::ReduceOut => (self.out, height, self.steps),
+        };
+        Matrix { data, file: None, dtype: self.dtype, steps, out, reduce, order: self.order }
     }
 
     /// Rows n0 … n0 + 8·blocks − 1, columns k0 … k0 + len − 1 as `blocks` tiles of [padded][8 lanes], tile b at `tiles[b·stride]`.

@@ -1,6 +1,7 @@
 //! One call for everything, so that the Node addon and the wasm module share the reading of requests:
 //! an operation, its numbers, buffers in, buffers out. The writer of these is runtime/protocol.ts.
 
+use crate::backing::{Backing, Input};
 use crate::cast::{cast, Element};
 use crate::clip::clip;
 use crate::dequantize::{dequantize, Coded};
@@ -18,11 +19,14 @@ use crate::solve::{self, cross, solve};
 use crate::split::{Shared, Split};
 use crate::statistics::{gram, histogram, moments};
 
-/// Performs operation `op`; the numbers it returns belong to its result.
-pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
+/// Performs operation `op`; the numbers it returns belong to its result. `file`: what the first input is mapped from.
+pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], file: Option<&dyn Backing>, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
     let mut n = Numbers { rest: numbers };
+    if let Some(f) = file.filter(|_| !matches!(op, 0 | 9)) {
+        f.populate();
+    }
     let result = match op {
-        0 => call_quantize(isa, split, &mut n, inputs, outputs)?,
+        0 => call_quantize(isa, split, &mut n, file, inputs, outputs)?,
         1 => call_dequantize(split, &mut n, inputs, outputs)?,
         2 => {
             let (from, to) = (n.element()?, n.element()?);
@@ -71,7 +75,7 @@ pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], inputs: &[&[u
         9 => {
             let to = output(outputs, 0)?;
             check(to.len() == 32, "hash: an output of 32 bytes")?;
-            to.copy_from_slice(&hash(split, input(inputs, 0)?));
+            to.copy_from_slice(&hash(split, Input { bytes: input(inputs, 0)?, file })?);
             vec![]
         }
         _ => return Err(Fault::request(format!("operation {op} is unknown"))),
@@ -79,9 +83,9 @@ pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], inputs: &[&[u
     Ok(result)
 }
 
-/// Numbers: dtype, out, reduce, order, format, symmetric, grain, law, scale type, layout, which optional inputs there are.
-fn call_quantize(isa: Isa, split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
-    let weight = n.matrix(input(inputs, 0)?)?;
+/// Numbers: dtype, out, reduce, order, format, symmetric, grain, law, scale type, layout, which optional inputs there are, whether a digest is asked for.
+fn call_quantize(isa: Isa, split: &dyn Split, n: &mut Numbers, file: Option<&dyn Backing>, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
+    let weight = n.matrix(input(inputs, 0)?)?.from_file(file);
     let (format, symmetric, grain, law) = (n.format()?, n.flag()?, n.grain()?, n.law()?);
     let (scale, outer) = n.scale_types()?;
     let target = Target { format, symmetric, law, scale };
@@ -99,10 +103,12 @@ fn call_quantize(isa: Isa, split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]],
     };
     let (importance, scales, zeros) = (optional(n.flag()?)?, optional(n.flag()?)?, optional(n.flag()?)?);
     let job = Job { weight, target, grain, layout, importance, scales, zeros };
-    let output = match &mut outputs[..] {
-        [codes, scales] => Output { codes, scales, zeros: None },
-        [codes, scales, zeros] => Output { codes, scales, zeros: Some(zeros) },
-        _ => return Err(Fault::request("quantize: two or three outputs")),
+    let output = match (n.flag()?, &mut outputs[..]) {
+        (false, [codes, scales]) => Output { codes, scales, zeros: None, digest: None },
+        (false, [codes, scales, zeros]) => Output { codes, scales, zeros: Some(zeros), digest: None },
+        (true, [codes, scales, digest]) => Output { codes, scales, zeros: None, digest: Some(digest) },
+        (true, [codes, scales, zeros, digest]) => Output { codes, scales, zeros: Some(zeros), digest: Some(digest) },
+        _ => return Err(Fault::request("quantize: two or three outputs, and a digest where one is asked for")),
     };
     let s = quantize(isa, split, job, output)?;
     Ok(vec![s.error, s.energy, f64::from(s.global)])

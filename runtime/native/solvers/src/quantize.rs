@@ -3,11 +3,13 @@
 use crate::fault::{Fault, Outcome};
 use crate::fit::{self, extent, fit, Extent, Fitted, Law, Target, Unit};
 use crate::format::{integer, mask, round_half_up, Format, Grid, Int, IntGrid};
+use crate::hash::Pieces;
 use crate::isa::Isa;
 use crate::lanes::F8;
 use crate::layout::{pack8, put_bits, transpose8, Geometry, Grain, Layout};
 use crate::matrix::{Matrix, Order};
 use crate::scale::ScaleType;
+use crate::slabs::{each_slab, lines_of};
 use crate::split::{Shared, Split};
 use std::ops::Range;
 use std::sync::Mutex;
@@ -28,6 +30,8 @@ pub struct Output<'a> {
     pub codes: &'a mut [u8],
     pub scales: &'a mut [u8],
     pub zeros: Option<&'a mut [u8]>,
+    /// BLAKE3 of the weight's bytes, taken on the way.
+    pub digest: Option<&'a mut [u8]>,
 }
 
 /// Σ(w − ŵ)², Σw², and the tensor's scale of `nv`.
@@ -50,7 +54,11 @@ pub fn quantize(isa: Isa, split: &dyn Split, job: Job, output: Output) -> Outcom
     let mut steps = vec![1.0f32; rows * cols];
     let mut zeros = vec![0.0f32; rows * cols];
     let fitted_early = run.known_scales(&mut steps, &mut zeros)?;
-    let (error, energy) = run.encode(&mut steps, &mut zeros, fitted_early, output.codes)?;
+    let pieces = output.digest.is_some().then(|| Pieces::new(run.weight.input().bytes.len()));
+    let (error, energy) = run.encode(&mut steps, &mut zeros, fitted_early, output.codes, pieces.as_ref())?;
+    if let Some((to, pieces)) = output.digest.zip(pieces) {
+        to.copy_from_slice(&pieces.finish(run.weight.input())?);
+    }
     let size = run.target.scale.size();
     for row in 0..rows {
         for col in 0..cols {
@@ -101,7 +109,7 @@ impl<'a> Run<'a> {
         }
         let mut run = Run { isa, split, weight, target, geometry, importance, scales, zeros };
         if matches!(run.target.scale, ScaleType::Nv { .. }) {
-            run.target.scale = ScaleType::Nv { global: run.nv_global() };
+            run.target.scale = ScaleType::Nv { global: run.nv_global()? };
         }
         Ok(run)
     }
@@ -112,6 +120,7 @@ impl<'a> Run<'a> {
             ("codes", output.codes.len(), g.code_bytes()),
             ("scales", output.scales.len(), g.scale_count() * self.target.scale.size()),
             ("zeros", output.zeros.as_ref().map_or(g.zero_bytes(), |z| z.len()), g.zero_bytes()),
+            ("a digest", output.digest.as_ref().map_or(32, |d| d.len()), 32),
         ];
         match sizes.iter().find(|(_, got, want)| got != want) {
             Some((what, got, want)) => Err(Fault::request(format!("{got} bytes for {what} where {want} are needed"))),
@@ -120,17 +129,13 @@ impl<'a> Run<'a> {
     }
 
     /// The float32 scale over e4m3 block scales: the largest block scale becomes 448.
-    fn nv_global(&self) -> f32 {
+    fn nv_global(&self) -> Outcome<f32> {
         let largest = match self.scales {
             Some(scales) => scales.iter().fold(0.0f32, |a, s| a.max(s.abs())),
-            None => self.extent_of_all().joint().absmax().0[0] / self.target.format.top(),
+            None => self.extent_of_all()?.joint().absmax().0[0] / self.target.format.top(),
         };
         let global = largest / 448.0;
-        if global >= f32::MIN_POSITIVE && global.is_finite() {
-            global
-        } else {
-            1.0
-        }
+        Ok(if global >= f32::MIN_POSITIVE && global.is_finite() { global } else { 1.0 })
     }
 
     /// Steps and zero points that do not come from the rows themselves: given, of the whole tensor, of blocks.
@@ -151,7 +156,7 @@ impl<'a> Run<'a> {
         }
         match self.geometry.grain {
             Grain::Tensor => {
-                let fitted = fit::from_extent(&self.target, self.extent_of_all().joint()).unwrap_or_else(|| self.fit_patch(0, 0));
+                let fitted = fit::from_extent(&self.target, self.extent_of_all()?.joint()).unwrap_or_else(|| self.fit_patch(0, 0));
                 (steps[0], zeros[0]) = (fitted.step.0[0], fitted.zero.0[0]);
                 Ok(true)
             }
@@ -175,14 +180,14 @@ impl<'a> Run<'a> {
     }
 
     /// Extremes of the whole matrix, in eight lanes.
-    fn extent_of_all(&self) -> Extent {
+    fn extent_of_all(&self) -> Outcome<Extent> {
         let all = Mutex::new(Extent::NONE);
-        self.each_band(SEGMENT.min(self.weight.reduce), SEGMENT.min(self.weight.reduce), |band| {
+        self.each_band(SEGMENT.min(self.weight.reduce), SEGMENT.min(self.weight.reduce), None, |band| {
             let found = extent(self.isa, band.tile, false);
             let mut all = all.lock().expect("no panics while locked");
             *all = all.join(found);
-        });
-        all.into_inner().expect("no panics while locked")
+        })?;
+        Ok(all.into_inner().expect("no panics while locked"))
     }
 
     /// Fits one scale to a patch of several rows, gathered whole.
@@ -202,27 +207,54 @@ impl<'a> Run<'a> {
         fit(self.isa, &self.target, &unit)
     }
 
-    /// Calls `f` with every tile of eight rows by `segment` columns (padded with zeros to `padded`), column by column within a task.
-    fn each_band(&self, segment: usize, padded: usize, f: impl Fn(Band) + Sync) {
-        let stride = padded + 2;
-        let blocks = match self.weight.order {
-            Order::ReduceOut => (BAND / stride).clamp(2, 32),
+    /// Calls `f` with every tile of eight rows by `segment` columns (padded with zeros to `padded`):
+    /// slab by slab, or, where a segment is too long for that, columns of bands.
+    fn each_band(&self, segment: usize, padded: usize, pieces: Option<&Pieces>, f: impl Fn(Band) + Sync) -> Outcome<()> {
+        let unit = if self.weight.order == Order::ReduceOut { segment } else { 8 };
+        if let Some(step) = lines_of(&self.weight, unit) {
+            return each_slab(self.split, &self.weight, step, pieces, &|slab| {
+                self.bands(&slab.matrix, slab.origin, 0..slab.matrix.out, segment, padded, &f);
+            });
+        }
+        let input = self.weight.input();
+        if let Some(file) = input.file {
+            file.populate();
+        }
+        if let Some(p) = pieces {
+            p.take_all(self.split, input)?;
+        }
+        let rows = 8 * self.blocks(padded);
+        let per_task = rows * self.weight.out.div_ceil(rows).div_ceil(64);
+        self.split.run(self.weight.out.div_ceil(per_task), &|task| {
+            let own = task * per_task..((task + 1) * per_task).min(self.weight.out);
+            self.bands(&self.weight, (0, 0), own, segment, padded, &f);
+        });
+        Ok(())
+    }
+
+    /// Tiles that are gathered together.
+    fn blocks(&self, padded: usize) -> usize {
+        match self.weight.order {
+            Order::ReduceOut => (BAND / (padded + 2)).clamp(2, 32),
             Order::OutReduce => 1,
-        };
-        let bands = self.weight.out.div_ceil(8 * blocks);
-        let per_task = bands.div_ceil(64);
-        self.split.run(bands.div_ceil(per_task), &|task| {
-            let mut tiles = vec![F8::splat(0.0); blocks * stride];
-            for band in task * per_task..((task + 1) * per_task).min(bands) {
-                let n0 = band * 8 * blocks;
-                let filled = blocks.min((self.weight.out - n0).div_ceil(8));
-                for k0 in (0..self.weight.reduce).step_by(segment) {
-                    let len = segment.min(self.weight.reduce - k0);
+        }
+    }
+
+    /// The bands of some rows of `part`, which begins at `origin` of the weight.
+    fn bands(&self, part: &Matrix, origin: (usize, usize), rows: Range<usize>, segment: usize, padded: usize, f: &(impl Fn(Band) + Sync)) {
+        let (stride, blocks) = (padded + 2, self.blocks(padded));
+        TILES.with_borrow_mut(|tiles| {
+            tiles.resize(tiles.len().max(blocks * stride), F8::splat(0.0));
+            for n0 in rows.clone().step_by(8 * blocks) {
+                let filled = blocks.min((rows.end - n0).div_ceil(8));
+                for k0 in (0..part.reduce).step_by(segment) {
+                    let len = segment.min(part.reduce - k0);
                     let padded = if self.geometry.layout == Layout::NBits { padded } else { len };
-                    self.weight.gather(n0, filled, k0, len, padded, &mut tiles, stride);
+                    part.gather(n0, filled, k0, len, padded, tiles, stride);
                     for b in 0..filled {
                         let n = n0 + 8 * b;
-                        f(Band { rows: n..(n + 8).min(self.weight.out), k0, len, tile: &tiles[b * stride..b * stride + padded] });
+                        let own = origin.0 + n..origin.0 + (n + 8).min(part.out);
+                        f(Band { rows: own, k0: origin.1 + k0, len, tile: &tiles[b * stride..b * stride + padded] });
                     }
                 }
             }
@@ -230,31 +262,32 @@ impl<'a> Run<'a> {
     }
 
     /// Fits what is not fitted yet, and writes all codes. Returns Σ(w − ŵ)² and Σw².
-    fn encode(&self, steps: &mut [f32], zeros: &mut [f32], known: bool, codes: &mut [u8]) -> Outcome<(f64, f64)> {
+    fn encode(&self, steps: &mut [f32], zeros: &mut [f32], known: bool, codes: &mut [u8], pieces: Option<&Pieces>) -> Outcome<(f64, f64)> {
         let cols = self.geometry.patch().1;
         let segment = if known && cols > SEGMENT && self.geometry.layout != Layout::NBits { SEGMENT } else { cols };
         // Where a patch is wider than a segment, segments are cut so that they do not cross patches.
         let segment = if cols % segment == 0 || cols >= self.weight.reduce { segment } else { cols };
-        let mut sums = vec![(0.0f64, 0.0f64); self.weight.out.div_ceil(8)];
         let bad: Mutex<Option<(usize, usize)>> = Mutex::new(None);
         let aligned = self.geometry.byte_aligned(segment);
         let wide = Geometry { layout: Layout::Plain, bits: 8, ..self.geometry };
         let mut spare = if aligned { Vec::new() } else { vec![0u8; wide.code_bytes()] };
+        let segment = segment.min(self.geometry.columns());
+        let across = self.weight.reduce.div_ceil(segment);
+        // Of each tile, so that the order of the sums is the same whatever the slabs.
+        let mut sums = vec![(0.0f64, 0.0f64); self.weight.out.div_ceil(8) * across];
         {
             let writer = Writer::new(if aligned { self.geometry } else { wide }, if aligned { &mut *codes } else { &mut spare });
             let (steps, zeros, sums) = (Shared::new(steps), Shared::new(zeros), Shared::new(&mut sums));
-            let segment = segment.min(self.geometry.columns());
-            self.each_band(segment.min(self.weight.reduce), segment, |band| {
+            self.each_band(segment.min(self.weight.reduce), segment, pieces, |band| {
                 let fitted = self.fitted(&band, known, &steps, &zeros);
                 let (error, energy, finite) = self.encode_band(&band, fitted, &writer);
-                // SAFETY: bands of the same rows belong to one task.
-                let sum = unsafe { &mut sums.at(band.rows.start / 8, 1)[0] };
-                *sum = (sum.0 + error, sum.1 + energy);
+                // SAFETY: a tile belongs to one task.
+                unsafe { sums.at(band.rows.start / 8 * across + band.k0 / segment, 1)[0] = (error, energy) };
                 if !finite {
                     let mut bad = bad.lock().expect("no panics while locked");
                     *bad = bad.into_iter().chain(band.first_bad()).min();
                 }
-            });
+            })?;
         }
         if let Some((n, k)) = bad.into_inner().expect("no panics while locked") {
             return Err(Fault::new("nan-weight", format!("the weight of output {n}, input {k} is NaN or infinite")));
@@ -268,7 +301,8 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        Ok(sums.iter().fold((0.0, 0.0), |a, s| (a.0 + s.0, a.1 + s.1)))
+        let add = |a: (f64, f64), b: &(f64, f64)| (a.0 + b.0, a.1 + b.1);
+        Ok(sums.chunks(across).map(|row| row.iter().fold((0.0, 0.0), add)).fold((0.0, 0.0), |a, row| add(a, &row)))
     }
 
     /// The steps of a band's eight rows: fitted now, or looked up.
@@ -324,6 +358,8 @@ impl<'a> Run<'a> {
 }
 
 thread_local! {
+    /// Tiles in work.
+    static TILES: std::cell::RefCell<Vec<F8>> = const { std::cell::RefCell::new(Vec::new()) };
     /// Codes of the tile in work.
     static CODES: std::cell::RefCell<Vec<[u8; 8]>> = const { std::cell::RefCell::new(Vec::new()) };
 }

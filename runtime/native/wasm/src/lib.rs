@@ -49,7 +49,7 @@ pub unsafe extern "C" fn call(op: u32, numbers: *const f64, n: usize, inputs: *c
     let inputs: Vec<&[u8]> = std::slice::from_raw_parts(inputs, n_in).iter().map(|b| std::slice::from_raw_parts(b.at, b.len)).collect();
     let mut outputs: Vec<&mut [u8]> = std::slice::from_raw_parts(outputs, n_out).iter().map(|b| std::slice::from_raw_parts_mut(b.at, b.len)).collect();
     let numbers = std::slice::from_raw_parts(numbers, n);
-    let (failed, bytes) = match protocol::call(Isa::Scalar, &Sequential, op, numbers, &inputs, &mut outputs) {
+    let (failed, bytes) = match protocol::call(Isa::Scalar, &Sequential, op, numbers, None, &inputs, &mut outputs) {
         Ok(values) => (0, values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>()),
         Err(fault) => (1, format!("{}: {}", fault.code, fault.message).into_bytes()),
     };
