@@ -21,6 +21,7 @@ const rotate = `transform rotate on residual { matrix: hadamard }
   transform rotate on attention.v -> attention.output { per: head }
   transform scale on attention.q <-> attention.k { law: smooth(0.5, 0) }
   transform smooth on mlp.up -> mlp.down { alpha: 0.5 }`;
+const online = 'transform rotate on mlp.up -> mlp.down { online: yes }';
 const searched = 'mse(40, shrink: 0.6, signed: yes)';
 const plain = 'solve gptq on linear { order: hessian }';
 const refined = 'solve gptq on linear { order: hessian, cd: 2, rescale: yes }';
@@ -52,6 +53,7 @@ export const table: readonly Row[] = [
     return [
       ...rows(model, 'W4A16 g32', outlier ? 0.0035 : 0.0033, w4(32), [
         ['rounded'],
+        ['rounded, clip search by inputs', 'quantize weight of linear as int4 { group: 32, clip: grid(40, shrink: 0.6) }'],
         ['gptq', plain],
         ['+ descent, rescale', refined],
         ['+ float target', float],
@@ -77,6 +79,7 @@ export const table: readonly Row[] = [
         ['rounded'],
         ['rotate + gptq', rotate, plain],
         ['+ activations with zero points, 0.95 of the range', rotate, plain, input('uint4', 'per: token, scale: share(0.95)')],
+        ['+ online Hadamard before down', rotate, online, plain, input('uint4', 'per: token, scale: share(0.95)')],
       ]),
       ...rows(model, 'W4A4 g32', 0.0205, `${w4(32)}\n  ${input('int4', 'group: 32')}`, [
         ['rounded'],

@@ -53,7 +53,7 @@ async function rowsError(
 }
 
 /** Second moments E[x²] of the input's channels, one for each element of the reduction; undefined: taken as white. */
-function secondMoments(w: EncodedWeight, statistics: Statistics | undefined): Float64Array | undefined {
+export function secondMoments(w: Pick<EncodedWeight, 'site' | 'reduce'>, statistics: Statistics | undefined): Float64Array | undefined {
   const need = needOf(w.site);
   if (!statistics || !need || !statistics.has(need.value, need.observer)) return undefined;
   const { mean, variance } = statistics.get(need.value, need.observer);

@@ -1,8 +1,6 @@
 /** Formats, laws and matrices that the language knows and this version does not build. */
-import { choice, expression, int, list, num } from '../../schema.ts';
+import { choice, expression, int, num } from '../../schema.ts';
 import { planned } from '../entry.ts';
-
-const share = (doc: string, value: number) => num({ doc, min: 0, max: 1, default: value });
 
 export const formats = [
   planned('format', 'sparse', 'A share of the weights is kept, the others are zero.', {
@@ -16,20 +14,6 @@ export const laws = [
     heads: int({ doc: 'Clusters of heads.', min: 1, default: 4 }),
     channels: int({ doc: 'Clusters of channels.', min: 1, default: 4 }),
   }),
-  planned(
-    'law',
-    'grid',
-    'The clip with the least error on the output, on a grid.',
-    {
-      steps: int({ doc: 'Points of the grid.', min: 1, max: 100000, default: 20 }),
-      shrink: share('Smallest candidate as a share of the range.', 0.5),
-      skip: list(choice(['q', 'k', 'v', 'gate', 'up', 'down'], { doc: 'A member.' }), {
-        doc: 'Members that are not clipped.',
-        optional: true,
-      }),
-    },
-    { positional: ['steps'] },
-  ),
 ];
 
 export const matrices = [
