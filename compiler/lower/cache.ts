@@ -71,10 +71,11 @@ export function withQuantizedCaches(s: Simulated): Simulated {
 function rewrite(editor: Editor, c: Cache): void {
   const { graph } = editor.model;
   const concat = graph.nodes.find((n) => n.outputs.includes(c.present));
-  const fresh = concat?.inputs.find((i) => i !== c.past);
-  if (concat?.op !== 'Concat' || concat.inputs.length !== 2 || fresh === undefined)
+  const view = concat && editor.view(concat);
+  // Exporters put an Identity or a Concat of one value behind the input.
+  const fresh = concat?.inputs.find((i) => view?.origin(i) !== c.past);
+  if (!view || concat?.op !== 'Concat' || concat.inputs.length !== 2 || fresh === undefined)
     return void fail('io-cache', `the cache ${c.past} is not a concatenation of past and new tokens`, 'compile without --io quantized');
-  const view = editor.view(concat);
   const float = view.dtype(c.present) ?? 'float32';
   const attrs = { axis: attrInt(concat, 'axis', 2) };
   const e = new Emit(editor, c.present);
