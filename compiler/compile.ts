@@ -9,7 +9,7 @@ import { checkWritable, emit, writtenSize } from './driver/emit.ts';
 import { encode } from './driver/encode.ts';
 import { explainPlan } from './driver/explanation.ts';
 import { UNKNOWN } from './driver/hash.ts';
-import { ingredientsOf, originOf, withOrigin } from './driver/metadata.ts';
+import { originOf, withOrigin } from './driver/metadata.ts';
 import { metered } from './driver/meter.ts';
 import { openModel, type Source } from './driver/model.ts';
 import { planner } from './driver/planner.ts';
@@ -55,7 +55,10 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
         source: rewritten,
         simulated: encoded,
         crunch: meter.crunch,
-        ingredients: async () => ingredientsOf({ read, model: await source.fingerprint(), calibrated, options }),
+        ingredients: async () => {
+          const nothing = { lowered: { emitted: [] }, run: { ledger: [] } };
+          return originOf({ read, plan, target: target.name, model: await source.fingerprint(), calibrated, options, ...nothing });
+        },
         options,
         run,
       }),

@@ -17,12 +17,19 @@ export interface Parsed {
   readonly doubtful: ReadonlySet<string>;
 }
 
+/** The words of a text with their places; what is no word is left out. */
+export function words(text: string): readonly IToken[] {
+  lexer ??= makeLexer();
+  return lexer.tokenize(text).tokens;
+}
+const makeLexer = (): Lexer => new Lexer(T.tokens, { ensureOptimizations: true, positionTracking: 'onlyStart' });
+
 /**
  * Parses a recipe file. Never throws for wrong text: what could be read is in `ast`, every mistake in `diagnostics`.
  * @param file the name that spans carry
  */
 export function parse(text: string, file: string): Parsed {
-  lexer ??= new Lexer(T.tokens, { ensureOptimizations: true, positionTracking: 'onlyStart' });
+  lexer ??= makeLexer();
   grammar ??= new Grammar();
   const lexed = lexer.tokenize(text);
   grammar.file = file;

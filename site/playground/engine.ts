@@ -141,6 +141,7 @@ export class Engine {
       recipe: RECIPE,
       text,
       resolve: bundledResolver(this.#options.packages),
+      packages: this.#options.packages.map((p) => ({ ...p, dependencies: {}, deprecations: p.deprecations ?? [] })),
       ...(target === undefined ? {} : { target }),
     };
   }

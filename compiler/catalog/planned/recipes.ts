@@ -1,9 +1,5 @@
 /** Recipes of @qrecipe/std that are not written yet. */
 export const plannedRecipes: Readonly<Record<string, string>> = {
-  smoothquant_plus: 'SmoothQuant+ (W4A16 with one searched α)',
-  mergequant: 'MergeQuant (static W4A4 by step migration)',
-  ostquant: 'OSTQuant (learnt rotations and scales)',
-  svdquant: 'SVDQuant (W4A4 with a low-rank branch)',
   svdquant_w4a8: 'SVDQuant with 8-bit activations',
   dilatequant: 'DilateQuant',
   mixdq: 'MixDQ',

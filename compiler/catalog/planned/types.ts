@@ -1,5 +1,5 @@
 /** Formats, laws and matrices that the language knows and this version does not build. */
-import { choice, expression, int, num } from '../../schema.ts';
+import { expression, int, num } from '../../schema.ts';
 import { planned } from '../entry.ts';
 
 export const formats = [
@@ -16,9 +16,4 @@ export const laws = [
   }),
 ];
 
-export const matrices = [
-  planned('matrix', 'klt', 'Eigenvectors of the covariance.', {
-    of: choice(['inputs', 'weights'], { doc: 'Whose covariance.', default: 'inputs' }),
-  }),
-  planned('matrix', 'identity', 'No rotation.'),
-];
+export const matrices = [];

@@ -1,8 +1,6 @@
 /** Reference bodies of the qc.v1 operators: model-local functions of standard operators, which any ONNX Runtime runs. */
-import type { Attr, Func, Node } from '../../graph/types.ts';
-import { type AttrValue, float32s, int64s, node, numbers } from '../make.ts';
-
-export const DOMAIN = 'qc.v1';
+import type { Func } from '../../graph/types.ts';
+import { Body } from './function.ts';
 
 /** The operators of the linear family: y = x·Wᵀ + bias; A8 rounds each row of x to int8 first. */
 export interface LinearOp {
@@ -10,35 +8,6 @@ export interface LinearOp {
   readonly int8: boolean;
 }
 export const linearName = (op: LinearOp): string => `LinearW${op.bits}${op.int8 ? 'A8' : ''}`;
-
-/** Nodes of a body in the making. */
-class Body {
-  readonly nodes: Node[] = [];
-  private count = 0;
-
-  op(op: string, inputs: readonly string[], attrs: Readonly<Record<string, AttrValue>> = {}, out = `t${this.count++}`): string {
-    this.nodes.push(node(op, inputs, [out], attrs));
-    return out;
-  }
-  private constant(attr: Attr, name: string): string {
-    const out = `t${this.count++}`;
-    this.nodes.push({ ...node('Constant', [], [out]), attrs: new Map([[name, attr]]) });
-    return out;
-  }
-  ints(values: readonly number[]): string {
-    return this.constant({ type: 'tensor', value: int64s(values) }, 'value');
-  }
-  float(value: number): string {
-    return this.constant({ type: 'tensor', value: float32s([value], []) }, 'value');
-  }
-  byte(value: number): string {
-    return this.constant({ type: 'tensor', value: numbers('uint8', [], [value]) }, 'value');
-  }
-  /** The function's own attribute, a list of integers. */
-  attribute(name: string): string {
-    return this.constant({ type: 'ref', ref: name, of: 'ints' }, 'value_ints');
-  }
-}
 
 /** W [K, N] in float32 from layout 1 (docs/layouts.md). */
 function decoded(b: Body, bits: 4 | 8): string {
@@ -64,27 +33,16 @@ function decoded(b: Body, bits: 4 | 8): string {
 
 /** The body of a linear operator, for a model of operator set `opset` (at least 13). */
 export function linearBody(op: LinearOp, opset: number): Func {
-  const b = new Body();
+  const b = new Body(opset);
   const w = decoded(b, op.bits);
   let y: string;
   if (op.int8) {
-    const a = b.op('Abs', ['x']);
-    const most = opset >= 18 ? b.op('ReduceMax', [a, b.ints([-1])], { keepdims: 1 }) : b.op('ReduceMax', [a], { axes: [-1], keepdims: 1 });
+    const most = b.reduce('ReduceMax', b.op('Abs', ['x']));
     const scale = b.op('Max', [b.op('Div', [most, b.float(127)]), b.float(1e-30)]);
     const codes = b.op('Clip', [b.op('Round', [b.op('Div', ['x', scale])]), b.float(-128), b.float(127)]);
     y = b.op('Mul', [b.op('MatMul', [codes, w]), scale]);
   } else y = b.op('MatMul', ['x', w]);
   b.op('Add', [y, 'bias'], {}, 'y');
-  return {
-    name: linearName(op),
-    domain: DOMAIN,
-    inputs: ['x', 'codes', 'scales', 'zeros', 'bias'],
-    outputs: ['y'],
-    attributes: ['shape', 'group', 'layout'],
-    defaults: new Map(),
-    nodes: b.nodes,
-    opsets: new Map([['', opset]]),
-    values: new Map(),
-    doc: 'y = x Wᵀ + bias with W = scale·(code − zero) in layout 1; the reference of the kernel of the same name.',
-  };
+  const doc = 'y = x Wᵀ + bias with W = scale·(code − zero) in layout 1; the reference of the kernel of the same name.';
+  return b.function(linearName(op), ['x', 'codes', 'scales', 'zeros', 'bias'], ['y'], ['shape', 'group', 'layout'], doc);
 }

@@ -4,8 +4,9 @@ import { Emit } from '../emit.ts';
 import { finishProduct } from '../integer.ts';
 import type { Lowering, Rule, Work } from '../lowering.ts';
 import { float32s } from '../make.ts';
-import { DOMAIN, type LinearOp, linearBody, linearName } from './body.ts';
+import { type LinearOp, linearBody, linearName } from './body.ts';
 import { nativeGeometry, nativeWeight } from './encode.ts';
+import { DOMAIN } from './function.ts';
 import { LAYOUT } from './pack.ts';
 
 /** Are the activations int8 with one symmetric scale a row, found at run time? */

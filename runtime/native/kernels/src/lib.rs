@@ -4,15 +4,20 @@
 //! of the list in [`isa`]. Integers are equal on all of them; floats too, since every sum has one fixed order
 //! and nothing is contracted to FMA.
 
+pub mod attention;
 pub mod isa;
 pub mod layout;
 pub mod linear;
+mod math;
+pub mod pointwise;
 pub mod quantize;
 pub mod simd;
 pub mod tiles;
 
+pub use attention::{append, attend, Attention};
 pub use isa::Isa;
 pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH};
 pub use linear::{float_task, int8_task, Output, Task};
+pub use pointwise::{rms_norm, silu_mul};
 pub use quantize::quantize_row;
 pub use tiles::{pack_tile, quantize_tile, start_factor, TileMut, Tiles, Tiling};

@@ -27,6 +27,12 @@ impl<'a> Output<'a> {
     pub fn new(y: &'a mut [f32]) -> Self {
         Output { at: y.as_mut_ptr(), len: y.len(), life: PhantomData }
     }
+    pub(crate) fn at(&self) -> *mut f32 {
+        self.at
+    }
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
 }
 
 /// What one task computes.
@@ -61,7 +67,7 @@ unsafe fn write<S: Simd>(w: &Weight, x: S::Floats, bias: Option<&[f32]>, y: &Out
 
 /// At least `len` bytes at a multiple of 64, the thread's own: valid until its next call.
 /// A pointer, not a closure's argument, since closures are compiled without the caller's instruction set.
-fn scratch(len: usize) -> *mut u8 {
+pub(crate) fn scratch(len: usize) -> *mut u8 {
     #[derive(Clone, Copy)]
     #[repr(C, align(64))]
     struct Line([u8; 64]);

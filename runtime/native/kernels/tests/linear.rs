@@ -1,23 +1,9 @@
 //! Kernel = definition, on every instruction set: odd shapes, extreme values, both widths, all kinds of zero points.
 
-use qc_kernels::*;
+mod common;
 
-/// Deterministic numbers (splitmix64).
-struct Random(u64);
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-    fn float(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-}
+use common::{each_isa, relative, same_bits, Random};
+use qc_kernels::*;
 
 struct Case {
     packed: Packed,
@@ -117,22 +103,6 @@ fn reference(c: &Case, bias: Option<&[f32]>, int8: bool) -> Vec<f64> {
     y
 }
 
-fn relative(reference: &[f64], y: &[f32]) -> f64 {
-    let error: f64 = reference.iter().zip(y).map(|(a, b)| (a - f64::from(*b)).powi(2)).sum();
-    let energy: f64 = reference.iter().map(|a| a * a).sum();
-    (error / energy.max(1e-300)).sqrt()
-}
-
-fn each_isa(mut f: impl FnMut(Isa)) {
-    for &isa in Isa::ALL {
-        if isa.available() {
-            f(isa);
-        } else {
-            println!("skipped: this machine has no {}", isa.name());
-        }
-    }
-}
-
 fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     let mut seed = 0;
@@ -170,7 +140,7 @@ fn every_instruction_set_gives_the_same_bits() {
         let want = [true, false].map(|int8| run(Isa::Scalar, &c, Some(&c.bias), int8));
         each_isa(|isa| {
             for (int8, want) in [true, false].into_iter().zip(&want) {
-                let same = run(isa, &c, Some(&c.bias), int8).iter().zip(want).all(|(a, b)| a.to_bits() == b.to_bits());
+                let same = same_bits(&run(isa, &c, Some(&c.bias), int8), want);
                 assert!(same, "{} int8 {int8} k {} n {} bits {} group {}", isa.name(), c.packed.k, c.packed.n, c.packed.bits, c.packed.group);
             }
         });

@@ -52,16 +52,23 @@ impl Info {
         self.api.check(status).map_err(|_| format!("the integer attribute \"{}\" is missing", name.to_string_lossy()))?;
         Ok(value)
     }
-    /// Two sizes of at least 1.
-    pub fn pair(&self, name: &CStr) -> Outcome<[usize; 2]> {
-        let mut values = [0i64; 2];
-        let mut len = 2;
+    pub fn float(&self, name: &CStr) -> Outcome<f32> {
+        let mut value = 0.0;
+        // SAFETY: as above.
+        let status = unsafe { (self.api.0.KernelInfoGetAttribute_float)(self.info, name.as_ptr(), &mut value) };
+        self.api.check(status).map_err(|_| format!("the float attribute \"{}\" is missing", name.to_string_lossy()))?;
+        Ok(value)
+    }
+    /// N sizes of at least 1.
+    pub fn sizes<const N: usize>(&self, name: &CStr) -> Outcome<[usize; N]> {
+        let mut values = [0i64; N];
+        let mut len = N;
         // SAFETY: as above; at most `len` values are written.
         let status = unsafe { (self.api.0.KernelInfoGetAttributeArray_int64)(self.info, name.as_ptr(), values.as_mut_ptr(), &mut len) };
         let name = name.to_string_lossy();
-        self.api.check(status).map_err(|_| format!("the attribute \"{name}\" is not a list of two integers"))?;
+        self.api.check(status).map_err(|_| format!("the attribute \"{name}\" is not a list of {N} integers"))?;
         let sizes = values.map(|v| usize::try_from(v).unwrap_or(0));
-        (len == 2 && sizes.iter().all(|&v| v > 0)).then_some(sizes).ok_or_else(|| format!("the attribute \"{name}\" is not two sizes, but {values:?}"))
+        (len == N && sizes.iter().all(|&v| v > 0)).then_some(sizes).ok_or_else(|| format!("the attribute \"{name}\" is not {N} sizes, but {values:?}"))
     }
 }
 

@@ -2,8 +2,10 @@
 //! `qrecipe/runtime` in Node. Nothing panics across the boundary; an error names its operator.
 
 mod api;
+mod attention;
 mod linear;
 mod op;
+mod pointwise;
 mod registry;
 
 pub use registry::{add_domain, RegisterCustomOps};

@@ -4,7 +4,7 @@
 //! same shape or [1, 1, 1]; bias float32 [N] or [1]. Attributes: shape [K, N], group, layout.
 
 use crate::api::{Context, Info, Outcome};
-use crate::op::Operator;
+use crate::op::{chosen, Operator};
 use qc_kernels::{float_task, int8_task, quantize_tile, start_factor, Isa, Output, Task, TileMut, Tiles, Tiling, Weight, Zeros};
 use std::ffi::CStr;
 use std::sync::Mutex;
@@ -53,13 +53,10 @@ impl Operator for Linear {
         if layout != LAYOUT {
             return Err(format!("its weights have layout {layout}, this library reads layout {LAYOUT}: install the version of qrecipe that wrote the model"));
         }
-        let [k, n] = info.pair(c"shape")?;
+        let [k, n] = info.sizes(c"shape")?;
         let group = info.int(c"group")?;
         let group = usize::try_from(group).map_err(|_| format!("a group of {group}"))?;
-        let isa = match std::env::var("QC_ISA") {
-            Ok(name) if !name.is_empty() => Isa::named(&name).map_err(|e| format!("QC_ISA: {e}"))?,
-            _ => Isa::detect(),
-        };
+        let isa = chosen()?;
         Ok(Kernel { isa, bits: self.bits, int8: self.int8, k, n, group, spare: Mutex::default() })
     }
 

@@ -2,16 +2,28 @@
 
 use crate::api::{Api, Context, Info, Outcome};
 use ort_sys::*;
+use qc_kernels::Isa;
 use std::ffi::{c_char, c_int, c_void, CStr};
 
-/// An operator of one float output.
+/// An operator of float outputs.
 pub trait Operator: Sync + 'static {
     type Kernel: Sync;
     fn name(&self) -> &'static CStr;
     fn inputs(&self) -> usize;
+    fn outputs(&self) -> usize {
+        1
+    }
     /// Reads and checks the attributes.
     fn make(&self, info: &Info) -> Outcome<Self::Kernel>;
     fn compute(kernel: &Self::Kernel, context: &Context) -> Outcome<()>;
+}
+
+/// The instruction set of this machine, or the one that QC_ISA forces.
+pub fn chosen() -> Outcome<Isa> {
+    match std::env::var("QC_ISA") {
+        Ok(name) if !name.is_empty() => Isa::named(&name).map_err(|e| format!("QC_ISA: {e}")),
+        _ => Ok(Isa::detect()),
+    }
 }
 
 /// The table, the operator behind it: ONNX Runtime hands the table back, and it is the first field.
@@ -40,7 +52,7 @@ impl<O: Operator> Table<O> {
             GetInputType: Some(any),
             GetInputTypeCount: Some(inputs::<O>),
             GetOutputType: Some(float),
-            GetOutputTypeCount: Some(one),
+            GetOutputTypeCount: Some(outputs::<O>),
             KernelCompute: None,
             KernelDestroy: Some(destroy::<O>),
             GetInputCharacteristic: Some(required),
@@ -85,8 +97,8 @@ unsafe extern "system" fn any(_: *const OrtCustomOp, _: usize) -> ONNXTensorElem
 unsafe extern "system" fn float(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
     ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
 }
-unsafe extern "system" fn one(_: *const OrtCustomOp) -> usize {
-    1
+unsafe extern "system" fn outputs<O: Operator>(op: *const OrtCustomOp) -> usize {
+    unsafe { operator::<O>(op) }.outputs()
 }
 unsafe extern "system" fn one_int(_: *const OrtCustomOp) -> c_int {
     1

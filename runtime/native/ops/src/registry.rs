@@ -1,8 +1,10 @@
 //! The list of operators, and how a session learns of them.
 
 use crate::api::{Api, Outcome};
+use crate::attention::CachedAttention;
 use crate::linear::Linear;
 use crate::op::Table;
+use crate::pointwise::{RmsNorm, SiluMul};
 use ort_sys::*;
 use std::ptr::null_mut;
 use std::sync::Mutex;
@@ -13,6 +15,14 @@ static LINEAR: [Table<Linear>; 4] = [
     Table::new(Linear { name: c"LinearW8", bits: 8, int8: false }),
     Table::new(Linear { name: c"LinearW8A8", bits: 8, int8: true }),
 ];
+
+static RMS_NORM: Table<RmsNorm> = Table::new(RmsNorm);
+static SILU_MUL: Table<SiluMul> = Table::new(SiluMul);
+static CACHED_ATTENTION: Table<CachedAttention> = Table::new(CachedAttention);
+
+fn tables() -> impl Iterator<Item = *const OrtCustomOp> {
+    LINEAR.iter().map(Table::base).chain([RMS_NORM.base(), SILU_MUL.base(), CACHED_ATTENTION.base()])
+}
 
 /// The oldest interface that has parallel loops.
 const API_VERSION: u32 = 17;
@@ -51,8 +61,8 @@ fn make(a: Api) -> Outcome<*mut OrtCustomOpDomain> {
     // SAFETY: tables are static.
     unsafe {
         a.check((a.0.CreateCustomOpDomain)(c"qc.v1".as_ptr(), &mut domain))?;
-        for table in &LINEAR {
-            a.check((a.0.CustomOpDomain_Add)(domain, table.base()))?;
+        for table in tables() {
+            a.check((a.0.CustomOpDomain_Add)(domain, table))?;
         }
     }
     Ok(domain)

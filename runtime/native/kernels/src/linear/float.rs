@@ -85,7 +85,7 @@ unsafe fn float_tile<S: Simd, const R: usize>(
     first: usize,
 ) {
     let a: [*const f32; R] = std::array::from_fn(|r| x.as_ptr().add((row + r) * stride + k));
-    let parts = S::dot::<R>(unpacked, a, depth);
+    let parts = S::dot::<R>(unpacked, COLUMNS, a, depth);
     for r in 0..R {
         let at = sums.as_mut_ptr().add((row + r - first) * COLUMNS);
         S::store(S::add_product(S::load(at), parts[r], scales), at);

@@ -139,10 +139,10 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn dot<const R: usize>(w: *const f32, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
         let mut sums = [[_mm256_setzero_ps(); 4]; R];
         for k in 0..depth {
-            let w = Self::load(w.add(32 * k));
+            let w = Self::load(w.add(stride * k));
             for r in 0..R {
                 let x = _mm256_set1_ps(*a[r].add(k));
                 for j in 0..4 {

@@ -49,8 +49,8 @@ impl Simd for AvxVnni {
         Avx2::unpack8(codes, zeros, to)
     }
     #[inline(always)]
-    unsafe fn dot<const R: usize>(w: *const f32, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
-        Avx2::dot(w, a, depth)
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+        Avx2::dot(w, stride, a, depth)
     }
     #[inline(always)]
     unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {

@@ -43,8 +43,8 @@ pub trait Simd {
     /// code − zero of one cell as floats, four rows of thirty-two. `zeros`: thirty-two floats.
     unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32);
     unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32);
-    /// Σ a[i]·w[i] over `depth` rows of w, in order, for R rows of a.
-    unsafe fn dot<const R: usize>(w: *const f32, a: [*const f32; R], depth: usize) -> [Self::Floats; R];
+    /// Σ a[i]·w[i] over `depth` rows of w, `stride` apart, in order, for R rows of a.
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R];
     /// acc + part·scales.
     unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats;
 

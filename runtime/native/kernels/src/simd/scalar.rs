@@ -63,12 +63,12 @@ impl Simd for Scalar {
         }
     }
     #[inline(always)]
-    unsafe fn dot<const R: usize>(w: *const f32, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
         let mut sums = [[0.0; 32]; R];
         for (sum, a) in sums.iter_mut().zip(a) {
             for k in 0..depth {
                 for (i, s) in sum.iter_mut().enumerate() {
-                    *s += *w.add(k * 32 + i) * *a.add(k);
+                    *s += *w.add(k * stride + i) * *a.add(k);
                 }
             }
         }

@@ -1,0 +1,39 @@
+//! Norms and activations, row by row.
+
+use crate::isa::dispatch;
+use crate::math::{exp, sum};
+use crate::Isa;
+
+/// y = x / √(mean(x²) + eps) · gain for each row of x; gain has the length of a row. Panics where sizes do not fit.
+pub fn rms_norm(isa: Isa, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) {
+    assert!(isa.available() && !gain.is_empty() && x.len() == y.len() && x.len() % gain.len() == 0);
+    // SAFETY: the machine has `isa`.
+    unsafe { rms(isa, x, gain, eps, y) }
+}
+dispatch! { fn rms(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) = rms_body }
+
+#[inline(always)]
+fn rms_body<S>(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) {
+    let n = gain.len();
+    for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
+        let root = (sum(x, |v| v * v) / n as f32 + eps).sqrt();
+        for ((y, x), g) in y.iter_mut().zip(x).zip(gain) {
+            *y = x / root * g;
+        }
+    }
+}
+
+/// y = gate / (1 + e^(−gate)) · up. Panics where sizes do not fit.
+pub fn silu_mul(isa: Isa, gate: &[f32], up: &[f32], y: &mut [f32]) {
+    assert!(isa.available() && gate.len() == up.len() && gate.len() == y.len());
+    // SAFETY: the machine has `isa`.
+    unsafe { silu(isa, gate, up, y) }
+}
+dispatch! { fn silu(gate: &[f32], up: &[f32], y: &mut [f32]) = silu_body }
+
+#[inline(always)]
+fn silu_body<S>(gate: &[f32], up: &[f32], y: &mut [f32]) {
+    for ((y, &g), u) in y.iter_mut().zip(gate).zip(up) {
+        *y = g / (1.0 + exp(-g)) * u;
+    }
+}
