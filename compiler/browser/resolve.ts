@@ -1,18 +1,22 @@
 /** Finds what recipes use where there is no disk: files that are in memory, and packages that came with the page. */
 import semver from 'semver';
-import type { Deprecation } from '../catalog/deprecations.ts';
 import type { Resolver, SourceText } from '../check/check.ts';
+import type { Locked } from '../lock.ts';
 
 /** A recipe package, whole. */
-export interface BundledPackage {
-  readonly name: string;
-  readonly version: string;
-  /** The entry, `qrecipe` of its package.json. */
-  readonly entry: string;
+export interface BundledPackage extends Locked {
   /** Texts by path in the package. */
   readonly files: Readonly<Record<string, string>>;
-  readonly deprecations?: readonly Deprecation[];
 }
+
+/** The packages among `packages` that the files of `sources` (paths as the resolver shows them) are of, as the metadata of an output names them. */
+export const usedPackages = (packages: readonly BundledPackage[], sources: Iterable<string>): Locked[] => {
+  const paths = [...sources];
+  return packages
+    .filter((p) => paths.some((path) => path.startsWith(`${p.name}@${p.version}/`)))
+    .map(({ files: _, ...locked }) => locked)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+};
 
 /** A resolver over packages and over `texts` beside the root recipe. Shown paths are those of the node resolver: `@scope/name@version/file`. */
 export function bundledResolver(packages: readonly BundledPackage[], texts: Readonly<Record<string, string>> = {}): Resolver {
