@@ -127,6 +127,8 @@ export interface Scaling<S extends Schema = Schema> extends Named<S> {
   /** What is observed of the value; absmax by channel if absent. */
   readonly observes?: readonly import('./schema.ts').Ref[];
   scales(q: ScaleQuestion, p: ParamsOf<S>): Promise<Float64Array>;
+  /** What else the ledger says of the scales. */
+  note?(s: Float64Array): string;
 }
 
 /** What was seen of one channel: counts in equal bins over [lo, hi], and the extremes. */
@@ -144,6 +146,8 @@ export interface Clip<S extends Schema = Schema> extends Named<S> {
 
 /** An orthogonal matrix by name. */
 export interface OrthogonalMatrix<S extends Schema = Schema> extends Named<S> {
+  /** It comes from a covariance: whose. */
+  from?(p: ParamsOf<S>): 'inputs' | 'weights';
   /** undefined: there is none of that size. */
   make(size: number, p: ParamsOf<S>): import('./fold/rotation.ts').Rotation | undefined;
 }

@@ -9,15 +9,6 @@ export interface BundledPackage extends Locked {
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** The packages among `packages` that the files of `sources` (paths as the resolver shows them) are of, as the metadata of an output names them. */
-export const usedPackages = (packages: readonly BundledPackage[], sources: Iterable<string>): Locked[] => {
-  const paths = [...sources];
-  return packages
-    .filter((p) => paths.some((path) => path.startsWith(`${p.name}@${p.version}/`)))
-    .map(({ files: _, ...locked }) => locked)
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-};
-
 /** A resolver over packages and over `texts` beside the root recipe. Shown paths are those of the node resolver: `@scope/name@version/file`. */
 export function bundledResolver(packages: readonly BundledPackage[], texts: Readonly<Record<string, string>> = {}): Resolver {
   const folders = new Map(packages.map((p) => [`${p.name}@${p.version}`, p]));

@@ -79,6 +79,7 @@ const plan: Rows = {
     'A transform changed what the model computes by more than 1e-5 on calibration data. The message names the transform and the site. That is a fault of qc.',
   'cut-transform': "The `to` of an applied recipe leaves one end of a transform's edge outside.",
   'two-transforms': 'Two transforms of one kind are on one edge; which comes first would not be said.',
+  'not-a-learner': 'It learns no rotations, or has no gradient.',
   'not-a-clip': 'The law does not choose the range of a channel.',
   'levels-range': 'Logarithmic codes hold values in 0…1: what a softmax yields.',
   'levels-grain': 'Logarithmic codes are static per tensor or dynamic per token.',
@@ -209,6 +210,14 @@ const machine: Rows = {
   'custom-ops': 'onnxruntime-node registers no custom operators.',
   'session-load': 'ONNX Runtime cannot load the model.',
   'session-run': 'ONNX Runtime stopped while it ran the model.',
+  'import-unknown-kind': '--from names no kind of configuration that qc reads.',
+  'import-ambiguous': 'The configuration could be of several tools: say which with --from.',
+  'import-unrecognized': 'The file is no configuration of a tool that qc knows.',
+  'import-empty': 'The configuration says nothing about numbers.',
+  'import-syntax': 'The configuration is not JSON or YAML.',
+  'import-too-large': 'The configuration is larger than any configuration is, or its aliases multiply.',
+  'import-too-deep': 'The configuration is nested deeper than any configuration is.',
+  'nothing-quantized': '`qc ingest` found no quantized weight or input in the model.',
   internal: 'A bug of qc. Please report it with the recipe and the model.',
 };
 

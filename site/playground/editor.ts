@@ -107,7 +107,7 @@ export function openEditor(o: EditorOptions): Editor {
     if (items.length === 0) return null;
     const options = items.map((c, i) => ({
       label: c.label,
-      detail: c.detail,
+      detail: c.detail.replace(/:.*/s, ''),
       apply: c.insert,
       boost: -i / items.length,
       ...(c.doc ? { info: () => described(c.doc) } : {}),

@@ -2,8 +2,7 @@
 
 import type { Files } from '../../compiler/browser/files.ts';
 import { browserHost } from '../../compiler/browser/host.ts';
-import { type BundledPackage, bundledResolver, usedPackages } from '../../compiler/browser/resolve.ts';
-import { check } from '../../compiler/check/check.ts';
+import { type BundledPackage, bundledResolver } from '../../compiler/browser/resolve.ts';
 import { type CompileResult, compile, type Event } from '../../compiler/compile.ts';
 import type { Crunch } from '../../compiler/crunch.ts';
 import { openModel } from '../../compiler/driver/model.ts';
@@ -139,14 +138,13 @@ export class Engine {
   async #request(text: string, target: string | undefined) {
     if (this.#model === undefined) throw new Error('no model is open');
     const { packages } = this.#options;
-    const resolve = bundledResolver(packages);
     return {
       host: this.#host(),
       model: this.#model,
       recipe: RECIPE,
       text,
-      resolve,
-      packages: usedPackages(packages, check({ path: RECIPE, text }, resolve).sources.keys()),
+      resolve: bundledResolver(packages),
+      packages,
       ...(target === undefined ? {} : { target }),
     };
   }

@@ -42,9 +42,4 @@ export const laws = [
   ),
 ];
 
-export const matrices = [
-  planned('matrix', 'klt', 'Eigenvectors of the covariance.', {
-    of: choice(['inputs', 'weights'], { doc: 'Whose covariance.', default: 'inputs' }),
-  }),
-  planned('matrix', 'identity', 'No rotation.'),
-];
+export const matrices = [];
