@@ -59,7 +59,8 @@ export function withOrigin(model: Model, plan: Planned, o: Origin): Model {
   put(keys.version, VERSION);
   put(keys.recipe, json(sorted(o.sources)));
   put(keys.root, o.root);
-  put(keys.lock, o.packages?.length ? json(o.packages) : undefined);
+  const used = (o.packages ?? []).filter((p) => Object.keys(o.sources).some((path) => path.startsWith(`${p.name}@${p.version}/`)));
+  put(keys.lock, used.length ? json(used.map(told)) : undefined);
   put(keys.name, `${plan.recipe} ${plan.version}`);
   put(keys.params, json(sorted(o.params)));
   put(keys.binding, json(sorted(plan.binding)));
@@ -71,6 +72,16 @@ export function withOrigin(model: Model, plan: Planned, o: Origin): Model {
   return { ...model, producer: 'qc', producerVersion: VERSION, metadata };
 }
 
+/** A package in the fewest words. */
+const told = (p: Locked): object => ({
+  name: p.name,
+  version: p.version,
+  ...(p.integrity === undefined ? {} : { integrity: p.integrity }),
+  entry: p.entry.replace(/^\.\//, ''),
+  ...(Object.keys(p.dependencies).length ? { dependencies: sorted(p.dependencies) } : {}),
+  ...(p.deprecations.length ? { deprecations: p.deprecations } : {}),
+});
+
 /** Collects the origin of a compile. */
 export async function originOf(o: {
   readonly read: Read;
@@ -79,9 +90,9 @@ export async function originOf(o: {
   /** Its fingerprint. */
   readonly model: string;
   readonly calibrated: Calibrated | undefined;
-  readonly lowered: Lowered;
+  readonly lowered: Pick<Lowered, 'emitted'>;
   readonly options: CompileOptions;
-  readonly run: Run;
+  readonly run: Pick<Run, 'ledger'>;
 }): Promise<Origin> {
   const { read, model, calibrated, lowered, options, run } = o;
   const sources = [...read.program.sources].map(([path, text]) => [besideRoot(path, read.file), print(parse(text, path).ast)]);

@@ -46,7 +46,11 @@ export function readOrigin(model: Model): ReadOrigin | undefined {
     params: parsed(keys.params, {}),
     binding: parsed(keys.binding, {}),
     sources,
-    packages: parsed(keys.lock, []),
+    packages: parsed<Locked[]>(keys.lock, []).map((p) => ({
+      ...p,
+      dependencies: p.dependencies ?? {},
+      deprecations: p.deprecations ?? [],
+    })),
     ledger: parsed(keys.ledger, []),
   };
 }
