@@ -9,6 +9,7 @@ import { checkWritable, emit, writtenSize } from './driver/emit.ts';
 import { encode } from './driver/encode.ts';
 import { explainPlan } from './driver/explanation.ts';
 import { UNKNOWN } from './driver/hash.ts';
+import { lawful } from './driver/lawful.ts';
 import { originOf, withOrigin } from './driver/metadata.ts';
 import { metered } from './driver/meter.ts';
 import { openModel, type Source } from './driver/model.ts';
@@ -48,6 +49,7 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const binding = await run.phase('search', () => searchAll(first.nested, first.binding, bench(source, planAt, stage, options, run)));
     const staged = await run.phase('transform', () => stage.final(planAt(binding)));
     const { plan, source: rewritten, calibrated } = staged;
+    lawful(rewritten.model, 'rewritten', 'transform');
     const encoded = await run.phase('encode', () => encode(plan, rewritten.model, calibrated?.statistics, options.host.crunch));
     const simulated = await run.phase('solve', () =>
       solve({
@@ -67,6 +69,7 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const emitted = await run.phase('lower', () =>
       emittedCaches({ plan, source, simulated, lowered, target, args, adapt: rewritten.adapt, options, run }),
     );
+    lawful(emitted.model, 'lowered', 'lower');
     const made = async (fingerprint: string) =>
       withOrigin(
         emitted.model,

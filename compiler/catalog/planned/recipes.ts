@@ -1,6 +1,5 @@
 /** Recipes of @qrecipe/std that are not written yet. */
 export const plannedRecipes: Readonly<Record<string, string>> = {
-  svdquant_w4a8: 'SVDQuant with 8-bit activations',
   dilatequant: 'DilateQuant',
   mixdq: 'MixDQ',
   repquant: 'RepQuant',
