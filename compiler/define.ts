@@ -35,6 +35,7 @@ export interface Format<S extends Schema = Schema> extends Named<S> {
     codes?: QType['codes'];
     levels?: QType['levels'];
     cast?: 'float16' | 'bfloat16';
+    outer?: QType['outer'];
     grain?: QType['grain'];
     defaultLaw?: string;
   };
@@ -127,6 +128,8 @@ export interface Scaling<S extends Schema = Schema> extends Named<S> {
   /** What is observed of the value; absmax by channel if absent. */
   readonly observes?: readonly import('./schema.ts').Ref[];
   scales(q: ScaleQuestion, p: ParamsOf<S>): Promise<Float64Array>;
+  /** What else the ledger says of the scales. */
+  note?(s: Float64Array): string;
 }
 
 /** What was seen of one channel: counts in equal bins over [lo, hi], and the extremes. */
@@ -144,6 +147,8 @@ export interface Clip<S extends Schema = Schema> extends Named<S> {
 
 /** An orthogonal matrix by name. */
 export interface OrthogonalMatrix<S extends Schema = Schema> extends Named<S> {
+  /** It comes from a covariance: whose. */
+  from?(p: ParamsOf<S>): 'inputs' | 'weights';
   /** undefined: there is none of that size. */
   make(size: number, p: ParamsOf<S>): import('./fold/rotation.ts').Rotation | undefined;
 }
@@ -179,6 +184,8 @@ export interface Decision {
   readonly codes: Uint8Array;
   readonly scales: Uint8Array;
   readonly zeros?: Uint8Array;
+  /** Progressive formats: steps of the output channels. */
+  readonly outer?: Uint8Array;
   /** What happened, for the ledger. */
   readonly note: string;
 }

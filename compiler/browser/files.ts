@@ -54,7 +54,8 @@ export function listFiles(files: Files, folder: string): string[] {
 /** A new file that appears under its path at `commit`. Errors: output-exists. */
 export function createFile(files: Files, path: string, force: boolean): WriteFile {
   if (files.has(path) && !force) fail('output-exists', `${path} exists`, 'choose another name');
-  const parts: Uint8Array<ArrayBuffer>[] = [];
+  // Blobs, so that a browser may keep them on disk.
+  const parts: Blob[] = [];
   let at = 0;
   return {
     path,
@@ -62,7 +63,7 @@ export function createFile(files: Files, path: string, force: boolean): WriteFil
       return at;
     },
     async write(bytes) {
-      parts.push(Uint8Array.from(bytes));
+      parts.push(new Blob([Uint8Array.from(bytes)]));
       at += bytes.length;
     },
     async commit() {

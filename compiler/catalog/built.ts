@@ -114,6 +114,20 @@ const tables: readonly Entry[] = [
     { times: num({ doc: 'Multiple of the median.', min: 1, default: 4 }) },
     { since: '0.2.0', formula: 'max|x_k| > times · median' },
   ),
+  at(
+    'solver',
+    'cayley',
+    'Gradient steps on the manifold of orthogonal matrices: how `transform rotate` learns. It stops early by the error on held-out rows.',
+    { steps: int({ doc: 'Steps, at most.', min: 1, max: 100000, default: 80 }) },
+    { since: '0.2.0', formula: 'R ← (1 + η/2 A)⁻¹ (1 − η/2 A) R, A = G Rᵀ − R Gᵀ', cite: 'Hu et al., OSTQuant, 2025 (arXiv:2501.13987)' },
+  ),
+  at(
+    'objective',
+    'range_pnorm',
+    'What `transform rotate { learn: … }` lowers: a smooth form of the ranges that quantizers see.',
+    { p: num({ doc: 'p: the larger, the nearer to the range itself.', min: 2, max: 100, default: 10 }) },
+    { since: '0.2.0', formula: 'Σ_i ‖x_i R‖²_p ‖W‖² + Σ_o ‖w_o R‖²_p ‖X‖²' },
+  ),
   at('function', 'mean_bits', 'Mean bits of a weight, without scales.', { of: span }),
   at('function', 'coverage', 'Share of the weights of linear and conv that are quantized.', { of: part }, { units: ['%', 'x'] }),
   at(

@@ -9,11 +9,13 @@ import evaluate from './commands/eval.ts';
 import explain from './commands/explain.ts';
 import fmt from './commands/fmt.ts';
 import importConfig from './commands/import.ts';
+import ingest from './commands/ingest.ts';
 import init from './commands/init.ts';
 import inspect from './commands/inspect.ts';
 import lsp from './commands/lsp.ts';
 import outdated from './commands/outdated.ts';
 import publish from './commands/publish.ts';
+import reproduce from './commands/reproduce.ts';
 import runModel from './commands/run.ts';
 import update from './commands/update.ts';
 import upgrade from './commands/upgrade.ts';
@@ -85,12 +87,14 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     check,
     explain,
     inspect,
+    reproduce,
     evaluate,
     runModel,
     fmt,
     upgrade,
     init,
     importConfig,
+    ingest,
     lsp,
     docs,
     add,

@@ -22,6 +22,7 @@ export const keys = {
   version: 'qc.version',
   recipe: 'qc.recipe',
   name: 'qc.recipe.name',
+  root: 'qc.recipe.root',
   lock: 'qc.lock',
   params: 'qc.params',
   binding: 'qc.binding',
@@ -35,6 +36,8 @@ export const keys = {
 export interface Origin {
   /** Every recipe file that was read, canonical, by path. */
   readonly sources: Readonly<Record<string, string>>;
+  /** Which of them is the recipe that was compiled. */
+  readonly root: string;
   /** The packages that the recipe is made of. */
   readonly packages?: readonly Locked[];
   readonly params: Readonly<Record<string, unknown>>;
@@ -55,7 +58,9 @@ export function withOrigin(model: Model, plan: Planned, o: Origin): Model {
   const put = (key: string, value: string | undefined) => (value === undefined ? metadata.delete(key) : metadata.set(key, value));
   put(keys.version, VERSION);
   put(keys.recipe, json(sorted(o.sources)));
-  put(keys.lock, o.packages?.length ? json(o.packages) : undefined);
+  put(keys.root, o.root);
+  const used = (o.packages ?? []).filter((p) => Object.keys(o.sources).some((path) => path.startsWith(`${p.name}@${p.version}/`)));
+  put(keys.lock, used.length ? json(used.map(told)) : undefined);
   put(keys.name, `${plan.recipe} ${plan.version}`);
   put(keys.params, json(sorted(o.params)));
   put(keys.binding, json(sorted(plan.binding)));
@@ -67,6 +72,16 @@ export function withOrigin(model: Model, plan: Planned, o: Origin): Model {
   return { ...model, producer: 'qc', producerVersion: VERSION, metadata };
 }
 
+/** A package in the fewest words. */
+const told = (p: Locked): object => ({
+  name: p.name,
+  version: p.version,
+  ...(p.integrity === undefined ? {} : { integrity: p.integrity }),
+  entry: p.entry.replace(/^\.\//, ''),
+  ...(Object.keys(p.dependencies).length ? { dependencies: sorted(p.dependencies) } : {}),
+  ...(p.deprecations.length ? { deprecations: p.deprecations } : {}),
+});
+
 /** Collects the origin of a compile. */
 export async function originOf(o: {
   readonly read: Read;
@@ -75,15 +90,16 @@ export async function originOf(o: {
   /** Its fingerprint. */
   readonly model: string;
   readonly calibrated: Calibrated | undefined;
-  readonly lowered: Lowered;
+  readonly lowered: Pick<Lowered, 'emitted'>;
   readonly options: CompileOptions;
-  readonly run: Run;
+  readonly run: Pick<Run, 'ledger'>;
 }): Promise<Origin> {
   const { read, model, calibrated, lowered, options, run } = o;
-  const sources = [...read.program.sources].map(([path, text]) => [path === read.file ? nameOf(path) : path, print(parse(text, path).ast)]);
+  const sources = [...read.program.sources].map(([path, text]) => [besideRoot(path, read.file), print(parse(text, path).ast)]);
   const emitted = lowered.emitted.map((e) => ({ what: 'lowered', site: e.site, detail: e.ops.join(' ') }));
   return {
     sources: Object.fromEntries(sources),
+    root: nameOf(read.file),
     ...(options.packages ? { packages: options.packages } : {}),
     params: options.params ?? {},
     target: o.target,
@@ -95,6 +111,10 @@ export async function originOf(o: {
 }
 
 /** Paths of a machine do not belong into a file. */
+const besideRoot = (path: string, root: string): string => {
+  const folder = root.slice(0, root.length - nameOf(root).length);
+  return path.startsWith(folder) ? path.slice(folder.length) : path;
+};
 const nameOf = (path: string): string => splitPath(path).name;
 
 /** Search results out of a compiled model, for `--replay`; undefined where qc did not make it. */

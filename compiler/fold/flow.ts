@@ -62,7 +62,9 @@ export function cachesOf(sites: readonly Site[]): { readonly inputs: ReadonlySet
 export function follow(q: FlowQuestion): Flow {
   const { view: v } = q;
   const readers = new Map<Node, Site[]>();
-  for (const s of q.sites) if (s.role === 'linear') for (const n of s.nodes) readers.set(n, [...(readers.get(n) ?? []), s]);
+  const takes = (s: Site): boolean => (s.role === 'lowrank' ? q.sites.some((x) => x.id === s.facts['of'] && q.takes(x)) : q.takes(s));
+  for (const s of q.sites)
+    if (s.role === 'linear' || s.role === 'lowrank') for (const n of s.nodes) readers.set(n, [...(readers.get(n) ?? []), s]);
   const caches = cachesOf(q.sites);
   const values = new Map<string, Layout>();
   const cacheInputs = new Map<string, Layout>();
@@ -89,7 +91,7 @@ export function follow(q: FlowQuestion): Flow {
     const index = at.indexOf(first);
     const site = (readers.get(n) ?? []).find((s) => s.ports['input']?.value === n.inputs[index]);
     if (site) {
-      read(site, first, q, readings, stop);
+      read(site, first, takes(site), readings, stop);
       continue;
     }
     if (q.products?.has(n) && at.filter((l) => l).length === 1) {
@@ -101,7 +103,7 @@ export function follow(q: FlowQuestion): Flow {
     if (picked) {
       for (const c of v.consumers(n.outputs[0]!)) {
         const site = (readers.get(c) ?? []).find((s) => s.ports['input']?.value === n.outputs[0]);
-        if (site && q.takes(site)) readings.push({ site, channels: picked });
+        if (site && takes(site)) readings.push({ site, channels: picked });
         else stop(first, site ? 'reader-left-out' : 'layout-lost', `${site?.path ?? c.op} reads channels that were split`);
       }
       continue;
@@ -133,9 +135,9 @@ function pickedChannels(v: View, n: Node, l: Layout): Int32Array | undefined {
   return Int32Array.from(indices, (i) => channels[i]!);
 }
 
-function read(site: Site, l: Layout, q: FlowQuestion, readings: Reading[], stop: (l: Layout, reason: Reason, why: string) => void): void {
+function read(site: Site, l: Layout, takes: boolean, readings: Reading[], stop: (l: Layout, reason: Reason, why: string) => void): void {
   const along = site.facts['transA'] !== true && l.axes.slice(0, -1).every((a) => a.length === 0);
-  if (!q.takes(site)) stop(l, 'reader-left-out', `${site.path} reads it too and does not take part`);
+  if (!takes) stop(l, 'reader-left-out', `${site.path} reads it too and does not take part`);
   else if (!along) stop(l, 'layout-lost', `${site.path} does not read the channels along its reduction`);
   else readings.push({ site, channels: channelsOf(l.axes.at(-1)!, l.base) });
 }

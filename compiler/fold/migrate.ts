@@ -48,7 +48,7 @@ export async function migrateEdges(job: Job, margin: number): Promise<void> {
 
 /** The one type under which all readers round. */
 function typeOf(job: Job, set: ScaleSet): QType {
-  const all = set.readings.map((r) => ({ path: r.site.path, type: job.typeOf(r.site, 'input') }));
+  const all = set.readings.filter((r) => r.site.role === 'linear').map((r) => ({ path: r.site.path, type: job.typeOf(r.site, 'input') }));
   for (const { path, type } of all)
     if (type?.codes?.kind !== 'int' || type.mode !== 'static' || !type.symmetric || !type.codes.signed)
       refuse(

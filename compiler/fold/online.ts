@@ -2,9 +2,11 @@
 import { float32s, int64s } from '../lower/make.ts';
 import type { Site } from '../sites.ts';
 import type { Job } from './job.ts';
+import type { Choice } from './learn.ts';
 import { Refusal, refuse } from './refuse.ts';
 import type { Insertion } from './rewriter.ts';
 import { matrixOf, type Rotation } from './rotation.ts';
+import { edgeEvidence } from './stream.ts';
 
 /** x R for blocks of R's size along the last axis, factor by factor of its Kronecker product: n (a + b) products a row instead of n². */
 export function emitRotation(i: Insertion, x: string, rank: number, width: number, r: Rotation): string {
@@ -23,12 +25,12 @@ export function emitRotation(i: Insertion, x: string, rank: number, width: numbe
 }
 
 /** Puts the rotation of a value in front of every selected linear that reads it. Errors: Refusal no-producer, layout-lost. */
-export function rotateOnline(
+export async function rotateOnline(
   job: Job,
   to: readonly Site[],
   size: (width: number, first: Site) => number,
-  rotationOf: (n: number) => Rotation,
-): void {
+  choose: Choice,
+): Promise<void> {
   const byValue = new Map<string, Site[]>();
   for (const s of new Set(to)) {
     if (s.role !== 'linear') refuse('no-producer', `${s.path}: a ${s.role} takes no rotation`);
@@ -42,13 +44,13 @@ export function rotateOnline(
     if (!shape || typeof width !== 'number') throw new Refusal('layout-lost', `the width of what ${names} reads is not known`);
     const turned = readers.find((s) => s.facts['transA'] === true);
     if (turned) refuse('layout-lost', `${turned.path} does not read the channels along its last axis`);
-    const rotation = rotationOf(size(width, readers[0]!));
+    const { rotation, note } = await choose(size(width, readers[0]!), () => edgeEvidence(job, readers));
     job.rewriter.insert(value, readers, 'rotated', (i) => emitRotation(i, value, shape.length, width, rotation));
     for (const s of readers)
       job.rewriter.fold(s, s.ports['weight']!.value, { kind: 'rotate', axis: s.ports['weight']!.axes['reduce']!, rotation });
     job.applied({
       name: `"${value}" -> ${names}`,
-      detail: `${rotation.name} at run time${width > rotation.size ? `, in each of ${width / rotation.size} blocks` : ''}`,
+      detail: `${rotation.name} at run time${width > rotation.size ? `, in each of ${width / rotation.size} blocks` : ''}${note ? `; ${note}` : ''}`,
       touched: [],
       same: readers.map((s) => s.ports['output']!.value),
     });

@@ -30,7 +30,11 @@ export class Rewriter {
   /** Old node → its changed copy. */
   readonly #changed = new Map<Node, Node>();
   readonly #before = new Map<Node, Node[]>();
-  readonly #after = new Map<Node, Node>();
+  readonly #after = new Map<Node, Node[]>();
+  readonly #outputs = new Map<string, string>();
+  readonly #added: Site[] = [];
+  /** Node → the addition of a new bias, part of its site. */
+  readonly #additions = new Map<Node, Node>();
   /** Site → the bias that it got. */
   readonly #biases = new Map<string, string>();
   readonly #fixed = new Map<string, Record<string, readonly number[]>>();
@@ -93,7 +97,7 @@ export class Rewriter {
     }
     const [out, product] = [n.outputs[0]!, this.#fresh(`${n.outputs[0]}/product`)];
     this.#change(n, (c) => ({ ...c, outputs: [product] }));
-    this.#after.set(n, { name: `${out}/add`, op: 'Add', domain: '', inputs: [product, name], outputs: [out], attrs: new Map() });
+    this.#additions.set(n, { name: `${out}/add`, op: 'Add', domain: '', inputs: [product, name], outputs: [out], attrs: new Map() });
     return name;
   }
 
@@ -127,8 +131,49 @@ export class Rewriter {
    * `shape` is that value's, where it differs. Error: Refusal not-constant where the model does not compute in float32.
    */
   insert(value: string, readers: readonly Site[], label: string, build: (i: Insertion) => string, shape?: ValueInfo['shape']): string {
+    const { out, nodes } = this.beside(value, readers, label, build, shape);
+    for (const n of nodes) this.#change(n, (c) => ({ ...c, inputs: c.inputs.map((i) => (i === value ? out : i)) }));
+    for (const s of readers) this.#inputs.set(s.id, out);
+    return out;
+  }
+
+  /** As `insert`, but the sites go on reading `value`: a branch beside them. */
+  beside(value: string, readers: readonly Site[], label: string, build: (i: Insertion) => string, shape?: ValueInfo['shape']) {
     const info = this.#model.graph.values.get(value) ?? this.#model.graph.inputs.find((i) => i.name === value);
     if (info?.dtype !== 'float32') refuse('not-constant', `an explicit operator needs a float32 model; "${value}" is ${info?.dtype}`);
+    const { added, out } = this.#emit(value, label, build);
+    const nodes = readers.flatMap((s) => s.nodes.filter((n) => n.inputs.includes(value)));
+    const first = this.#model.graph.nodes.find((n) => nodes.includes(n))!;
+    this.#before.set(first, [...(this.#before.get(first) ?? []), ...added]);
+    this.#infos.set(out, { ...info!, ...(shape ? { shape } : {}), name: out, inferred: true });
+    return { out, nodes, added };
+  }
+
+  /**
+   * Puts operators behind what a site yields: `build` gets the site's own result, under a new name, and what it returns takes the old name. The
+   * site's output is its own result, of `shape`, from now on.
+   */
+  behind(site: Site, label: string, build: (i: Insertion, own: string) => string, shape?: ValueInfo['shape']): void {
+    const value = site.ports['output']!.value;
+    const last = site.nodes.find((n) => n.outputs.includes(value))!;
+    const own = this.#fresh(`${value}/own`);
+    const { added, out } = this.#emit(value, label, (i) => build(i, own));
+    const info = this.#model.graph.values.get(value) ?? this.#model.graph.outputs.find((o) => o.name === value);
+    if (info) this.#infos.set(own, { ...info, ...(shape ? { shape } : {}), name: own, inferred: true });
+    this.#change(last, (c) => ({ ...c, outputs: c.outputs.map((o) => (o === value ? own : o)) }));
+    this.#after.set(
+      last,
+      added.map((n) => ({ ...n, outputs: n.outputs.map((o) => (o === out ? value : o)) })),
+    );
+    this.#outputs.set(site.id, own);
+  }
+
+  /** A site that the application made. */
+  add(site: Site): void {
+    this.#added.push(site);
+  }
+
+  #emit(value: string, label: string, build: (i: Insertion) => string): { added: Node[]; out: string } {
     const added: Node[] = [];
     const out = build({
       op: (op, inputs, attrs = {}) => {
@@ -142,13 +187,7 @@ export class Rewriter {
         return name;
       },
     });
-    const nodes = readers.flatMap((s) => s.nodes.filter((n) => n.inputs.includes(value)));
-    const first = this.#model.graph.nodes.find((n) => nodes.includes(n))!;
-    this.#before.set(first, [...(this.#before.get(first) ?? []), ...added]);
-    this.#infos.set(out, { ...info!, ...(shape ? { shape } : {}), name: out, inferred: true });
-    for (const n of nodes) this.#change(n, (c) => ({ ...c, inputs: c.inputs.map((i) => (i === value ? out : i)) }));
-    for (const s of readers) this.#inputs.set(s.id, out);
-    return out;
+    return { added, out };
   }
 
   /** The model with every edit in it. */
@@ -160,18 +199,18 @@ export class Rewriter {
     for (const [name, steps] of this.#steps) initializers.set(name, folded(initializers.get(name)!, steps, `${name}#${this.#id}`));
     const values = new Map(graph.values);
     const now = (n: Node): Node => this.#changed.get(n) ?? n;
-    const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n), ...this.#behind(n)]);
+    const nodes = graph.nodes.flatMap((n) => [...(this.#before.get(n) ?? []), now(n), ...this.#addition(n), ...(this.#after.get(n) ?? [])]);
     for (const [name, info] of this.#infos) values.set(name, info);
     const model = dropUnread(
       { ...this.#model, graph: { ...graph, nodes, initializers, values } },
       new Set([...this.#copies.values()].map((c) => c.of)),
     );
     const sites = this.#sites.sites.map((s) => this.#siteNow(s, now));
-    return { model, sites: { ...this.#sites, sites } };
+    return { model, sites: { ...this.#sites, sites: [...sites, ...this.#added] } };
   }
 
-  #behind(n: Node): readonly Node[] {
-    const node = this.#after.get(n);
+  #addition(n: Node): readonly Node[] {
+    const node = this.#additions.get(n);
     return node ? [node] : [];
   }
 
@@ -185,15 +224,19 @@ export class Rewriter {
   #siteNow(s: Site, now: (n: Node) => Node): Site {
     const own = this.#weights.get(s.id);
     const input = this.#inputs.get(s.id);
-    const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.flatMap((n) => [now(n), ...this.#behind(n)]) : s.nodes;
+    const nodes = s.nodes.some((n) => this.#changed.has(n)) ? s.nodes.flatMap((n) => [now(n), ...this.#addition(n)]) : s.nodes;
     const bias = this.#biases.get(s.id) ?? s.bias;
+    const output = this.#outputs.get(s.id);
     const fixed = this.#fixed.get(s.id);
-    if (!own && !fixed && input === undefined && nodes === s.nodes) return s;
+    if (!own && !fixed && input === undefined && output === undefined && nodes === s.nodes) return s;
     const rename = (name: string): string => own?.get(name) ?? name;
     const ports = Object.fromEntries(
       Object.entries(s.ports).map(([k, p]) => [
         k,
-        this.#portNow(p, p.kind === 'weight' ? rename(p.value) : p.name === 'input' && input !== undefined ? input : p.value),
+        this.#portNow(
+          p,
+          p.kind === 'weight' ? rename(p.value) : ((p.name === 'input' ? input : p.name === 'output' ? output : undefined) ?? p.value),
+        ),
       ]),
     );
     const gain = s.facts['gain'];

@@ -68,7 +68,7 @@ export async function scaleEdges<S extends Schema>(job: Job, law: Scaling<S>, ar
     );
     for (let c = 0; c < set.channels; c++) if (set.pinned[c]! || !(s[c]! > 0) || !Number.isFinite(s[c]!)) s[c] = 1;
     foldScale(job.rewriter, set, s);
-    report(job, set, s, law.name);
+    report(job, set, s, law);
   }
 }
 
@@ -89,13 +89,13 @@ function ofPartner(set: ScaleSet, of: (value: string) => ArrayLike<number>): Flo
   return out;
 }
 
-function report(job: Job, set: ScaleSet, s: Float64Array, law: string): void {
+function report(job: Job, set: ScaleSet, s: Float64Array, law: Pick<Scaling, 'name' | 'note'>): void {
   const kept = set.pinned.reduce((a, b) => a + b, 0);
   const [lo, hi] = [Math.min(...s), Math.max(...s)];
   const into = set.producer ? `folded into ${set.producer.site.path}` : 'an explicit multiplication';
   job.applied({
     name: set.name,
-    detail: `${law}: ${set.channels} scales ${lo.toPrecision(3)} to ${hi.toPrecision(3)}, ${into}${kept ? `; ${kept} channels kept` : ''}`,
+    detail: `${law.name}: ${set.channels} scales ${lo.toPrecision(3)} to ${hi.toPrecision(3)}, ${into}${kept ? `; ${kept} channels kept` : ''}${law.note ? `; ${law.note(s)}` : ''}`,
     touched: [...set.values.keys()],
     same: set.same,
     caches: new Map([...set.caches].map(([name, l]) => [name, byChannel(l, (c) => 1 / s[c]!)])),

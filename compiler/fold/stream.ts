@@ -5,6 +5,8 @@ import type { Site } from '../sites.ts';
 import { follow, type Reading } from './flow.ts';
 import type { Applied, Job } from './job.ts';
 import { type Layout, onLast } from './layout.ts';
+import type { Choice, Evidence, Pair } from './learn.ts';
+import { floatRows } from './output-error.ts';
 import { Refusal, refuse } from './refuse.ts';
 import { keepingMean, type Rotation } from './rotation.ts';
 import type { Step } from './tensors.ts';
@@ -87,10 +89,11 @@ function leads(v: View, site: Site, sums: ReadonlySet<Site['nodes'][number]>): b
  * Folds a rotation of the stream: gains go into readers, then writers and readers turn. Where a LayerNorm reads it, the rotation is one that keeps
  * the mean, so that the norm stays as it is.
  */
-export async function rotateStream(job: Job, stream: Site, rotationOf: (size: number) => Rotation): Promise<void> {
+export async function rotateStream(job: Job, stream: Site, choose: Choice): Promise<void> {
   const set = streamSet(job.view, job.sites, stream);
   const centred = set.norms.some((n) => n.site.facts['kind'] === 'layer');
-  const rotation = centred ? keepingMean(rotationOf(set.size)) : rotationOf(set.size);
+  const chosen = await choose(set.size, () => streamEvidence(job, set));
+  const rotation = centred ? keepingMean(chosen.rotation) : chosen.rotation;
   const turn = (site: Site, axis: number, ...before: Step[]) =>
     job.rewriter.fold(site, site.ports['weight']!.value, ...before, { kind: 'rotate', axis, rotation });
   for (const w of set.writers) {
@@ -109,24 +112,80 @@ export async function rotateStream(job: Job, stream: Site, rotationOf: (size: nu
   }
   job.applied({
     name: stream.path,
-    detail: `${rotation.name}: ${set.writers.length} writers and ${set.norms.reduce((n, x) => n + x.readers.length, set.readers.length)} readers turned, ${set.norms.length} gains moved into readers`,
+    detail: `${rotation.name}: ${set.writers.length} writers and ${set.norms.reduce((n, x) => n + x.readers.length, set.readers.length)} readers turned, ${set.norms.length} gains moved into readers${chosen.note ? `; ${chosen.note}` : ''}`,
     touched: [...set.values, ...set.behind],
     same: [...set.readers, ...set.norms.flatMap((n) => n.readers)].map((r) => r.ports['output']!.value),
     mapped: new Map(set.values.map((v) => [v, unturn(rotation)])),
   });
 }
 
-/** The norm's gain as numbers; afterwards it is one everywhere. */
-async function gainOf(job: Job, norm: Site, size: number): Promise<Float64Array | undefined> {
+const sample = { name: 'rows', args: { axis: -1, count: 256 } };
+
+/** Rows behind each norm and of its readers' weights, with the gain on the side of the weights. */
+async function streamEvidence(job: Job, set: StreamSet): Promise<Evidence> {
+  const norms = set.norms.filter((n) => n.readers.length > 0);
+  const seen = await job.observe(norms.map((n) => ({ value: n.site.ports['output']!.value, observer: sample })));
+  const pairs: Pair[] = [];
+  for (const { site, readers } of norms) {
+    const gain = (await gainNumbers(job, site, set.size)) ?? new Float64Array(set.size).fill(1);
+    const shift = site.bias === undefined ? undefined : await numbersOf(job, site.bias);
+    const rows = seen.get(site.ports['output']!.value, sample)['rows']!;
+    const x = Float32Array.from(rows, (v, i) => (v - (shift?.[i % set.size] ?? 0)) / (gain[i % set.size]! || 1));
+    for (const r of readers) {
+      const { rows: w } = await floatRows(job, r);
+      pairs.push(
+        pairOf(
+          job,
+          r,
+          x,
+          w.map((v, i) => v * gain[i % set.size]!),
+        ),
+      );
+    }
+  }
+  return { pairs, ctx: job.ctx };
+}
+
+/** Blocks of what the readers of an edge see, and of their weights. */
+export async function edgeEvidence(job: Job, readers: readonly Site[]): Promise<Evidence> {
+  const seen = await job.observe(readers.map((r) => ({ value: r.ports['input']!.value, observer: sample })));
+  const pairs: Pair[] = [];
+  for (const r of readers) {
+    const { rows: w } = await floatRows(job, r);
+    pairs.push(pairOf(job, r, seen.get(r.ports['input']!.value, sample)['rows'] as Float32Array, w));
+  }
+  return { pairs, ctx: job.ctx };
+}
+
+function pairOf(job: Job, site: Site, x: Float32Array, w: Float32Array): Pair {
+  const [input, weight] = [job.typeOf(site, 'input'), job.typeOf(site, 'weight')];
+  return { x, w, site, ...(input ? { input } : {}), ...(weight ? { weight } : {}) };
+}
+
+const numbersOf = async (job: Job, name: string): Promise<Float64Array> => {
+  const t = job.rewriter.tensor(name);
+  return t ? toFloat64(t.dtype, await job.ctx.bytes(t)) : refuse('not-constant', `${name} is no constant`);
+};
+
+/** The norm's gain as numbers. */
+async function gainNumbers(job: Job, norm: Site, size: number): Promise<Float64Array | undefined> {
   const name = norm.facts['gain'];
   if (typeof name !== 'string') return undefined;
-  const t = job.rewriter.tensor(name);
-  if (!t) return refuse('not-constant', `the gain of ${norm.path} is no constant`);
   const offset = (norm.facts['gain_offset'] as number | undefined) ?? 0;
-  const g = toFloat64(t.dtype, await job.ctx.bytes(t)).map((x) => x + offset);
+  const g = (await numbersOf(job, name)).map((x) => x + offset);
   if (g.length !== 1 && g.length !== size) refuse('layout-lost', `the gain of ${norm.path} is not one number for each channel`);
-  job.rewriter.fold(norm, name, { kind: 'fill', value: 1 - offset });
   return g.length === 1 ? new Float64Array(size).fill(g[0]!) : g;
+}
+
+/** The norm's gain as numbers; afterwards it is one everywhere. */
+async function gainOf(job: Job, norm: Site, size: number): Promise<Float64Array | undefined> {
+  const g = await gainNumbers(job, norm, size);
+  if (g)
+    job.rewriter.fold(norm, norm.facts['gain'] as string, {
+      kind: 'fill',
+      value: 1 - ((norm.facts['gain_offset'] as number | undefined) ?? 0),
+    });
+  return g;
 }
 
 /** A LayerNorm yields x̂γ + β; with a gain of one it has to yield x̂R + (β/γ)R. */
@@ -159,13 +218,7 @@ const unturn = (r: Rotation) => blocks(r, (x) => x.undo);
  * Rotates what one linear yields in blocks (a head, or the whole width) and turns it back in the linears that read it: value and output of
  * attention. Errors: Refusal.
  */
-export function rotateEdge(
-  job: Job,
-  from: Site,
-  to: readonly Site[],
-  per: 'tensor' | 'head',
-  rotationOf: (size: number) => Rotation,
-): void {
+export async function rotateEdge(job: Job, from: Site, to: readonly Site[], per: 'tensor' | 'head', choose: Choice): Promise<void> {
   const name = `${from.path} -> ${to.map((s) => s.path).join(', ')}`;
   if (from.role !== 'linear') refuse('no-producer', `${name}: a ${from.role} takes no rotation`);
   const value = from.ports['output']!.value;
@@ -182,7 +235,8 @@ export function rotateEdge(
   const shut = flow.blocked[0];
   if (shut) refuse(shut.reason, `${name}: ${shut.why}`);
   const size = per === 'head' ? headOf(job, from) : width;
-  const rotation = rotationOf(size);
+  const readers = flow.readings.map((r) => r.site);
+  const { rotation, note } = await choose(size, () => edgeEvidence(job, readers));
   const whole = (channels: Int32Array): boolean =>
     channels.every((c, k) => c % size === k % size && c - (c % size) === channels[k - (k % size)]!);
   for (const r of flow.readings)
@@ -193,9 +247,9 @@ export function rotateEdge(
     job.rewriter.fold(r.site, r.site.ports['weight']!.value, { kind: 'rotate', axis: r.site.ports['weight']!.axes['reduce']!, rotation });
   const applied: Applied = {
     name,
-    detail: `${rotation.name} in each of ${width / size} blocks`,
+    detail: `${rotation.name} in each of ${width / size} blocks${note ? `; ${note}` : ''}`,
     touched: [...flow.values.keys()],
-    same: flow.readings.map((r) => r.site.ports['output']!.value),
+    same: readers.map((r) => r.ports['output']!.value),
     caches: new Map([...flow.caches.keys()].map((c) => [c, blocks(rotation, (x) => x.apply)])),
   };
   job.applied(applied);

@@ -14,6 +14,8 @@ export type Step =
   | { readonly kind: 'product'; readonly weight: Tensor; readonly reduce: number; readonly vector: Float64Array }
   | { readonly kind: 'fill'; readonly value: number }
   | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation }
+  /** Takes a product away from a matrix: up [out, rank] · down [rank, reduce]; `out` is the axis of the outputs. */
+  | { readonly kind: 'subtract'; readonly out: number; readonly up: Float32Array; readonly down: Float32Array; readonly rank: number }
   /** Adds the slice `from`, times a factor, to the slice `into`. */
   | { readonly kind: 'merge'; readonly axis: number; readonly from: number; readonly into: number; readonly factor: number }
   /** Takes these indices of the axis, in this order. */
@@ -41,6 +43,10 @@ export function applySteps(given: Float64Array, before: readonly number[], steps
     }
     if (s.kind === 'add') {
       for (let i = 0; i < x.length; i++) x[i]! += s.value;
+      continue;
+    }
+    if (s.kind === 'subtract') {
+      subtract(x, shape, s);
       continue;
     }
     const n = shape[s.axis]!;
@@ -75,6 +81,20 @@ export function applySteps(given: Float64Array, before: readonly number[], steps
         }
   }
   return x;
+}
+
+function subtract(x: Float64Array, shape: readonly number[], s: Extract<Step, { kind: 'subtract' }>): void {
+  const [out, reduce] = [shape[s.out]!, shape[1 - s.out]!];
+  const [rowStride, colStride] = s.out === 0 ? [reduce, 1] : [1, out];
+  const row = new Float64Array(reduce);
+  for (let o = 0; o < out; o++) {
+    row.fill(0);
+    for (let r = 0; r < s.rank; r++) {
+      const u = s.up[o * s.rank + r]!;
+      for (let k = 0; k < reduce; k++) row[k]! += u * s.down[r * reduce + k]!;
+    }
+    for (let k = 0; k < reduce; k++) x[o * rowStride + k * colStride]! -= row[k]!;
+  }
 }
 
 function gathered(x: Float64Array, shape: readonly number[], axis: number, indices: Int32Array): Float64Array {

@@ -135,8 +135,11 @@ export class Editor {
     const { after } = this.scope(at);
     after.set(at, [...(after.get(at) ?? []), ...nodes]);
   }
-  /** Replaces a node; the last of `nodes` must yield its outputs. */
+  /** Replaces a node; the last of `nodes` must yield its outputs, and takes its name. All of them keep what the exporter said of the module. */
   replace(at: Node, nodes: readonly Node[]): void {
+    const last = nodes.at(-1);
+    if (last && at.name !== '') last.name = at.name;
+    if (at.metadata) for (const n of nodes) n.metadata ??= at.metadata;
     this.scope(at).instead.set(at, [...nodes]);
   }
 

@@ -79,17 +79,15 @@ export function nodeResolver(root: string, cwd: string = process.cwd(), options:
     if ('error' in found) return found;
     const { pack } = found;
     const id = pack && `${pack.name}@${pack.version}`;
-    const shown = id ? `${id}/${relative(found.fence, found.path).split(sep).join('/')}` : near(found.path, cwd);
+    const shown = id
+      ? `${id}/${relative(found.fence, found.path).split(sep).join('/')}`
+      : join(dirname(root), relative(dirname(path), found.path));
     known.set(shown, found);
     options.onFound?.(shown, found.path);
     const text = read(found.path, spec);
     if (typeof text !== 'string') return text;
     return { path: shown, text, ...(pack ? { package: id!, deprecations: pack.deprecations } : {}) };
   };
-}
-function near(path: string, cwd: string): string {
-  const short = relative(cwd, path);
-  return short.startsWith('..') || isAbsolute(short) ? path : short;
 }
 
 function beside(spec: string, from: Found): Found | Refused {

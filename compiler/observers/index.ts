@@ -6,6 +6,7 @@ import histograms from './histograms.ts';
 import minmax from './minmax.ts';
 import moments from './moments.ts';
 import rows from './rows.ts';
+import token from './token.ts';
 
 export const observers = [
   absmax,
@@ -15,4 +16,5 @@ export const observers = [
   minmax,
   moments,
   rows,
+  token,
 ];

@@ -140,6 +140,8 @@ function operate(e: Extract<Expr, { kind: 'op' }>, scope: Scope): Val {
   const a = evaluate(e.left, scope);
   const b = evaluate(e.right, scope);
   if (e.op === '==') return bool(equal(a, b));
+  if (e.op === '*' && a.kind === 'ref' && a.of === 'matrix' && b.kind === 'ref')
+    return { kind: 'ref', of: 'matrix', name: 'product', args: { left: a, right: b } };
   if (a.kind !== 'number' || (b.kind !== 'number' && b.kind !== 'near'))
     return failAt('not-a-number', `\`${e.op}\` is between numbers; this is a ${describe(a.kind === 'number' ? b : a)}.`, e.span);
   const unit = a.unit ?? b.unit;

@@ -28,6 +28,18 @@ export function globOf(glob: string): (path: string) => boolean {
   return (path) => matches(path.replaceAll('.', '/'));
 }
 
+/** Other names of members: what they are called by where the value, not the layer that yields it, is spoken of. */
+const synonyms: Readonly<Record<string, readonly string[]>> = {
+  'attention.key': ['attention.k'],
+  'attention.value': ['attention.v'],
+  'attention.o': ['attention.output'],
+  'attention.qkv': ['attention.q', 'attention.k', 'attention.v'],
+  'ssm.in': ['ssm.input'],
+  'ssm.x': ['ssm.input'],
+  'ssm.z': ['ssm.gate'],
+  'ssm.out': ['ssm.output'],
+};
+
 /** Does the site have that role: it is one, is a member (`attention.q` of `attention`), or carries the tag (`temporal`). */
 const hasRole = (s: Site, role: string): boolean => s.role === role || s.members.some((m) => m === role || m.startsWith(`${role}.`));
 
@@ -38,7 +50,8 @@ function predicate(sel: Selection, g: Ground): (s: Site) => boolean {
       return () => true;
     case 'role': {
       const name = sel.member === undefined ? sel.role : `${sel.role}.${sel.member}`;
-      return (s) => hasRole(s, name);
+      if (name === 'attention.probs') return (s) => s.role === 'softmax' && attended(g).has(s.nodes.at(-1));
+      return (s) => (synonyms[name] ?? [name]).some((n) => hasRole(s, n));
     }
     case 'path':
       if (sel.re !== undefined) {
@@ -88,6 +101,9 @@ function predicate(sel: Selection, g: Ground): (s: Site) => boolean {
     }
   }
 }
+
+/** Nodes of attentions: the softmax among them yields `probs`. */
+const attended = (g: Ground): Set<unknown> => new Set(g.sites.sites.flatMap((s) => (s.role === 'attention' ? s.nodes : [])));
 
 function compare(a: number, rel: string, b: number): boolean {
   if (rel === '<=') return a <= b;

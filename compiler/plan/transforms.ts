@@ -26,7 +26,7 @@ export function marked(sites: Sites, planned: readonly PlannedTransform[], trans
 }
 
 /** Kinds that are one and the same map: two of them on one edge are an error. */
-const kin = (kind: string): string => (kind === 'smooth' ? 'scale' : kind);
+const kin = (kind: string): string => (kind === 'smooth' || kind === 'dilate' ? 'scale' : kind);
 
 /**
  * Plans the transforms. They run by stage (rule 1), those of one stage in the order of the recipe; `after: kind` puts one behind all of that kind.

@@ -9,6 +9,7 @@ const commands = [
   'check',
   'explain',
   'inspect',
+  'reproduce',
   'eval',
   'run',
   'fmt',

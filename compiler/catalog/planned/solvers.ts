@@ -50,9 +50,6 @@ export const solvers = [
     iterations: iterations(5000),
     inputs,
   }),
-  planned('solver', 'cayley', 'Gradient steps on the manifold of orthogonal matrices.', {
-    steps: int({ doc: 'Steps.', min: 1, max: 100000, default: 100 }),
-  }),
 ];
 
 const measure = (name: string, doc: string, params = {}) => planned('objective', name, doc, { of, ...params });
@@ -77,7 +74,6 @@ export const objectives = [
   planned('objective', 'judge', 'A score that a bound judge model gives.', {
     name: str({ doc: 'Name of the judge, bound on the command line.' }),
   }),
-  planned('objective', 'range_pnorm', 'The p-norm of activation ranges.', { p: num({ doc: 'p.', min: 1, max: 100, default: 10 }) }),
   planned(
     'objective',
     'kl_top',
