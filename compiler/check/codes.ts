@@ -98,6 +98,9 @@ const plan: Rows = {
   'param-domain': 'The value of a parameter lies outside of its domain.',
   'calibration-missing': 'A static scale needs calibration data. Random data is never used instead.',
   'nothing-to-solve': 'A solver finds the codes of weights, and no weight that is selected here has codes.',
+  'bad-format': 'The parts of a number format do not go together; the message says which and why.',
+  'law-dynamic':
+    'A scale that is found at run time follows the range alone (`minmax`, or `share(0.9)` of it). Other laws need calibration data: `mode: static`.',
   'solve-refused': 'The solver cannot work on a site that is selected: its type, its role or its place. The message says which and why.',
   'solve-order':
     'Columns in the order of the Hessian need scales that do not depend on the order (`static_groups: yes`): ONNX has no index of groups.',
@@ -203,6 +206,12 @@ const machine: Rows = {
   'not-text': 'The file is not text.',
   'no-permission': 'The file or folder may not be read or written.',
   'disk-full': 'The disk is full. Nothing partial is left behind.',
+  'io-nothing': '`--io quantized` asks for a quantized cache, and the recipe quantizes no key or value.',
+  'io-cache': 'A cache that the recipe quantizes has no form as input and output; the message says why.',
+  'resume-nothing': '`--resume` was given, and no interrupted compile to this output is there.',
+  'resume-differs': 'What is left of an interrupted compile was made from another model, recipe or data, or by another version of qc.',
+  'workspace-foreign':
+    'A folder stands where solved layers are to be stored (`<output>.solving`), and qc did not make it. It is left as it is.',
   'output-exists': 'The output exists already; --force overwrites it.',
   'output-is-input': 'The output would overwrite the model that is read.',
   unreadable: 'A file cannot be read.',
