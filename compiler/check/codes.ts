@@ -87,6 +87,7 @@ const plan: Rows = {
   'cache-scaled':
     'A warning: a transform scaled or rotated what the cache holds. The model reads its own caches; those of the float model do not fit.',
   'dead-selection': 'A selection matches nothing in this model. The nearest real names are listed; `optional(…)` allows it.',
+  'no-ledger': 'The model carries no ledger of a compile.',
   'no-port': 'None of the selected sites has the port.',
   'group-divides': 'The group does not divide the axis that it runs along.',
   'grain-axis': 'The value has no such axis, so it cannot have a scale for each of its parts.',
