@@ -127,6 +127,7 @@ const plan: Rows = {
   'replay-none': 'The model given to --replay stores no search results.',
 };
 const model: Rows = {
+  model: 'A warning of the editor: the model that the recipe is bound to is not there, cannot be read, or lies outside of the workspace.',
   'not-onnx': 'The file is not an ONNX model, or damaged.',
   'truncated-model': 'The file ends too early.',
   'bad-attribute': 'An attribute of a node is damaged.',
