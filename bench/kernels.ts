@@ -1,5 +1,6 @@
-// Linear layers of target native beside stock MatMulNBits (accuracy level 4) in the same runs, interleaved, in Python's onnxruntime.
-// usage: npx tsx bench/kernels.ts [K] [N] [threads] [rows …]      QC_ISA=scalar|avx2|avxvnni|avx512vnni forces an instruction set
+// Linear layers of target native beside stock MatMulNBits (accuracy level 4) and DynamicQuantizeMatMul in the same runs, turn by turn, in Python's
+// onnxruntime; the machine's peaks where `cargo build --release --example machine -p qc-kernels` has been run.
+// usage: npx tsx bench/kernels.ts [K] [N] [threads] [rows …]      QC_ISA=scalar|avx2|avxvnni|avx512vnni|amx forces an instruction set
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
@@ -32,11 +33,20 @@ const stock = async (name: string, w: Kind) => {
   return write(name, model);
 };
 
+const dynamicQuantizeMatMul = async (name: string) => {
+  const byte: Kind = { format: 'uint8', grain: { per: 'tensor' }, mode: 'dynamic', symmetric: false };
+  const { model, emitted } = await lowerTo('ort', quantized(base, int8, byte));
+  if (!emitted.some((e) => e.ops.includes('DynamicQuantizeMatMul'))) throw new Error('the stock model has no DynamicQuantizeMatMul');
+  return write(name, model);
+};
+
 const jobs = [
   await stock('MatMulNBits-g128', int4(128)),
+  await dynamicQuantizeMatMul('DynamicQuantizeMatMul'),
   await native('LinearW4A8-g128', int4(128), token),
   await native('LinearW4A8-g32', int4(32), token),
   await native('LinearW8A8', int8, token),
+  await native('LinearW8A8-int6-g128', { format: 'int6', grain: { per: 'group', group: 128 } }, token),
   await native('LinearW4-g128', int4(128)),
 ];
 const library = path(`../runtime/native/qc-ops.${process.platform}-${process.arch}.so`);
@@ -47,17 +57,29 @@ const r = spawnSync('python3', [path('peers/ops.py'), library, String(threads), 
 await host.close();
 rmSync(folder, { recursive: true });
 if (r.status !== 0) throw new Error(r.stderr);
-const times = JSON.parse(r.stdout) as Record<string, Record<string, [number, number]>>;
+const times = JSON.parse(r.stdout) as Record<string, Record<string, number[]>>;
 
+const median = (x: readonly number[]) => [...x].sort((a, b) => a - b)[Math.floor(x.length / 2)] ?? Number.NaN;
+/** Turn by turn: what slows one turn slows both. */
+const ratio = (a: readonly number[], b: readonly number[]) => median(a.map((x, i) => x / (b[i] ?? Number.NaN)));
+const machine = path('../runtime/native/target/release/examples/machine');
+const peak = spawnSync(machine, [String(threads)], { encoding: 'utf8' });
+console.log(peak.status === 0 ? `machine ${peak.stdout.trim()}` : 'machine: cargo build --release --example machine');
+const clock = threads === 1 ? 'processor time' : 'wall time';
 console.log(
-  `K ${k}, N ${n}, ${threads} threads${threads === 1 ? ' (processor time)' : ''}, load ${loadavg()[0]?.toFixed(1)}; best and median ms, GOPS at best, times as fast (at best) as MatMulNBits int4 group 128 accuracy level 4`,
+  `K ${k}, N ${n}, ${threads} threads, ${clock}, load ${loadavg()[0]?.toFixed(1)}; best and median ms, GOPS and weight GB/s at best, medians of ratios turn by turn`,
 );
 for (const [rows, of] of Object.entries(times)) {
-  const [, reference = 0] = of[jobs[0]!.name] ?? [];
-  for (const [name, [median, best]] of Object.entries(of)) {
+  const [nbits = [], dynamic = []] = jobs.map((j) => of[j.name] ?? []);
+  for (const [name, all] of Object.entries(of)) {
+    const best = Math.min(...all);
     const gops = (2 * Number(rows) * k * n) / best / 1e6;
+    const bits = name.includes('W8') || name.startsWith('Dyn') ? 8 : 4;
+    const gbs = (k * n * bits) / 8 / best / 1e6;
+    const cells = [`${best.toFixed(3)} (${median(all).toFixed(3)}) ms`, `${gops.toFixed(0)} GOPS`, `${gbs.toFixed(1)} GB/s`];
+    const ratios = `${ratio(nbits, all).toFixed(2)}× MatMulNBits  ${ratio(dynamic, all).toFixed(2)}× DynamicQuantizeMatMul`;
     console.log(
-      `M ${rows.padStart(3)}  ${name.padEnd(18)} ${best.toFixed(3).padStart(9)} (${median.toFixed(3)}) ms ${gops.toFixed(1).padStart(8)} GOPS  ${(reference / best).toFixed(2)}×`,
+      `M ${rows.padStart(3)}  ${name.padEnd(21)} ${cells[0]?.padStart(22)} ${cells[1]?.padStart(10)} ${cells[2]?.padStart(10)}  ${ratios}`,
     );
   }
 }

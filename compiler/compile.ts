@@ -2,12 +2,14 @@
 
 import { assess } from './driver/assess.ts';
 import { bench } from './driver/bench.ts';
+import { emittedCaches } from './driver/caches.ts';
 import { digesting } from './driver/digests.ts';
 import { dumpsOf } from './driver/dumps.ts';
 import { checkWritable, emit, writtenSize } from './driver/emit.ts';
 import { encode } from './driver/encode.ts';
 import { explainPlan } from './driver/explanation.ts';
 import { UNKNOWN } from './driver/hash.ts';
+import { lawful } from './driver/lawful.ts';
 import { originOf, withOrigin } from './driver/metadata.ts';
 import { metered } from './driver/meter.ts';
 import { openModel, type Source } from './driver/model.ts';
@@ -47,16 +49,41 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const binding = await run.phase('search', () => searchAll(first.nested, first.binding, bench(source, planAt, stage, options, run)));
     const staged = await run.phase('transform', () => stage.final(planAt(binding)));
     const { plan, source: rewritten, calibrated } = staged;
+    lawful(rewritten.model, 'rewritten', 'transform');
     const encoded = await run.phase('encode', () => encode(plan, rewritten.model, calibrated?.statistics, options.host.crunch));
     const simulated = await run.phase('solve', () =>
-      solve({ plan, source: rewritten, simulated: encoded, crunch: meter.crunch, options, run }),
+      solve({
+        plan,
+        source: rewritten,
+        simulated: encoded,
+        crunch: meter.crunch,
+        ingredients: async () => {
+          const nothing = { lowered: { emitted: [] }, run: { ledger: [] } };
+          return originOf({ read, plan, target: target.name, model: await source.fingerprint(), calibrated, options, ...nothing });
+        },
+        options,
+        run,
+      }),
     );
     const lowered = await run.phase('lower', () => target.lower(simulated, args as never));
+    const emitted = await run.phase('lower', () =>
+      emittedCaches({ plan, source, simulated, lowered, target, args, adapt: rewritten.adapt, options, run }),
+    );
+    lawful(emitted.model, 'lowered', 'lower');
     const made = async (fingerprint: string) =>
       withOrigin(
-        lowered.model,
+        emitted.model,
         plan,
-        await originOf({ read, plan, target: target.name, model: fingerprint, calibrated: stage.record(staged), lowered, options, run }),
+        await originOf({
+          read,
+          plan,
+          target: target.name,
+          model: fingerprint,
+          calibrated: stage.record(staged),
+          lowered: emitted,
+          options,
+          run,
+        }),
       );
     const size = await writtenSize(await made(UNKNOWN), source.reader);
     const found = await run.phase('measure', () =>
@@ -64,9 +91,9 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     );
     const ok = found.requires.every((r) => r.passed);
     const files = ok
-      ? await run.phase('write', () => emit(lowered.model, source, made, meter.crunch, stage.record(staged), options, run))
+      ? await run.phase('write', () => emit(emitted.model, source, made, meter.crunch, stage.record(staged), options, run))
       : [];
-    const explanation = explainPlan(plan, rewritten.model, source.bytes, target, lowered.emitted);
+    const explanation = explainPlan(plan, rewritten.model, source.bytes, target, emitted.emitted);
     return {
       ok,
       recipe: plan.recipe,
@@ -99,6 +126,7 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
       }),
     };
   } finally {
+    for (const last of run.atEnd) await last();
     await source.close();
   }
 }

@@ -35,6 +35,7 @@ export type CodeGrain =
  * minmax: symmetric s = absmax/hi (or /max for floats), asymmetric s = (max−min)/(hi−lo) with 0 in range.
  * signed_absmax: onnxruntime's MatMulNBits law, s = w_at_absmax / lo, so that the extreme value (with its sign) falls on lo.
  * percentile: minmax over the p-quantiles. mse: grid of `steps` shrinks down to `shrink`, error power p, optionally also the signed law for symmetric formats.
+ * share: minmax of a share of the range.
  * hqq: half-quadratic (l_p<1 with shrinkage, zero-point refit), asymmetric. entropy: KL of the histogram (as onnxruntime's).
  */
 export type ScaleLaw =
@@ -43,6 +44,7 @@ export type ScaleLaw =
   | { readonly name: 'percentile'; readonly p: number }
   | { readonly name: 'mse'; readonly steps: number; readonly shrink: number; readonly p: number; readonly signed: boolean }
   | { readonly name: 'entropy'; readonly bins: number }
+  | { readonly name: 'share'; readonly ratio: number }
   | { readonly name: 'hqq'; readonly p: number; readonly beta: number; readonly kappa: number; readonly iterations: number };
 
 /**
@@ -52,6 +54,11 @@ export type ScaleLaw =
  */
 export type Layout = 'plain' | 'source' | 'nbits';
 
+export interface Outer {
+  readonly bound: number;
+  readonly type: 'float32' | 'float16' | 'bfloat16';
+}
+
 export interface QuantizeRequest {
   /** Whose weight it is (a site's id), for whoever watches the calls; the loops ignore it. */
   readonly label?: string;
@@ -60,8 +67,13 @@ export interface QuantizeRequest {
   readonly symmetric: boolean;
   readonly grain: CodeGrain;
   readonly law: ScaleLaw;
-  /** Scales are rounded to this type before codes are computed. e8m0: powers of two (MX). nv: e4m3 scales under one float32 scale of the tensor. */
-  readonly scaleType: 'float32' | 'float16' | 'bfloat16' | 'float64' | 'e8m0' | 'nv';
+  /**
+   * Scales are rounded to this type before codes are computed. e8m0: powers of two (MX). nv: e4m3 scales under one float32 scale of the tensor.
+   * int8: integers 1 … 127 under a step for each row (`outer`), with (q − z)·s kept in −128 … 127.
+   */
+  readonly scaleType: 'float32' | 'float16' | 'bfloat16' | 'float64' | 'e8m0' | 'nv' | 'int8';
+  /** int8: steps of rows are max|row| / bound, rounded to a float type. */
+  readonly outer?: Outer;
   readonly layout: Layout;
   /** Importance of each reduce column in the mse law (diagonal of the Hessian). */
   readonly importance?: Float32Array;
@@ -77,6 +89,8 @@ export interface QuantizeResult {
   readonly zeros?: Uint8Array;
   /** nv: the tensor's float32 scale. */
   readonly globalScale?: number;
+  /** int8: the steps of the rows, in their type. */
+  readonly rowSteps?: Uint8Array;
   /** Σ(w−ŵ)² and Σw². NaN or infinite weights: QcError `nan-weight`. */
   readonly error: number;
   readonly energy: number;
@@ -89,6 +103,8 @@ export interface DequantizeRequest {
   readonly scales: Uint8Array;
   readonly zeros?: Uint8Array;
   readonly globalScale?: number;
+  readonly outer?: Outer;
+  readonly rowSteps?: Uint8Array;
   readonly out: number;
   readonly reduce: number;
   readonly order: 'or' | 'ro';
@@ -110,7 +126,8 @@ export interface SolveRequest {
   readonly symmetric: boolean;
   readonly grain: Extract<CodeGrain, { per: 'channel' | 'group' }>;
   readonly law: ScaleLaw;
-  readonly scaleType: 'float32' | 'float16' | 'bfloat16';
+  readonly scaleType: 'float32' | 'float16' | 'bfloat16' | 'int8';
+  readonly outer?: Outer;
   /** XᵀX, [reduce, reduce]. */
   readonly hessian: Float64Array;
   /** XᵀX_float, [reduce, reduce]: corrects toward the float layer's output on float inputs. */
@@ -132,6 +149,7 @@ export interface SolveResult {
   readonly codes: Uint8Array;
   readonly scales: Uint8Array;
   readonly zeros?: Uint8Array;
+  readonly rowSteps?: Uint8Array;
   /** Σ(w−ŵ)² and Σw². */
   readonly error: number;
   readonly energy: number;

@@ -35,6 +35,7 @@ export interface Format<S extends Schema = Schema> extends Named<S> {
     codes?: QType['codes'];
     levels?: QType['levels'];
     cast?: 'float16' | 'bfloat16';
+    outer?: QType['outer'];
     grain?: QType['grain'];
     defaultLaw?: string;
   };
@@ -183,6 +184,8 @@ export interface Decision {
   readonly codes: Uint8Array;
   readonly scales: Uint8Array;
   readonly zeros?: Uint8Array;
+  /** Progressive formats: steps of the output channels. */
+  readonly outer?: Uint8Array;
   /** What happened, for the ledger. */
   readonly note: string;
 }

@@ -36,6 +36,11 @@ export interface WriteFile {
   abort(): Promise<void>;
 }
 
+export interface Workspace {
+  readonly dir: string;
+  remove(): Promise<void>;
+}
+
 export interface Host {
   /** Opens below a folder that the user named; a path that leaves `folder` (.., absolute, symlink) is refused with QcError `path-escape`. */
   open(folder: string, relative: string): Promise<ReadFile>;
@@ -48,6 +53,11 @@ export interface Host {
   readonly crunch: Crunch;
   /** Milliseconds, for progress only. */
   now(): number;
+  /**
+   * A folder that outlives a killed run: empty, or with `keep` as it was left. `mark` is the file that says it is ours.
+   * Errors: `workspace-foreign` (it is there and not ours), `resume-nothing` (to be kept, and not there).
+   */
+  workspace(path: string, mark: string, keep: boolean): Promise<Workspace>;
   /** A scratch folder of this run, removed at its end. */
   scratch(): Promise<string>;
 }

@@ -20,7 +20,7 @@ export interface EncodedWeight {
   readonly reduce: number;
   readonly order: 'or' | 'ro';
   /** Set by a solver: integers that are not plain rounding. */
-  readonly solved?: { readonly codes: Tensor; readonly scales: Tensor; readonly zeros?: Tensor };
+  readonly solved?: { readonly codes: Tensor; readonly scales: Tensor; readonly zeros?: Tensor; readonly outer?: Tensor };
   /** Hessian diagonal for laws that weigh columns. */
   readonly importance?: Float32Array;
 }

@@ -78,6 +78,7 @@ function crunchOf(engine: Engine): Crunch {
       const codes = new Uint8Array(size.codes);
       const scales = new Uint8Array(size.scales * scaleBytes[r.scaleType]);
       const zeros = r.symmetric || r.format.kind === 'float' ? undefined : new Uint8Array(size.zeros);
+      const rowSteps = r.outer && new Uint8Array(r.weight.out * scaleBytes[r.outer.type]);
       const digest = r.digest ? new Uint8Array(32) : undefined;
       const given = [r.importance, r.scales, r.zeros].flatMap((a) => (a ? [view(a)] : []));
       const numbers = quantizeNumbers(r);
@@ -86,13 +87,14 @@ function crunchOf(engine: Engine): Crunch {
         numbers,
         r.weight.data,
         given,
-        [codes, scales, ...(zeros ? [zeros] : []), ...(digest ? [digest] : [])],
+        [codes, scales, ...(zeros ? [zeros] : []), ...(digest ? [digest] : []), ...(rowSteps ? [rowSteps] : [])],
         r.label,
       );
       return {
         codes,
         scales,
         ...(zeros ? { zeros } : {}),
+        ...(rowSteps ? { rowSteps } : {}),
         ...(r.scaleType === 'nv' ? { globalScale: global! } : {}),
         error: error!,
         energy: energy!,
@@ -101,7 +103,8 @@ function crunchOf(engine: Engine): Crunch {
     },
     async dequantize(r) {
       const to = new Float32Array(r.out * r.reduce);
-      await call(op.dequantize, dequantizeNumbers(r), r.codes, [r.scales, ...(r.zeros ? [r.zeros] : [])], [view(to)]);
+      const rest = [r.scales, ...(r.zeros ? [r.zeros] : []), ...(r.rowSteps ? [r.rowSteps] : [])];
+      await call(op.dequantize, dequantizeNumbers(r), r.codes, rest, [view(to)]);
       return to;
     },
     async hash(data) {
@@ -128,9 +131,11 @@ function crunchOf(engine: Engine): Crunch {
       const scales = new Uint8Array(r.weight.out * groups * scaleBytes[r.scaleType]);
       const zeros = r.symmetric ? undefined : new Uint8Array(r.weight.out * groups);
       const given = [view(r.hessian), ...(r.cross ? [view(r.cross)] : [])];
-      const outputs = zeros ? [codes, scales, zeros] : [codes, scales];
+      const rowSteps = r.outer && new Uint8Array(r.weight.out * scaleBytes[r.outer.type]);
+      const outputs = [codes, scales, ...(zeros ? [zeros] : []), ...(rowSteps ? [rowSteps] : [])];
       const [error, energy, loss, damping, dead] = await call(op.solve, solveNumbers(r), r.weight.data, given, outputs);
-      return { codes, scales, ...(zeros ? { zeros } : {}), error: error!, energy: energy!, loss: loss!, damping: damping!, dead: dead! };
+      const found = { codes, scales, ...(zeros ? { zeros } : {}), ...(rowSteps ? { rowSteps } : {}) };
+      return { ...found, error: error!, energy: energy!, loss: loss!, damping: damping!, dead: dead! };
     },
     async moments(acc, x, n) {
       await call(op.moments, [n], view(x), [], [view(acc)]);

@@ -11,7 +11,15 @@ export interface Shape {
 
 export const bitsOf = (f: CodeFormat): number => (f.kind === 'int' ? f.bits : f.name === 'e2m1' ? 4 : 8);
 
-export const scaleBytes: Record<QuantizeRequest['scaleType'], number> = { float32: 4, float16: 2, bfloat16: 2, float64: 8, e8m0: 1, nv: 1 };
+export const scaleBytes: Record<QuantizeRequest['scaleType'], number> = {
+  float32: 4,
+  float16: 2,
+  bfloat16: 2,
+  float64: 8,
+  e8m0: 1,
+  nv: 1,
+  int8: 1,
+};
 
 /** Rows and columns of the table of scales, and the columns of one scale. */
 export function table(s: Shape): { rows: number; cols: number; group: number } {

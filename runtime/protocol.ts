@@ -6,6 +6,7 @@ import type {
   FloatType,
   Layout,
   Matrix,
+  Outer,
   QuantizeRequest,
   ScaleLaw,
   SolveRequest,
@@ -20,7 +21,7 @@ export const floatBytes: Record<FloatType, number> = { float32: 4, float16: 2, b
 
 const floatTypes: readonly FloatType[] = ['float32', 'float16', 'bfloat16', 'float64'];
 const layouts: readonly Layout[] = ['plain', 'source', 'nbits'];
-const scaleTypes: readonly QuantizeRequest['scaleType'][] = ['float32', 'float16', 'bfloat16', 'float64', 'e8m0', 'nv'];
+const scaleTypes: readonly QuantizeRequest['scaleType'][] = ['float32', 'float16', 'bfloat16', 'float64', 'e8m0', 'nv', 'int8'];
 const floatFormats = ['int', 'e4m3', 'e5m2', 'e2m1'] as const;
 
 export const formatNumbers = (f: CodeFormat): number[] =>
@@ -46,8 +47,16 @@ export function lawNumbers(law: ScaleLaw): number[] {
       return [4, law.bins, 0, 0, 0];
     case 'hqq':
       return [5, law.p, law.beta, law.kappa, law.iterations];
+    case 'share':
+      return [6, law.ratio, 0, 0, 0];
   }
 }
+
+/** The type of scales, and what integer ones stand under. */
+const scaleNumbers = (r: { readonly scaleType: QuantizeRequest['scaleType']; readonly outer?: Outer }): number[] => [
+  scaleTypes.indexOf(r.scaleType),
+  ...(r.scaleType === 'int8' ? [r.outer?.bound ?? 127, scaleTypes.indexOf(r.outer?.type ?? 'float32')] : []),
+];
 
 const matrixNumbers = (w: Matrix): number[] => [floatTypes.indexOf(w.dtype), w.out, w.reduce, Number(w.order === 'ro')];
 
@@ -58,7 +67,7 @@ export function quantizeNumbers(r: QuantizeRequest): number[] {
     Number(r.symmetric),
     ...grainNumbers(r.grain),
     ...lawNumbers(r.law),
-    scaleTypes.indexOf(r.scaleType),
+    ...scaleNumbers(r),
     layouts.indexOf(r.layout),
     Number(r.importance !== undefined),
     Number(r.scales !== undefined),
@@ -73,7 +82,7 @@ export const solveNumbers = (r: SolveRequest): number[] => [
   Number(r.symmetric),
   ...grainNumbers(r.grain),
   ...lawNumbers(r.law),
-  scaleTypes.indexOf(r.scaleType),
+  ...scaleNumbers(r),
   r.damp,
   Number(r.order === 'hessian'),
   Number(r.staticGroups),
@@ -89,7 +98,7 @@ export const dequantizeNumbers = (r: DequantizeRequest): number[] => [
   Number(r.order === 'ro'),
   ...formatNumbers(r.format),
   ...grainNumbers(r.grain),
-  scaleTypes.indexOf(r.scaleType),
+  ...scaleNumbers(r),
   layouts.indexOf(r.layout),
   r.globalScale ?? 1,
 ];

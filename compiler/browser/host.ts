@@ -1,4 +1,5 @@
 /** The effects of a run in a browser tab: files in memory, the wasm crunch, sessions of whatever runtime the page brings. */
+import { fail } from '../../grammar/diagnostics.ts';
 import type { Crunch } from '../crunch.ts';
 import { openTensors } from '../graph/bytes.ts';
 import { encodeModel } from '../graph/write.ts';
@@ -27,6 +28,15 @@ export function browserHost({ files, crunch, session }: BrowserHostOptions): Hos
       } finally {
         await reader.close();
       }
+    },
+    // A tab that was closed leaves nothing: there is never anything to resume.
+    async workspace(path, _mark, keep) {
+      if (keep) fail('resume-nothing', `there is nothing to resume: ${path} is not there`, 'start again');
+      const remove = async () => {
+        for (const name of listFiles(files, path)) files.delete(`${path}/${name}`);
+      };
+      await remove();
+      return { dir: path, remove };
     },
     now: () => performance.now(),
     scratch: async () => '.scratch',

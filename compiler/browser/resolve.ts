@@ -1,17 +1,12 @@
 /** Finds what recipes use where there is no disk: files that are in memory, and packages that came with the page. */
 import semver from 'semver';
-import type { Deprecation } from '../catalog/deprecations.ts';
 import type { Resolver, SourceText } from '../check/check.ts';
+import type { Locked } from '../lock.ts';
 
 /** A recipe package, whole. */
-export interface BundledPackage {
-  readonly name: string;
-  readonly version: string;
-  /** The entry, `qrecipe` of its package.json. */
-  readonly entry: string;
+export interface BundledPackage extends Locked {
   /** Texts by path in the package. */
   readonly files: Readonly<Record<string, string>>;
-  readonly deprecations?: readonly Deprecation[];
 }
 
 /** A resolver over packages and over `texts` beside the root recipe. Shown paths are those of the node resolver: `@scope/name@version/file`. */

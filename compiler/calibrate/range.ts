@@ -7,7 +7,7 @@ import type { Ref, Schema } from '../schema.ts';
 import type { Arrays, Statistics } from './statistics.ts';
 
 const ranged = new Set(['minmax', 'absmax_signed']);
-const clipped = new Set(['percentile', 'entropy', 'mse']);
+const clipped = new Set(['grid', 'share', 'percentile', 'entropy', 'mse']);
 
 /** What must be observed of a static activation for its scale law. Error: law-activation (a law for weights only). */
 export function observerFor(law: Ref): Ref {

@@ -87,6 +87,7 @@ const plan: Rows = {
   'cache-scaled':
     'A warning: a transform scaled or rotated what the cache holds. The model reads its own caches; those of the float model do not fit.',
   'dead-selection': 'A selection matches nothing in this model. The nearest real names are listed; `optional(…)` allows it.',
+  'no-ledger': 'The model carries no ledger of a compile.',
   'no-port': 'None of the selected sites has the port.',
   'group-divides': 'The group does not divide the axis that it runs along.',
   'grain-axis': 'The value has no such axis, so it cannot have a scale for each of its parts.',
@@ -98,6 +99,9 @@ const plan: Rows = {
   'param-domain': 'The value of a parameter lies outside of its domain.',
   'calibration-missing': 'A static scale needs calibration data. Random data is never used instead.',
   'nothing-to-solve': 'A solver finds the codes of weights, and no weight that is selected here has codes.',
+  'bad-format': 'The parts of a number format do not go together; the message says which and why.',
+  'law-dynamic':
+    'A scale that is found at run time follows the range alone (`minmax`, or `share(0.9)` of it). Other laws need calibration data: `mode: static`.',
   'solve-refused': 'The solver cannot work on a site that is selected: its type, its role or its place. The message says which and why.',
   'solve-order':
     'Columns in the order of the Hessian need scales that do not depend on the order (`static_groups: yes`): ONNX has no index of groups.',
@@ -114,7 +118,7 @@ const plan: Rows = {
   'unknown-law': 'There is no scale law of that name.',
   'unknown-search': 'There is no search method of that name.',
   'law-activation': 'The scale law fits weights or whole tensors, not the activation that it is asked for.',
-  'margin-on-weight': 'A margin is headroom for values that calibration did not see; a weight is known.',
+  'margin-place': 'A margin is headroom for values that calibration did not see; a weight, or a value at run time, is known.',
   'lowered-differs':
     'The emitted operators do not compute what was planned: a bug of the target, or an operator that this ONNX Runtime computes differently.',
   'not-proved':
@@ -124,6 +128,7 @@ const plan: Rows = {
   'replay-none': 'The model given to --replay stores no search results.',
 };
 const model: Rows = {
+  model: 'A warning of the editor: the model that the recipe is bound to is not there, cannot be read, or lies outside of the workspace.',
   'not-onnx': 'The file is not an ONNX model, or damaged.',
   'truncated-model': 'The file ends too early.',
   'bad-attribute': 'An attribute of a node is damaged.',
@@ -203,6 +208,12 @@ const machine: Rows = {
   'not-text': 'The file is not text.',
   'no-permission': 'The file or folder may not be read or written.',
   'disk-full': 'The disk is full. Nothing partial is left behind.',
+  'io-nothing': '`--io quantized` asks for a quantized cache, and the recipe quantizes no key or value.',
+  'io-cache': 'A cache that the recipe quantizes has no form as input and output; the message says why.',
+  'resume-nothing': '`--resume` was given, and no interrupted compile to this output is there.',
+  'resume-differs': 'What is left of an interrupted compile was made from another model, recipe or data, or by another version of qc.',
+  'workspace-foreign':
+    'A folder stands where solved layers are to be stored (`<output>.solving`), and qc did not make it. It is left as it is.',
   'output-exists': 'The output exists already; --force overwrites it.',
   'output-is-input': 'The output would overwrite the model that is read.',
   unreadable: 'A file cannot be read.',

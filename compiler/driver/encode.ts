@@ -9,6 +9,7 @@ import { quantParams } from '../simulate/params.ts';
 import { sharing } from '../simulate/sharing.ts';
 import type { EncodedWeight, QuantizedValue, Simulated } from '../simulated.ts';
 import type { Site } from '../sites.ts';
+import { secondMoments } from './errors.ts';
 
 /** The static activations of a plan: what has to be observed. */
 export const observed = (plan: Pick<Plan, 'slots'>): readonly Slot[] =>
@@ -33,8 +34,24 @@ const fixed = (s: { readonly site: Site; readonly port: string }): readonly numb
 const migrated = (s: { readonly site: Site; readonly port: string }): boolean => s.port === 'input' && s.site.members.includes('migrated');
 
 /** Builds the simulated level. `statistics` may be missing where nothing static is quantized. Nothing is computed yet: weights are lazy. */
-export const encode = (plan: Plan, model: Model, statistics: Statistics | undefined, crunch: Crunch): Promise<Simulated> =>
-  simulated(plan, model, (v) => scaled(v, statistics, crunch));
+export async function encode(plan: Plan, model: Model, statistics: Statistics | undefined, crunch: Crunch): Promise<Simulated> {
+  const s = await simulated(plan, model, (v) => scaled(v, statistics, crunch));
+  return { ...s, weights: s.weights.map((w) => weighed(w, statistics)) };
+}
+
+/** Does the law of a weight look at its inputs? */
+export const weighsInputs = (slot: Pick<Slot, 'site' | 'port' | 'type'>): boolean =>
+  slot.type?.law.name === 'grid' && slot.site.ports[slot.port]?.kind === 'weight';
+
+/** The clip search of weights counts by their inputs; members that it shall skip keep their whole range. */
+function weighed(w: EncodedWeight, statistics: Statistics | undefined): EncodedWeight {
+  if (!weighsInputs(w)) return w;
+  const skip = (w.type.law.args['skip'] ?? []) as readonly string[];
+  if (w.site.members.some((m) => skip.includes(m.slice(m.indexOf('.') + 1))))
+    return { ...w, type: { ...w.type, law: { name: 'minmax', args: {} } } };
+  const importance = secondMoments(w, statistics);
+  return importance ? { ...w, importance: Float32Array.from(importance) } : w;
+}
 
 /** The simulated level of a plan; `finish` gives static values their scales. */
 export async function simulated(plan: Plan, model: Model, finish: (v: QuantizedValue) => Promise<QuantizedValue>): Promise<Simulated> {

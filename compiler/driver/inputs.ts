@@ -18,13 +18,14 @@ export interface Moments {
 const inputOf = (site: Site): string => site.ports['input']!.value;
 export const channelOf = (site: Site): number => site.ports['input']!.axes['channel'] ?? -1;
 
-/** By name of the input value. `float`: the float model on its own stream, where the cross moments are wanted too. `front`: where the streams move to. */
+/** By name of the input value. `float`: the float model on its own stream, where the cross moments are wanted too. `front`: where the streams move to. `passing`: only that they move. */
 export async function momentsOf(
   sites: readonly Site[],
   on: { readonly model: Model; readonly stream: Stream },
   float: { readonly model: Model; readonly stream: Stream } | undefined,
   crunch: Crunch,
   front?: readonly string[],
+  passing = false,
 ): Promise<Map<string, Moments>> {
   const axes = new Map(sites.map((s) => [inputOf(s), channelOf(s)]));
   const values = [...axes.keys()];
@@ -34,6 +35,7 @@ export async function momentsOf(
   try {
     for await (const found of on.stream.read(on.model, values, front)) {
       const exact = beside ? (await beside.next()).value : undefined;
+      if (passing) continue;
       for (const [value, axis] of axes) {
         const before = moments.get(value);
         const { x, rows, channels: n } = matrix(found[value]!, axis, Math.sqrt(before?.hessian.length ?? 0));

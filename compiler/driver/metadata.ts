@@ -90,9 +90,9 @@ export async function originOf(o: {
   /** Its fingerprint. */
   readonly model: string;
   readonly calibrated: Calibrated | undefined;
-  readonly lowered: Lowered;
+  readonly lowered: Pick<Lowered, 'emitted'>;
   readonly options: CompileOptions;
-  readonly run: Run;
+  readonly run: Pick<Run, 'ledger'>;
 }): Promise<Origin> {
   const { read, model, calibrated, lowered, options, run } = o;
   const sources = [...read.program.sources].map(([path, text]) => [besideRoot(path, read.file), print(parse(text, path).ast)]);

@@ -13,6 +13,8 @@ export class Run {
   readonly seconds: Record<string, number> = {};
   readonly warnings: Warning[] = [];
   readonly ledger: LedgerEntry[] = [];
+  /** What is left to do at the end, however it ends (a kill aside). */
+  readonly atEnd: (() => Promise<void>)[] = [];
 
   readonly #host: Host;
   readonly #signal: AbortSignal | undefined;

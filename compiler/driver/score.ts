@@ -100,13 +100,17 @@ async function overSites(call: Call, o: Objective, staged: Staged, scope: Scope,
   const of = call.args['of'] ? evaluate(call.args['of'], scope) : undefined;
   const ids = of?.kind === 'selection' ? new Set(select(of.selection, { model, sites: plan.sites }).sites.map((s) => s.id)) : undefined;
   const weights = plan.slots.filter((s) => s.port === 'weight' && s.type?.codes && (!ids || ids.has(s.site.id)));
-  const simulated = await encode({ ...plan, slots: weights }, model, undefined, bench.crunch);
+  const sites = new Set(weights.map((s) => s.site.id));
+  const inputs = plan.slots.filter((s) => s.port === 'input' && s.type?.codes?.kind === 'int' && sites.has(s.site.id));
+  const statistics = staged.calibrated?.statistics;
+  const simulated = await encode({ ...plan, slots: [...weights, ...(statistics ? inputs : [])] }, model, statistics, bench.crunch);
   let total = 0;
   for (const w of simulated.weights) {
-    const at = `${key}\n${w.site.id}\n${w.type.text}`;
+    const input = simulated.values.find((v) => v.site.id === w.site.id && v.port === 'input');
+    const at = `${key}\n${w.site.id}\n${w.type.text}\n${input?.type.text ?? ''}`;
     let error = bench.errors.get(at);
     if (!error) {
-      error = siteError(w, staged.calibrated?.statistics, bench.reader);
+      error = siteError(w, statistics, bench.reader, input);
       bench.errors.set(at, error);
     }
     total += o.site(await error);

@@ -1,21 +1,24 @@
 /** Solvers at work: block by block, each on inputs that went through what was solved before it. */
 import { fail, QcError } from '../../grammar/diagnostics.ts';
+import type { Batch } from '../calibrate/index.ts';
 import type { Crunch } from '../crunch.ts';
 import type { Decision, Solver } from '../define.ts';
 import type { DType, Model, Tensor } from '../graph/types.ts';
 import { failAt } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
 import type { PlannedSolve } from '../plan/types.ts';
-import { matrixOf, scaleTypeOf } from '../simulate/encode.ts';
+import { matrixOf, outerOf, scaleTypeOf } from '../simulate/encode.ts';
 import { simulate } from '../simulate/simulate.ts';
 import type { EncodedWeight, Simulated } from '../simulated.ts';
 import type { Site } from '../sites.ts';
 import { solvers } from '../solvers/index.ts';
 import { adapted, openSource } from './data.ts';
+import { sha256 } from './hash.ts';
 import { channelOf, type Moments, momentsOf } from './inputs.ts';
+import { type Entry, Kept } from './kept.ts';
+import { VERSION } from './metadata.ts';
 import type { Source } from './model.ts';
 import type { Run } from './run.ts';
-import { Scratch } from './scratch.ts';
 import { gathered, Stream } from './stream.ts';
 import type { CompileOptions } from './types.ts';
 
@@ -25,6 +28,8 @@ export interface Solving {
   readonly source: Source;
   readonly simulated: Simulated;
   readonly crunch: Crunch;
+  /** What the result depends on, beside the data that is solved on. */
+  readonly ingredients: () => Promise<object>;
   readonly options: CompileOptions;
   readonly run: Run;
 }
@@ -56,13 +61,14 @@ export async function solve(s: Solving): Promise<Simulated> {
   const sequential = wants.some((w) => w.inputs !== 'float');
   const stream = new Stream(options.host, source.dir, batches);
   const float = wants.some((w) => w.float) && sequential ? new Stream(options.host, source.dir, batches) : undefined;
-  const scratch = new Scratch(options.host);
+  const kept = await Kept.open(options.host, options.output, await keyOf(s, batches), options.resume ?? false);
+  run.atEnd.push(() => kept.remove());
   const solved = new Map<EncodedWeight, EncodedWeight>();
   const narrow: { job: Job; rows: number }[] = [];
   let block: number | undefined;
 
   /** The model whose layers before a place are quantized. */
-  const before = (at: number): Model =>
+  const modelUpTo = (at: number): Model =>
     sequential
       ? simulate({
           ...simulated,
@@ -71,27 +77,49 @@ export async function solve(s: Solving): Promise<Simulated> {
         })
       : source.model;
 
+  const done = (job: Job, { tensors, note }: Entry) => {
+    solved.set(job.weight, { ...job.weight, solved: tensors as NonNullable<EncodedWeight['solved']> });
+    run.note(`solve ${job.solver.name}`, note, job.planned.site.id);
+    run.onEvent({ phase: 'solve', done: solved.size, total: jobs.length });
+  };
+
   for (const stage of stagesOf(
     jobs,
     wants.some((w) => w.inputs === 'layer'),
   )) {
-    const model = before(stage.from);
     const front = stage.block === block ? undefined : frontOf(s, stage.block, block);
     block = stage.block;
-    const sites = stage.jobs.map((j) => j.planned.site);
-    const moments = await momentsOf(sites, { model, stream }, float && { model: source.model, stream: float }, crunch, front);
-    for (const job of stage.jobs) {
-      options.signal?.throwIfAborted();
-      const m = moments.get(job.planned.site.ports['input']!.value)!;
-      const decision = await decide(job, m, s);
-      solved.set(job.weight, { ...job.weight, solved: await scratch.keep(tensorsOf(job.weight, decision)) });
-      run.note(`solve ${job.solver.name}`, decision.note, job.planned.site.id);
-      if (m.rows < job.weight.reduce) narrow.push({ job, rows: m.rows });
-      run.onEvent({ phase: 'solve', done: solved.size, total: jobs.length });
-    }
+    const known = stage.jobs.every((j) => kept.get(j.planned.site.id));
+    if (!known || front) {
+      const on = { model: modelUpTo(stage.from), stream };
+      const sites = stage.jobs.map((j) => j.planned.site);
+      // Where all is known the pass runs only to bring the front to the next block, with the same values as the first time.
+      const moments = await momentsOf(sites, on, float && { model: source.model, stream: float }, crunch, front, known);
+      for (const job of stage.jobs) {
+        options.signal?.throwIfAborted();
+        const before = kept.get(job.planned.site.id);
+        if (before) {
+          done(job, before);
+          continue;
+        }
+        const m = moments.get(job.planned.site.ports['input']!.value)!;
+        const decision = await decide(job, m, s);
+        const tensors = await kept.keep(job.planned.site.id, tensorsOf(job.weight, decision), decision.note);
+        done(job, { tensors, note: decision.note });
+        if (m.rows < job.weight.reduce) narrow.push({ job, rows: m.rows });
+      }
+    } else for (const job of stage.jobs) done(job, kept.get(job.planned.site.id)!);
   }
   warnOfFewRows(narrow, run);
   return { ...simulated, weights: simulated.weights.map((w) => solved.get(w) ?? w) };
+}
+
+/** Equal keys give equal integers on one machine. */
+async function keyOf(s: Solving, batches: readonly Batch[]): Promise<string> {
+  const feeds = batches.flatMap((b) => Object.entries(b.feeds));
+  const data = await Promise.all(feeds.map(async ([name, v]) => `${name} ${v.dtype} ${v.shape.join('x')} ${await sha256(v.bytes)}`));
+  const text = JSON.stringify([VERSION, await s.ingredients(), s.plan.binding, data]);
+  return sha256(new TextEncoder().encode(text));
 }
 
 function placesOf(model: Model): (site: Site) => number {
@@ -182,6 +210,7 @@ function tensorsOf(w: EncodedWeight, d: Decision): NonNullable<EncodedWeight['so
   return {
     codes: tensor('uint8', [w.out, w.reduce], d.codes),
     scales: tensor(scaleTypeOf(w) as DType, table, d.scales),
+    ...(d.outer ? { outer: tensor(outerOf(w).outer!.type, [w.out], d.outer) } : {}),
     ...(d.zeros ? { zeros: tensor('uint8', table, d.zeros) } : {}),
   };
 }

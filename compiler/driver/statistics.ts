@@ -5,8 +5,8 @@ import { splitPath } from '../calibrate/source.ts';
 import { failAt } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
 import { adapted, openSource } from './data.ts';
-import { needOf as needOfValue, observed } from './encode.ts';
-import { needOf } from './errors.ts';
+import { needOf as needOfValue, observed, weighsInputs } from './encode.ts';
+import { needOf, rowsOf } from './errors.ts';
 import { hashed } from './hash.ts';
 import type { Source as ModelSource } from './model.ts';
 import { onLayers } from './score.ts';
@@ -25,10 +25,16 @@ export function needsOf(plans: readonly Planned[]): Need[] {
   const add = (n: Need) => needs.set(`${n.value}\n${refText(n.observer)}`, n);
   for (const plan of plans) {
     for (const slot of observed(plan)) add(needOfValue(slot));
+    for (const slot of plan.slots) {
+      const need = weighsInputs(slot) && slot.site.graph === '' ? needOf(slot.site) : undefined;
+      if (need) add(need);
+    }
     if (plan.nested.some((s) => onLayers(s.objective, s.scope)) && plan.calibration)
       for (const slot of plan.slots) {
         const need = slot.port === 'weight' && slot.site.graph === '' ? needOf(slot.site) : undefined;
         if (need) add(need);
+        const rows = slot.port === 'input' && slot.type?.codes?.kind === 'int' && slot.site.graph === '' ? rowsOf(slot.site) : undefined;
+        if (rows) add(rows);
       }
   }
   return [...needs.values()];

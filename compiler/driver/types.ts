@@ -48,6 +48,10 @@ export interface CompileOptions extends PlanOptions {
   readonly stats?: string;
   /** Replaces existing files. */
   readonly force?: boolean;
+  /** Caches of attention: float inputs and outputs as the model has them, or what the recipe quantizes them to. */
+  readonly io?: 'keep' | 'quantized';
+  /** Takes what a killed compile to the same output had solved. */
+  readonly resume?: boolean;
   /** Weights beside the model (true) or inside it (false). */
   readonly external?: boolean;
   readonly dumps?: readonly Dump[];

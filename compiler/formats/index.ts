@@ -8,6 +8,7 @@ import log2 from './log2.ts';
 import logSqrt2 from './log_sqrt2.ts';
 import mxfp4 from './mxfp4.ts';
 import nvfp4 from './nvfp4.ts';
+import progressive from './progressive.ts';
 
 export const formats = [
   bfloat16,
@@ -19,4 +20,5 @@ export const formats = [
   logSqrt2,
   mxfp4,
   nvfp4,
+  progressive,
 ];

@@ -34,7 +34,7 @@ export function openTensors(host: Pick<Host, 'open'> & { readonly crunch?: Crunc
     return file;
   };
   let last: Evaluation | undefined;
-  let next: Evaluation | undefined;
+  const ahead = new Map<string, Evaluation>();
 
   const reader: Reader = {
     get crunch() {
@@ -67,13 +67,13 @@ export function openTensors(host: Pick<Host, 'open'> & { readonly crunch?: Crunc
       for (let done = 0; done < len; done += CHUNK) yield await file.read(at + done, Math.min(CHUNK, len - done));
     },
     prefetch(t) {
-      if (t.source.kind !== 'lazy' || [last?.key, next?.key].includes(t.source.lazy.key)) return;
-      next = evaluation(t.source.lazy);
+      if (t.source.kind !== 'lazy' || last?.key === t.source.lazy.key || ahead.has(t.source.lazy.key)) return;
+      ahead.set(t.source.lazy.key, evaluation(t.source.lazy));
     },
     async close() {
-      await next?.parts.catch(() => undefined);
+      await Promise.allSettled([...ahead.values()].map((e) => e.parts));
       last = undefined;
-      next = undefined;
+      ahead.clear();
       const open = await Promise.allSettled(files.values());
       files.clear();
       for (const f of open) if (f.status === 'fulfilled') await f.value.close();
@@ -90,8 +90,8 @@ export function openTensors(host: Pick<Host, 'open'> & { readonly crunch?: Crunc
     if (last?.key === lazy.key) return last.parts;
     // drop the old parts before new ones are made, so that few layers are in memory
     last = undefined;
-    last = next?.key === lazy.key ? next : evaluation(lazy);
-    if (last === next) next = undefined;
+    last = ahead.get(lazy.key) ?? evaluation(lazy);
+    ahead.delete(lazy.key);
     return last.parts;
   }
   /** Lazy tensors over lazy tensors: inner results are not kept, so the outer key stays. */

@@ -110,8 +110,8 @@ async function place(
   const order = [...new Set(tensors(model))].filter(hasBytes);
   let done = 0;
   for (const [i, t] of order.entries()) {
+    prefetchAfter(order, i, reader);
     const bytes = t.source.kind === 'lazy' ? await reader.bytes(t) : undefined;
-    if (bytes !== undefined) prefetchAfter(order, i, reader);
     if (data !== undefined && outside.has(t)) places.set(t, await append(data, t, reader));
     else places.set(t, bytes ?? (await reader.bytes(t)));
     done += sizeOf(t);
@@ -120,13 +120,18 @@ async function place(
   return places;
 }
 
-/** The next evaluation runs while the parts of this one are written. */
+/** Evaluations that run beside the one that is written, so that all cores have work while one waits for a disc. */
+const AHEAD = 3;
+
+/** Starts this evaluation and the next ones. */
 function prefetchAfter(order: readonly Tensor[], i: number, reader: Reader): void {
-  const current = order[i]!.source;
-  const next = order
-    .slice(i + 1, i + 8)
-    .find((t) => t.source.kind === 'lazy' && current.kind === 'lazy' && t.source.lazy.key !== current.lazy.key);
-  if (next !== undefined) reader.prefetch(next);
+  const keys = new Set<string>();
+  for (const t of order.slice(i, i + 8 * AHEAD)) {
+    if (t.source.kind !== 'lazy') continue;
+    keys.add(t.source.lazy.key);
+    if (keys.size > AHEAD) return;
+    reader.prefetch(t);
+  }
 }
 
 async function append(data: WriteFile, t: Tensor, reader: Reader): Promise<Placed> {

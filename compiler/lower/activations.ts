@@ -74,6 +74,7 @@ export function dynamicCodes(e: Emit, x: string, v: QuantizedValue, float: DType
 /** One scale a tensor, unsigned 8 bits with zero point: what DynamicQuantizeLinear does. */
 export const isDynamicQuantizeLinear = (type: QType): boolean =>
   type.mode === 'dynamic' &&
+  type.law.name === 'minmax' &&
   type.grain.per === 'tensor' &&
   !type.symmetric &&
   type.codes?.kind === 'int' &&

@@ -4,6 +4,7 @@ import { encodeWeight } from '../simulate/encode.ts';
 import { Emit } from './emit.ts';
 import { toFloat } from './integer.ts';
 import type { Rule, Work } from './lowering.ts';
+import { isProgressive } from './progressive.ts';
 
 /** A lookup of whole rows in a [rows, hidden] table. */
 export const isLookup = (w: Work): boolean =>
@@ -20,7 +21,7 @@ export const gatherRows: Rule = {
   applies(w) {
     const { codes, grain } = w.weight.type;
     // A table that a head shares is dequantized for the head anyway.
-    if (!isLookup(w) || w.holders > 1 || codes?.kind !== 'int' || grain.per === 'block') return false;
+    if (!isLookup(w) || w.holders > 1 || isProgressive(w) || codes?.kind !== 'int' || grain.per === 'block') return false;
     return codes.bits > 4 || (codes.bits > 2 && w.weight.reduce % 2 === 0);
   },
   opset: (w) => (w.weight.type.symmetric ? 13 : w.weight.type.codes?.kind === 'int' && w.weight.type.codes.bits <= 4 ? 21 : 13),

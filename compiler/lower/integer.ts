@@ -2,12 +2,13 @@
 import type { CodeFormat } from '../crunch.ts';
 import type { DType } from '../graph/types.ts';
 import { attrFloat, attrInt } from '../match/view.ts';
-import { encodeWeight, storedFormat } from '../simulate/encode.ts';
+import { encodeWeight, encodingKey, storedFormat } from '../simulate/encode.ts';
 import type { QuantizedValue } from '../simulated.ts';
 import { type Codes, dynamicCodes, isDynamicQuantizeLinear, sharedCodes, staticCodes } from './activations.ts';
 import { Emit } from './emit.ts';
 import type { Lowering, Rule, Work } from './lowering.ts';
 import { numbers } from './make.ts';
+import { isProgressive, progressiveBytes } from './progressive.ts';
 import { opsetOf } from './weights.ts';
 
 const bytes = (v: QuantizedValue): boolean => v.type.codes?.kind === 'int' && v.type.codes.bits <= 8;
@@ -15,7 +16,7 @@ const bytes = (v: QuantizedValue): boolean => v.type.codes?.kind === 'int' && v.
 /** May the scales of both sides be taken out of the sum? */
 function scalesOutside(w: Work): boolean {
   const { codes, grain } = w.weight.type;
-  return codes?.kind === 'int' && codes.bits <= 8 && (grain.per === 'tensor' || grain.per === 'channel');
+  return codes?.kind === 'int' && codes.bits <= 8 && (grain.per === 'tensor' || grain.per === 'channel' || isProgressive(w));
 }
 
 /** A matrix product whose activation has one scale, or one a row (without a zero point then: operators know only one). */
@@ -42,13 +43,23 @@ const lastAxis = (v: QuantizedValue): number => {
   return axis < 0 ? axis : (port?.shape?.length ?? axis + 1) - 1;
 };
 
+/** Codes as unsigned bytes in the order of the source. */
+function plainBytes(e: Emit, { site, weight, name }: Work): { codes: string; scale: string; zero: string } {
+  const format = storedFormat(weight.type.codes as CodeFormat);
+  if (format.kind !== 'int') throw new Error(`${site.id}: fp8 has no integer product`);
+  const enc = encodeWeight(weight, name, 'source', { signed: false });
+  const wide = (x: string) => (format.bits < 8 ? e.cast(x, 'uint8') : x);
+  return {
+    codes: wide(e.constant('codes', weight.source.shape.length === 2 ? enc.codes : { ...enc.codes, shape: weight.source.shape })),
+    scale: e.constant('scale', enc.scales),
+    zero: enc.zeros ? wide(e.constant('zero', enc.zeros)) : e.scalar(format.signed ? 2 ** (format.bits - 1) : 0, 'uint8'),
+  };
+}
+
 /** Codes of a weight as unsigned bytes (see emittedCodes); [reduce, out] for products. */
 export function byteWeight(l: Lowering, w: Work, product: boolean): { codes: string; scale: string; zero: string } {
   const { weight, name } = w;
-  const format = storedFormat(weight.type.codes as CodeFormat);
-  if (format.kind !== 'int') throw new Error(`${w.site.id}: fp8 has no integer product`);
-  const enc = encodeWeight(weight, name, 'source', { signed: false });
-  const key = `${enc.key}|bytes|${product}`;
+  const key = `${encodingKey(weight, name)}|bytes|${product}`;
   const known = l.made.get(key);
   if (known) {
     const result = JSON.parse(known) as { codes: string; scale: string; zero: string; held: string[] };
@@ -56,12 +67,9 @@ export function byteWeight(l: Lowering, w: Work, product: boolean): { codes: str
     return result;
   }
   const e = new Emit(l.editor, name);
-  const wide = (x: string) => (format.bits < 8 ? e.cast(x, 'uint8') : x);
-  const stored = wide(e.constant('codes', weight.source.shape.length === 2 ? enc.codes : { ...enc.codes, shape: weight.source.shape }));
-  const codes = product && weight.order === 'or' ? e.op('Transpose', [stored], { perm: [1, 0] }) : stored;
-  const scale = e.constant('scale', enc.scales);
-  const zero = enc.zeros ? wide(e.constant('zero', enc.zeros)) : e.scalar(format.signed ? 2 ** (format.bits - 1) : 0, 'uint8');
-  const result = { codes, scale, zero, held: e.initializers };
+  const bytes = isProgressive(w) ? progressiveBytes(e, w) : plainBytes(e, w);
+  const turned = product && weight.order === 'or' ? e.op('Transpose', [bytes.codes], { perm: [1, 0] }) : bytes.codes;
+  const result = { ...bytes, codes: turned, held: e.initializers };
   l.editor.head(e.nodes, w.use.node, name);
   l.note(w.site, e.nodes, e.initializers);
   l.made.set(key, JSON.stringify(result));

@@ -10,8 +10,15 @@ const isPower = (n: number): boolean => n >= 16 && (n & (n - 1)) === 0;
 
 /** Integers in groups of a power of two, in a table or matrix of two axes. */
 function blocked(w: Work): boolean {
-  const { codes, grain } = w.weight.type;
-  return codes?.kind === 'int' && codes.bits <= 8 && grain.per === 'group' && isPower(grain.group) && w.weight.source.shape.length === 2;
+  const { codes, grain, scaleType } = w.weight.type;
+  return (
+    scaleType === 'model' &&
+    codes?.kind === 'int' &&
+    codes.bits <= 8 &&
+    grain.per === 'group' &&
+    isPower(grain.group) &&
+    w.weight.source.shape.length === 2
+  );
 }
 
 /** The parts of a weight in MatMulNBits layout, shared by the sites that hold it. */
@@ -37,7 +44,7 @@ function byGroups(w: Work): boolean {
   const { input, weight } = w;
   const x = input?.type;
   const { grain, codes } = weight.type;
-  if (!x || grain.per !== 'group' || codes?.kind !== 'int') return false;
+  if (x?.law.name !== 'minmax' || grain.per !== 'group' || codes?.kind !== 'int') return false;
   const alike = x.mode === 'dynamic' && x.symmetric && x.grain.per === 'group' && x.grain.group === grain.group && grain.group >= 32;
   return alike && x.codes?.kind === 'int' && x.codes.signed && x.codes.bits === 8 && codes.bits > 2;
 }

@@ -8,6 +8,7 @@ import { through } from '../simulate/simulate.ts';
 import { Emit } from './emit.ts';
 import type { Lowering, Rule, Work } from './lowering.ts';
 import { numbers } from './make.ts';
+import { isProgressive, progressiveFloat } from './progressive.ts';
 import { byHand, everyRow, needsHand, outAxis } from './scaled.ts';
 
 /** The operator set that a code type needs in DequantizeLinear (and in Cast). */
@@ -22,7 +23,7 @@ export function weightOpset(w: Work, hand = needsHand(w)): number {
   const { codes, grain } = w.weight.type;
   if (!codes) return 13;
   const type = codeType(storedFormat(codes));
-  if (hand) return type === 'int8' || type === 'uint8' ? 11 : opsetOf(type);
+  if (hand || isProgressive(w)) return type === 'int8' || type === 'uint8' ? 11 : opsetOf(type);
   // Scales are of the model's float type, which DequantizeLinear takes since 19.
   const scales = w.float === 'float32' ? 13 : 19;
   return Math.max(scales, opsetOf(type, grain.per === 'group' || grain.per === 'block'));
@@ -85,6 +86,7 @@ function decode(e: Emit, w: Work, hand: boolean): string {
   const middle = middleOf(weight) !== undefined;
   const shape = (whole || source.shape.length === 2) && !middle ? source.shape : flat;
   const back = (y: string) => (middle ? behindTaps(e, y, w) : shape === source.shape ? y : e.op('Reshape', [y, e.list(source.shape)]));
+  if (isProgressive(w)) return back(progressiveFloat(e, w, shape));
   if (hand) return back(byHand(e, w, shape));
   const unsigned = besideUnsigned(w);
   const enc = encodeWeight(weight, name, 'source', unsigned ? { signed: false } : {});

@@ -5,6 +5,7 @@ import type { Host } from '../host.ts';
 import { startCleanup } from './cleanup.ts';
 import { createFile, listFiles, openBelow } from './files.ts';
 import { lazyCrunch } from './lazy.ts';
+import { openWorkspace } from './workspace.ts';
 
 export { locate } from './files.ts';
 
@@ -42,6 +43,7 @@ export async function nodeHost(options: NodeHostOptions = {}): Promise<NodeHost>
       });
     },
     now: () => performance.now(),
+    workspace: openWorkspace,
     scratch: async () => cleanup.scratch(),
     async close() {
       cleanup.close();

@@ -4,40 +4,41 @@ import { byChannel } from './_values.ts';
 
 const params = {
   axis: int({ doc: 'The channel axis; negative counts from the end.', default: -1 }),
-  count: int({ doc: 'Rows that are kept, at most.', min: 1, default: 512 }),
+  count: int({ doc: 'At most how many rows are kept.', min: 1, max: 4096, default: 64 }),
 };
 
-/** Every `stride`-th row of what was seen. */
+/** Every `stride`-th row of all that came by. */
 export interface Kept {
-  readonly rows: Float32Array;
-  readonly channels: number;
+  readonly rows: readonly Float32Array[];
   readonly stride: number;
   readonly seen: number;
+  readonly channels: number;
 }
 
 const observer: Observer<typeof params, Kept> = {
   name: 'rows',
-  since: '0.2.0',
-  doc: 'Rows themselves, evenly spread: whenever there are more than `count`, every other one is dropped.',
-  formula: 'rows 0, 2^k, 2·2^k, …, at least half of `count` where there are so many',
+  since: '0.1.0',
+  doc: 'Some rows of the value as they are, spread evenly over the data: for errors that depend on whole rows, such as those of dynamic activations.',
+  formula: 'rows 0, s, 2s, …; s doubles when there are too many',
   params,
-  start: () => ({ rows: new Float32Array(0), channels: 0, stride: 1, seen: 0 }),
+  start: () => ({ rows: [], stride: 1, seen: 0, channels: 0 }),
   async fold(state, batch, _crunch, p) {
-    const { x, rows, channels } = byChannel(batch, p.axis, state.channels);
+    const { x, rows: n, channels } = byChannel(batch, p.axis, state.channels);
     let { stride } = state;
-    let kept: Float32Array[] = [];
-    for (let r = 0; r < state.rows.length / Math.max(1, channels); r++) kept.push(state.rows.subarray(r * channels, (r + 1) * channels));
-    for (let r = 0; r < rows; r++) {
-      if ((state.seen + r) % stride !== 0) continue;
-      kept.push(x.slice(r * channels, (r + 1) * channels));
-      if (kept.length <= p.count) continue;
-      kept = kept.filter((_, i) => i % 2 === 0);
+    let rows = [...state.rows];
+    for (let i = 0; i < n; i++) {
+      if ((state.seen + i) % stride !== 0) continue;
+      rows.push(x.slice(i * channels, (i + 1) * channels));
+      if (rows.length <= p.count) continue;
+      rows = rows.filter((_, k) => k % 2 === 0);
       stride *= 2;
     }
-    const all = new Float32Array(kept.length * channels);
-    for (const [i, row] of kept.entries()) all.set(row, i * channels);
-    return { rows: all, channels, stride, seen: state.seen + rows };
+    return { rows, stride, seen: state.seen + n, channels };
   },
-  finish: ({ rows, channels, seen }) => ({ rows, channels: Float64Array.of(channels), seen: Float64Array.of(seen) }),
+  finish({ rows, channels }) {
+    const all = new Float32Array(rows.length * channels);
+    for (const [i, r] of rows.entries()) all.set(r, i * channels);
+    return { rows: all, count: Float64Array.of(rows.length) };
+  },
 };
 export default observer;

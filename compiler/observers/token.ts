@@ -4,7 +4,7 @@ import { float32 } from './_values.ts';
 
 const params = { token: int({ doc: 'Index along the axis before the last.', min: 0, default: 0 }) };
 
-interface Seen {
+export interface Seen {
   readonly min: Float64Array;
   readonly max: Float64Array;
 }

@@ -55,7 +55,7 @@ export function resolveType(asked: Asked, site: Site, port: Port, names: Names):
   if (!found) return failAt('unknown-format', `\`${asked.format.name}\` is not a number format.`, span);
   const { def } = found;
   const format: Ref = { name: def.name, args: withDefaults(def.params, found.args) };
-  const got = def.resolve(format.args as never);
+  const got = resolved(def, format.args, span);
   const where = `${port.name} of ${site.path}`;
   const cast = got.codes === undefined;
   if (got.levels) checkLevels(port, site, where, def.name, span);
@@ -68,8 +68,20 @@ export function resolveType(asked: Asked, site: Site, port: Port, names: Names):
       : (grainOf(fields, port, site, where, span) ?? defaultGrain(got, port, mode));
   check(grain, port, site, where, span);
   const law = lawOf(fields['scale'] ?? fields['clip'], got.defaultLaw ?? 'minmax', names, span);
-  if (port.kind === 'weight' && law.args['margin'] !== undefined)
-    failAt('margin-on-weight', `The ${where} is a constant: there is nothing that a margin is for.`, span, 'Write `scale: minmax`.');
+  if (mode === 'dynamic' && !RUNTIME_LAWS.includes(law.name))
+    failAt(
+      'law-dynamic',
+      `The scale of the ${where} is found at run time, from its range alone: not by \`${law.name}\`.`,
+      span,
+      'Write { scale: share(0.9) } to clip, or { mode: static } for a law over calibration data.',
+    );
+  if ((port.kind === 'weight' || mode === 'dynamic') && law.args['margin'] !== undefined)
+    failAt(
+      'margin-place',
+      `The range of the ${where} is known when its scale is: there is nothing that a margin is for.`,
+      span,
+      'Write `scale: minmax`.',
+    );
   const type = {
     format,
     bits: got.bits,
@@ -78,11 +90,24 @@ export function resolveType(asked: Asked, site: Site, port: Port, names: Names):
     mode,
     law,
     scaleType: got.scaleType,
+    ...(got.outer ? { outer: got.outer } : {}),
     ...(got.codes ? { codes: got.codes } : {}),
     ...(got.levels ? { levels: got.levels } : {}),
   };
   return { ...type, text: textOf(type, asked.format, port, got.symmetric, names) };
 }
+
+/** A format whose parts do not go together says why by throwing. */
+function resolved(def: Format, args: Readonly<Record<string, unknown>>, span: Span): ReturnType<Format['resolve']> {
+  try {
+    return def.resolve(args as never);
+  } catch (e) {
+    return failAt('bad-format', `${(e as Error).message}.`, span);
+  }
+}
+
+/** Laws that a scale found at run time can follow: others look at more than the range. */
+const RUNTIME_LAWS = ['minmax', 'share'];
 
 const flag = (v: Val | undefined): boolean | undefined => (v?.kind === 'bool' ? v.value : undefined);
 const count = (v: Val | undefined): number | undefined => (v?.kind === 'number' ? plain(v.value, v.unit) : undefined);
@@ -132,7 +157,7 @@ function grainOf(fields: Asked['fields'], port: Port, site: Site, where: string,
 
 /** Weights: what the format says. Activations: by token (or head) when dynamic, else one scale; block-scaled formats keep their blocks. */
 function defaultGrain(format: ReturnType<Format['resolve']>, port: Port, mode: QType['mode']): Grain {
-  if (format.scaleType !== 'model' && format.grain) return format.grain;
+  if (format.scaleType !== 'model' && format.grain && !isKernel(port)) return format.grain;
   if (port.kind === 'activation')
     return mode === 'dynamic' ? { per: port.axes['head'] === undefined ? 'token' : 'head' } : { per: 'tensor' };
   // A kernel's reduction (channels × taps) is seldom a multiple of a group: convolutions have a scale for each output channel.
@@ -225,8 +250,8 @@ function textOf(t: Omit<QType, 'text'>, asked: RefVal, port: Port, formatSymmetr
     grain,
     ...(t.symmetric === formatSymmetric ? [] : [t.symmetric ? 'symmetric' : 'asymmetric']),
     ...(port.kind === 'activation' ? [t.mode] : []),
-    ...(port.kind === 'activation' && t.mode === 'dynamic' ? [] : [lawText(t.law, names)]),
-    ...(t.scaleType === 'model' ? [] : [`${t.scaleType} scales`]),
+    ...(port.kind === 'activation' && t.mode === 'dynamic' && t.law.name === 'minmax' ? [] : [lawText(t.law, names)]),
+    ...(t.scaleType === 'model' || t.scaleType === 'int8' ? [] : [`${t.scaleType} scales`]),
   ];
   return parts.join(' ');
 }

@@ -24,7 +24,8 @@ export function weightBytes(type: QType, port: Port, float: number): number {
   if (!type.codes) return (out * reduce * type.bits) / 8;
   const bits = storedBits(type.bits);
   const scales = scalesOf(type, out, reduce);
-  const scaleBytes = type.scaleType === 'model' ? scales * float : scales + (type.scaleType === 'nv' ? 4 : 0);
+  const over = type.scaleType === 'nv' ? 4 : type.outer ? out * float : 0;
+  const scaleBytes = type.scaleType === 'model' ? scales * float : scales + over;
   return Math.ceil((out * reduce * bits) / 8) + scaleBytes + (type.symmetric ? 0 : Math.ceil((scales * bits) / 8));
 }
 

@@ -29,8 +29,10 @@ export interface QType {
   readonly grain: Grain;
   readonly mode: 'static' | 'dynamic';
   readonly law: Ref;
-  /** `float32` follows the model's float type; e8m0 (MX), nv (NVFP4). */
-  readonly scaleType: 'model' | 'e8m0' | 'nv';
+  /** `float32` follows the model's float type; e8m0 (MX), nv (NVFP4); int8: integers under a float step for each output channel (`outer`). */
+  readonly scaleType: 'model' | 'e8m0' | 'nv' | 'int8';
+  /** Progressive formats: the largest code of the first level. */
+  readonly outer?: { readonly bound: number };
   /** Printed form: `int4 group 32 symmetric mse(80, p: 2.4)`. */
   readonly text: string;
 }

@@ -3,7 +3,7 @@ import type { Layout, QuantizeResult } from '../crunch.ts';
 import type { Tensor } from '../graph/types.ts';
 import type { EvalContext } from '../host.ts';
 import type { EncodedWeight } from '../simulated.ts';
-import { encodingKey, grainOf, matrixOf, quantizeWeight, scaleTypeOf, storedFormat } from './encode.ts';
+import { encodingKey, grainOf, matrixOf, outerOf, quantizeWeight, scaleTypeOf, storedFormat } from './encode.ts';
 import { middleOf, swapped } from './middle.ts';
 import { transposed } from './repack.ts';
 
@@ -18,6 +18,8 @@ export async function dequantizedRows(w: EncodedWeight, ctx: EvalContext, layout
     scales: r.scales,
     ...(r.zeros ? { zeros: r.zeros } : {}),
     ...(r.globalScale === undefined ? {} : { globalScale: r.globalScale }),
+    ...outerOf(w),
+    ...(r.rowSteps ? { rowSteps: r.rowSteps } : {}),
     out: w.out,
     reduce: w.reduce,
     order: w.order,

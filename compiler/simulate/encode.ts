@@ -2,7 +2,7 @@
  * Encoded weights as lazy tensors: one evaluation gives codes, scales and zero points, and native code maps the file range
  * directly, so a weight is in memory only while it is written.
  */
-import type { CodeFormat, Layout, Matrix, QuantizeRequest, QuantizeResult } from '../crunch.ts';
+import type { CodeFormat, Layout, Matrix, Outer, QuantizeRequest, QuantizeResult } from '../crunch.ts';
 import { bitsOf } from '../graph/dtype.ts';
 import type { DType, Tensor } from '../graph/types.ts';
 import type { EvalContext } from '../host.ts';
@@ -19,6 +19,8 @@ export interface Encoded {
   readonly zeros?: Tensor;
   /** nv: the tensor's one float32 scale. */
   readonly global?: Tensor;
+  /** Progressive formats: the step of each output channel, over scales that are integers. [out] */
+  readonly outer?: Tensor;
   /** The bias in int32 under bias scale, where one was asked for. */
   readonly bias?: { readonly codes: Tensor; readonly scales: Tensor };
   readonly groups: number;
@@ -65,11 +67,14 @@ export function grainOf(w: EncodedWeight): QuantizeRequest['grain'] {
 }
 
 /** The float types that scales may have; the model's own type, or what the block format says. */
-export function scaleTypeOf(w: EncodedWeight): QuantizeRequest['scaleType'] {
-  if (w.type.scaleType !== 'model') return w.type.scaleType;
-  const t = w.source.dtype;
-  return t === 'float16' || t === 'bfloat16' ? t : 'float32';
-}
+export const scaleTypeOf = (w: EncodedWeight): QuantizeRequest['scaleType'] =>
+  w.type.scaleType === 'model' ? floatScale(w) : w.type.scaleType;
+
+const floatScale = ({ source: { dtype } }: EncodedWeight): Outer['type'] =>
+  dtype === 'float16' || dtype === 'bfloat16' ? dtype : 'float32';
+
+/** What integer scales stand under. */
+export const outerOf = (w: EncodedWeight): { outer?: Outer } => (w.type.outer ? { outer: { ...w.type.outer, type: floatScale(w) } } : {});
 
 const floatTypes = new Set<DType>(['float32', 'float16', 'bfloat16', 'float64']);
 
@@ -96,6 +101,7 @@ export async function quantizeWeight(w: EncodedWeight, layout: Layout, stored: C
     grain,
     law: lawOf(w.type.law),
     scaleType: scaleTypeOf(w),
+    ...outerOf(w),
     layout,
     ...(w.importance ? { importance: w.importance } : {}),
   });
@@ -136,6 +142,7 @@ export function encodeWeight(w: EncodedWeight, name: string, layout: Layout, opt
       scales: r.scales,
       ...(r.zeros ? { zeros: shift(r.zeros) } : {}),
       ...(global ? { global } : {}),
+      ...(r.rowSteps ? { outer: r.rowSteps } : {}),
       ...(bias ? await encodeBias(w, r, bias, ctx) : {}),
     };
   };
@@ -156,6 +163,7 @@ export function encodeWeight(w: EncodedWeight, name: string, layout: Layout, opt
     scales: part('scales', scaleType as DType, layout === 'nbits' ? [out * groups] : scaleShape),
     ...(w.type.symmetric ? {} : { zeros: part('zeros', codeDtype, codes.zeros) }),
     ...(w.type.scaleType === 'nv' ? { global: part('global', 'float32', []) } : {}),
+    ...(w.type.outer ? { outer: part('outer', floatScale(w), [out]) } : {}),
     ...(bias ? { bias: { codes: part('bias', 'int32', [out]), scales: part('biasScales', 'float32', [out]) } } : {}),
     groups,
     stored,

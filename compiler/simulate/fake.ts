@@ -39,17 +39,21 @@ export function scaleAxes(v: QuantizedValue): readonly number[] | undefined {
   }
 }
 
+/** An end of the range under the law `share`. */
+const clipped = (e: Emit, end: string, { law }: QType): string =>
+  law.name === 'share' ? e.op('Mul', [end, e.scalar(Number(law.args['ratio'] ?? 0.9))]) : end;
+
 /** Scale and zero point of float32 `x` at run time: s = max|x| / top, or s = (max − min) / (hi − lo), z = round(lo − min/s). */
 export function dynamicScale(e: Emit, x: string, type: QType, axes: readonly number[] | undefined): { scale: string; zero?: string } {
   const { codes } = type;
   if (codes?.kind !== 'int' || type.symmetric) {
-    const most = e.reduce('ReduceMax', e.op('Abs', [x]), axes);
+    const most = clipped(e, e.reduce('ReduceMax', e.op('Abs', [x]), axes), type);
     const scale = e.op('Max', [e.op('Div', [most, e.scalar(topCode(type))]), e.scalar(TINY)]);
     const zero = middle(type);
     return { scale, ...(zero === 0 ? {} : { zero: e.scalar(zero) }) };
   }
-  const low = e.op('Min', [e.reduce('ReduceMin', x, axes), e.scalar(0)]);
-  const high = e.op('Max', [e.reduce('ReduceMax', x, axes), e.scalar(0)]);
+  const low = clipped(e, e.op('Min', [e.reduce('ReduceMin', x, axes), e.scalar(0)]), type);
+  const high = clipped(e, e.op('Max', [e.reduce('ReduceMax', x, axes), e.scalar(0)]), type);
   const scale = e.op('Max', [e.op('Div', [e.op('Sub', [high, low]), e.scalar(codes.hi - codes.lo)]), e.scalar(TINY)]);
   const zero = e.op('Round', [e.op('Sub', [e.scalar(codes.lo), e.op('Div', [low, scale])])]);
   return { scale, zero: e.op('Clip', [zero, e.scalar(codes.lo), e.scalar(codes.hi)]) };

@@ -35,10 +35,12 @@ export async function repack(w: EncodedWeight, layout: Layout, stored: CodeForma
   const codes = await ctx.bytes(solved.codes);
   const scales = await ctx.bytes(solved.scales);
   const zeros = solved.zeros ? await ctx.bytes(solved.zeros) : undefined;
+  const rowSteps = solved.outer ? await ctx.bytes(solved.outer) : undefined;
   const done = (c: Uint8Array, s: Uint8Array, z: Uint8Array | undefined): QuantizeResult => ({
     codes: c,
     scales: s,
     ...(z ? { zeros: z } : {}),
+    ...(rowSteps ? { rowSteps } : {}),
     error: 0,
     energy: 0,
   });

@@ -64,7 +64,10 @@ export function attachValue(
   build: (e: Emit, x: string, dtype: DType) => string,
   made: Map<string, string>,
 ): void {
-  if (isState(v)) return carryFloat(editor, v, build);
+  if (isState(v)) {
+    carryFloat(editor, v, build);
+    return;
+  }
   const users = readers(editor, v.site, v.value);
   const first = users[0];
   if (first) {

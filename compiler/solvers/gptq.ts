@@ -1,6 +1,6 @@
 import type { Solver } from '../define.ts';
 import { bool, choice, int, num } from '../schema.ts';
-import { scaleTypeOf, storedFormat } from '../simulate/encode.ts';
+import { outerOf, scaleTypeOf, storedFormat } from '../simulate/encode.ts';
 import { lawOf } from '../simulate/law.ts';
 
 const params = {
@@ -56,7 +56,7 @@ const solver: Solver<typeof params> = {
     const { codes, grain } = type;
     if (codes?.kind !== 'int' || codes.bits > 8) return `${type.text} has no integer codes of at most 8 bits`;
     if (grain.per !== 'channel' && grain.per !== 'group') return `${type.text} has no scale for each channel or group`;
-    if (type.scaleType !== 'model') return `its scales are of type ${type.scaleType}`;
+    if (type.scaleType !== 'model' && type.scaleType !== 'int8') return `its scales are of type ${type.scaleType}`;
     if (site.role !== 'linear') return `a ${site.role} is no matrix product of its input`;
     if (site.graph !== '') return 'it lies in a subgraph, whose inputs cannot be observed from outside';
     if (p.order === 'hessian' && !p.static_groups && grain.per === 'group')
@@ -68,8 +68,7 @@ const solver: Solver<typeof params> = {
     const { type, site } = weight;
     if (!type.codes || (type.grain.per !== 'channel' && type.grain.per !== 'group')) throw new Error(`${site.id}: ${type.text}`);
     const scaleType = scaleTypeOf(weight);
-    if (scaleType !== 'float32' && scaleType !== 'float16' && scaleType !== 'bfloat16')
-      throw new Error(`${site.id}: scales of ${scaleType}`);
+    if (scaleType === 'float64' || scaleType === 'e8m0' || scaleType === 'nv') throw new Error(`${site.id}: scales of ${scaleType}`);
     const grain = type.grain.per === 'group' ? { per: 'group' as const, group: type.grain.group } : { per: 'channel' as const };
     const r = await crunch.solve({
       label: site.id,
@@ -79,6 +78,7 @@ const solver: Solver<typeof params> = {
       grain,
       law: lawOf(type.law),
       scaleType,
+      ...outerOf(weight),
       hessian,
       ...(cross ? { cross } : {}),
       damp: p.damp,
@@ -93,6 +93,7 @@ const solver: Solver<typeof params> = {
       codes: r.codes,
       scales: r.scales,
       ...(r.zeros ? { zeros: r.zeros } : {}),
+      ...(r.rowSteps ? { outer: r.rowSteps } : {}),
       note: `loss ${r.loss.toPrecision(4)}, damping ${r.damping.toPrecision(3)}${dead}`,
     };
   },

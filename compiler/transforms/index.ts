@@ -6,6 +6,7 @@ import noise from './noise.ts';
 import reparam from './reparam.ts';
 import rotate from './rotate.ts';
 import scale from './scale.ts';
+import shift from './shift.ts';
 import smooth from './smooth.ts';
 import split from './split.ts';
 import tokenSplit from './token_split.ts';
@@ -18,6 +19,7 @@ export const transforms = [
   reparam,
   rotate,
   scale,
+  shift,
   smooth,
   split,
   tokenSplit,

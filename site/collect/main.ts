@@ -23,7 +23,7 @@ const pages = await sitePages();
 for (const p of pages) write(p.path, p.text);
 write('sidebar.json', JSON.stringify(sidebar(pages)));
 write('examples.json', JSON.stringify(examples()));
-write('packages.json', JSON.stringify([bundled('stdlib')]));
+write('packages.json', JSON.stringify([bundled('@qrecipe/std')]));
 const listed = models.map(({ name, about }) => {
   const from = join('test/models', name);
   const calib = readdirSync(join(from, 'calib')).filter((f) => f.endsWith('.npz'));

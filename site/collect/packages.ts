@@ -1,14 +1,16 @@
-/** Recipe packages as the playground carries them: every `.qrecipe` of a folder, whole. */
+/** Recipe packages as the playground carries them: as node finds them from here, every `.qrecipe` of each, whole. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BundledPackage } from '../../compiler/browser/resolve.ts';
+import { closureOf, lockedOf } from '../../compiler/node/closure.ts';
 
-export function bundled(folder: string): BundledPackage {
-  const { name, version, qrecipe } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, string>;
-  if (!name || !version || !qrecipe) throw new Error(`${folder} is no recipe package`);
-  const paths = readdirSync(folder, { recursive: true })
+export function bundled(name: string): BundledPackage {
+  const found = closureOf({ path: 'page.qrecipe', text: `use "${name}" as it\n` }, process.cwd()).packages.find((p) => p.name === name);
+  const locked = found && lockedOf([found])[0];
+  if (!locked) throw new Error(`${name} is no recipe package here`);
+  const paths = readdirSync(found.folder, { recursive: true })
     .map((p) => String(p).replaceAll('\\', '/'))
     .filter((p) => p.endsWith('.qrecipe') && !p.includes('node_modules/'))
     .sort();
-  return { name, version, entry: qrecipe, files: Object.fromEntries(paths.map((p) => [p, readFileSync(join(folder, p), 'utf8')])) };
+  return { ...locked, files: Object.fromEntries(paths.map((p) => [p, readFileSync(join(found.folder, p), 'utf8')])) };
 }

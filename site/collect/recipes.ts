@@ -15,7 +15,7 @@ const docsOf = (r: RecipeDecl): string[] => r.body.flatMap((s) => (s.kind === 'd
 
 /** README of the package, then every recipe with its documentation and its text. */
 export function stdPage(): SitePage {
-  const std = bundled('stdlib');
+  const std = bundled('@qrecipe/std');
   const recipes = Object.entries(std.files).flatMap(([file, text]) =>
     parse(text, file).ast.items.flatMap((item) => {
       if (item.kind !== 'recipe') return [];

@@ -8,7 +8,7 @@ import { drawSelection, EditorView, highlightActiveLine, hoverTooltip, keymap, l
 import { tags } from '@lezer/highlight';
 import type { Diagnostic } from '../../grammar/diagnostics.ts';
 import { markdown } from './markdown.ts';
-import type { Completion, Hover, Words } from './protocol.ts';
+import type { Completions, Hover, Mistake, Words } from './protocol.ts';
 
 export interface EditorOptions {
   readonly parent: HTMLElement;
@@ -19,13 +19,13 @@ export interface EditorOptions {
   onChange(text: string): void;
   onCompile(): void;
   hover(text: string, at: number): Promise<Hover | undefined>;
-  complete(text: string, at: number): Promise<readonly Completion[]>;
+  complete(text: string, at: number): Promise<Completions>;
 }
 
 export interface Editor {
   text(): string;
   replace(text: string): void;
-  show(diagnostics: readonly Diagnostic[]): void;
+  show(diagnostics: readonly (Diagnostic | Mistake)[]): void;
   /** Puts the cursor at the start of a line, from 1. */
   reveal(line: number): void;
   destroy(): void;
@@ -67,26 +67,27 @@ const colours = HighlightStyle.define([
   { tag: tags.propertyName, color: 'var(--pg-key)' },
 ]);
 
-function markOf(d: Diagnostic, length: number): Mark {
+function markOf(d: Diagnostic | Mistake, length: number): Mark {
   const from = Math.min(d.span!.start, length);
-  const fix = d.fix;
+  const fixes = 'fixes' in d ? d.fixes : [];
   return {
     from,
     to: Math.min(Math.max(d.span!.end, from + 1), length),
     severity: d.severity,
     source: d.code,
     message: d.hint ? `${d.message}\n${d.hint}` : d.message,
-    ...(fix
-      ? {
-          actions: [
-            {
-              name: `Replace by ${fix.text}`,
-              apply: (view: EditorView) => view.dispatch({ changes: { from: fix.span.start, to: fix.span.end, insert: fix.text } }),
-            },
-          ],
-        }
-      : {}),
+    actions: fixes.map((f) => ({
+      name: f.title.replaceAll('`', ''),
+      apply: (view: EditorView) => view.dispatch({ changes: f.edits.map((e) => ({ from: e.from, to: e.to, insert: e.text })) }),
+    })),
   };
+}
+
+function described(text: string): HTMLElement {
+  const dom = document.createElement('div');
+  dom.className = 'pg-hover';
+  dom.append(markdown(text));
+  return dom;
 }
 
 export function openEditor(o: EditorOptions): Editor {
@@ -96,24 +97,22 @@ export function openEditor(o: EditorOptions): Editor {
     return {
       pos: found.from,
       end: found.to,
-      create: () => {
-        const dom = document.createElement('div');
-        dom.className = 'pg-hover';
-        dom.append(markdown(found.text));
-        return { dom };
-      },
+      create: () => ({ dom: described(found.text) }),
     };
   });
   const source = async (context: CompletionContext) => {
     const word = context.matchBefore(/\w*/);
     if (!context.explicit && (!word || word.from === word.to)) return null;
-    const options = await o.complete(context.state.doc.toString(), context.pos);
-    if (options.length === 0) return null;
-    return {
-      from: word?.from ?? context.pos,
-      options: options.map((c) => ({ label: c.label, detail: c.kind, ...(c.doc ? { info: c.doc } : {}) })),
-      validFor: /^\w*$/,
-    };
+    const { from, items } = await o.complete(context.state.doc.toString(), context.pos);
+    if (items.length === 0) return null;
+    const options = items.map((c, i) => ({
+      label: c.label,
+      detail: c.detail.replace(/:.*/s, ''),
+      apply: c.insert,
+      boost: -i / items.length,
+      ...(c.doc ? { info: () => described(c.doc) } : {}),
+    }));
+    return { from, options, validFor: /^\w*$/ };
   };
   const compile = (): boolean => {
     o.onCompile();

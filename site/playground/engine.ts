@@ -3,20 +3,19 @@
 import type { Files } from '../../compiler/browser/files.ts';
 import { browserHost } from '../../compiler/browser/host.ts';
 import { type BundledPackage, bundledResolver } from '../../compiler/browser/resolve.ts';
-import { check } from '../../compiler/check/check.ts';
 import { type CompileResult, compile, type Event } from '../../compiler/compile.ts';
 import type { Crunch } from '../../compiler/crunch.ts';
+import { openModel } from '../../compiler/driver/model.ts';
 import { compareModels, type Measured } from '../../compiler/evaluate/compare.ts';
 import { type Explanation, explain } from '../../compiler/explain.ts';
 import { loadModel } from '../../compiler/graph/load.ts';
 import type { Host, Session } from '../../compiler/host.ts';
 import { inspect, inspectionText } from '../../compiler/inspect.ts';
 import { lazyCrunch } from '../../compiler/node/lazy.ts';
-import type { Diagnostic } from '../../grammar/diagnostics.ts';
 import { parse } from '../../grammar/parser.ts';
 import { print } from '../../grammar/printer.ts';
 import { loadCrunch } from '../../runtime/crunch.ts';
-import { complete, hover, words } from './features.ts';
+import { type Completions, type Hover, Language, type Mistake, words } from './features.ts';
 
 export interface EngineOptions {
   /** The bytes of runtime/wasm/qc.wasm; asked for once, when numbers are computed. */
@@ -53,22 +52,21 @@ export class Engine {
   readonly #files: Files = new Map();
   readonly #options: EngineOptions;
   readonly #crunch: Crunch;
+  readonly #language: Language;
   #model: string | undefined;
   #output: string | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#language = new Language(RECIPE, options.packages);
     this.#crunch = lazyCrunch(async () => loadCrunch({ prefer: 'wasm', wasm: await options.wasm() }), 'wasm');
   }
 
   words = words;
-  hover = hover;
-  complete = complete;
-
-  /** Every mistake that the text shows without a model. */
-  check(text: string): readonly Diagnostic[] {
-    return check({ path: RECIPE, text }, bundledResolver(this.#options.packages)).diagnostics;
-  }
+  hover = (text: string, at: number): Hover | undefined => this.#language.hover(text, at);
+  complete = (text: string, at: number): Completions => this.#language.complete(text, at);
+  /** Every mistake of the text and, where a model is open, of its plan. */
+  check = (text: string): readonly Mistake[] => this.#language.check(text);
 
   /** The canonical text. Errors: syntax. */
   format(text: string): string {
@@ -82,10 +80,14 @@ export class Engine {
   async open(files: readonly { readonly name: string; readonly blob: Blob }[], model: string): Promise<OpenedModel> {
     this.#files.clear();
     this.#model = undefined;
+    this.#language.bind(undefined);
     this.bring(files);
     const path = `${MODEL}/${model}`;
     const loaded = await loadModel({ open: this.#host().open }, path);
     this.#model = path;
+    const source = await openModel(this.#host(), path);
+    await source.close();
+    this.#language.bind({ name: model, model: source.model, sites: source.sites, bytes: source.bytes });
     return { bytes: loaded.bytes, inspection: inspectionText(inspect(loaded.model), { misses: true }), data: this.#hasData() };
   }
 
@@ -135,13 +137,14 @@ export class Engine {
 
   async #request(text: string, target: string | undefined) {
     if (this.#model === undefined) throw new Error('no model is open');
+    const { packages } = this.#options;
     return {
       host: this.#host(),
       model: this.#model,
       recipe: RECIPE,
       text,
-      resolve: bundledResolver(this.#options.packages),
-      packages: this.#options.packages.map((p) => ({ ...p, dependencies: {}, deprecations: p.deprecations ?? [] })),
+      resolve: bundledResolver(packages),
+      packages,
       ...(target === undefined ? {} : { target }),
     };
   }

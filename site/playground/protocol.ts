@@ -1,9 +1,9 @@
 /** What passes between the page and its worker. */
 import type { Diagnostic } from '../../grammar/diagnostics.ts';
 import type { Compiled, Engine, OpenedModel } from './engine.ts';
-import type { Completion, Hover, Words } from './features.ts';
+import type { Completions, Hover, Mistake, Words } from './features.ts';
 
-export type { Compiled, Completion, Hover, OpenedModel, Words };
+export type { Compiled, Completions, Hover, Mistake, OpenedModel, Words };
 
 /** Methods that the page may call. */
 export type Method = 'words' | 'check' | 'format' | 'hover' | 'complete' | 'open' | 'bring' | 'plan' | 'compile' | 'compare';

@@ -16,6 +16,7 @@ const laws: ScaleLaw[] = [
   { name: 'minmax' },
   { name: 'signed_absmax' },
   { name: 'percentile', p: 97 },
+  { name: 'share', ratio: 0.85 },
   { name: 'mse', steps: 20, shrink: 0.5, p: 2, signed: true },
   { name: 'mse', steps: 9, shrink: 0.4, p: 2.4, signed: false },
   { name: 'entropy', bins: 256 },

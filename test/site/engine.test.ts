@@ -13,7 +13,7 @@ const folder = scratch();
 const engine = () =>
   new Engine({
     wasm: async () => readFileSync('runtime/wasm/qc.wasm'),
-    packages: [bundled('stdlib')],
+    packages: [bundled('@qrecipe/std')],
     session: (model, options) => openSession(model, folder, options),
   });
 const file = (name: string, path: string) => ({ name, blob: new Blob([readFileSync(path)]) });
@@ -99,6 +99,25 @@ test('mistakes: of the text, of the model, of both', async () => {
   const broken = await e.compile(recipe.replace('0.35x', '0.01x'), undefined, () => {});
   assert.is(broken.ok, false);
   assert.equal(broken.files, []);
+});
+
+test('the language server features over the open model', async () => {
+  const e = engine();
+  await e.open([vit], 'model.onnx');
+  const dead = 'recipe r version "1.0.0" {\n  quantize linear as W8A8\n  keep path("layers.0.mlp.fc3")\n}\n';
+  const [mistake, ...more] = e.check(dead);
+  assert.equal(more, []);
+  assert.is(mistake?.code, 'dead-selection');
+  const fix = mistake?.fixes.find((f) => f.edits.some((x) => x.text.includes('layers.0.mlp.fc')));
+  const [edit] = fix?.edits ?? [];
+  assert.ok(edit);
+  const fixed = dead.slice(0, edit.from) + edit.text + dead.slice(edit.to);
+  assert.equal(e.check(fixed), []);
+  assert.match(e.hover(fixed, fixed.indexOf('linear'))?.text ?? '', /37/);
+  const at = fixed.indexOf('W8A8') + 2;
+  const offered = e.complete(fixed, at);
+  assert.is(offered.from, at - 2);
+  assert.ok(offered.items.some((i) => i.label === 'W4A16'));
 });
 
 test('a plan says of every port what it becomes, and who decided', async () => {

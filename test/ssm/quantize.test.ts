@@ -203,7 +203,7 @@ test('what cannot be said is an error', async () => {
     /^target-refuses: .*are for the ports of a recurrence/,
   );
   assert.match(await of('quantize x of ssm as int8 { mode: static, per: channel, scale: mse }'), /^law-activation/);
-  assert.match(await of('quantize weight of linear as int8 { scale: minmax(margin: 1.5) }'), /^margin-on-weight/);
+  assert.match(await of('quantize weight of linear as int8 { scale: minmax(margin: 1.5) }'), /^margin-place/);
 });
 
 test.run();

@@ -82,6 +82,7 @@ export function qtype(k: Kind): QType {
     law: { name: k.law ?? 'minmax', args: {} },
     scaleType: r.scaleType,
     ...(r.codes ? { codes: r.codes } : {}),
+    ...(r.outer ? { outer: r.outer } : {}),
     text: `${JSON.stringify(k)}`,
   };
 }

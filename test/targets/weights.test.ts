@@ -10,6 +10,11 @@ import { difference, feed, floats, type Kind, modelOf, type Parts, quantized } f
 const host = await nodeHost();
 const group = (n: number): Kind['grain'] => ({ per: 'group', group: n });
 
+const progressive = {
+  format: 'progressive',
+  args: { outer: { name: 'int8', args: { bound: 119 } }, inner: { name: 'uint4', args: { group: 32 } } },
+};
+
 const linears: Record<string, Parts> = {
   MatMul: { nodes: [node('MatMul', ['x', 'w'], ['y'])], input: [2, 3, 64], initializers: { w: floats([64, 48]) } },
   'MatMul behind Transpose': {
@@ -48,13 +53,14 @@ const kinds: Record<string, Kind> = {
   'fp8 group 32': { format: 'fp8', grain: group(32) },
   'fp4 group 32': { format: 'fp4', grain: group(32) },
   'fp4 block 16x16': { format: 'fp4', grain: { per: 'block', rows: 16, cols: 16 } },
+  progressive: { ...progressive, grain: group(32) },
   mxfp4: { format: 'mxfp4', grain: group(32) },
   nvfp4: { format: 'nvfp4', grain: group(16) },
   float16: { format: 'float16', grain: { per: 'tensor' } },
   bfloat16: { format: 'bfloat16', grain: { per: 'tensor' } },
 };
 
-const few = ['int4 group 32', 'uint4 group 16', 'int8 channel', 'fp8 channel', 'mxfp4'];
+const few = ['int4 group 32', 'uint4 group 16', 'int8 channel', 'fp8 channel', 'mxfp4', 'progressive'];
 for (const [form, parts] of Object.entries(linears))
   for (const [kind, k] of Object.entries(kinds).filter(([name]) => form === 'MatMul' || few.includes(name)))
     test(`${form}, ${kind}`, async () => {

@@ -1,6 +1,7 @@
 /** Dilation, token split, low-rank branches: on graphs. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { floats } from '../../compiler/calibrate/values.ts';
 import type { Tensor } from '../../compiler/graph/types.ts';
 import { nodeHost } from '../../compiler/node/host.ts';
 import type { Builder } from '../roles/build.ts';
@@ -98,6 +99,25 @@ test('token_split is refused where the token varies', async () => {
     ),
     /^layout-lost/,
   );
+});
+
+test('shift: centres move into biases; a norm without one is refused', async () => {
+  const make = (norm: typeof rms) => (g: Builder) => {
+    const y = norm(g, g.input('x', [7, 16], 'float32'), 'norm', 16);
+    return [linear(g, y, 'fc1', 16, 8), biased(g, y, 'fc2', 16, 8), gemm(g, y, 'fc3', 16, 8)];
+  };
+  const edges = ['fc1', 'fc2', 'fc3'].map((to) => ({ from: 'norm', to }));
+  const b = built(make(layer));
+  const after = await apply(host, b, 'shift', { edges }, {});
+  assert.match(after.applied[0]!.detail, /^centres of 16 channels moved into biases; largest value/);
+  assert.ok((await distance(host, b.model, after.model)) < 1e-5);
+  const value = b.sites.sites.find((s) => s.path === 'norm')!.ports['output']!.value;
+  const x = floats((await run(host, after.model, [value], feedsOf(b.model)))[value]!);
+  for (let c = 0; c < 16; c++) {
+    const column = Array.from({ length: 7 }, (_, r) => x[r * 16 + c]!);
+    assert.ok(Math.abs(Math.max(...column) + Math.min(...column)) < 1e-4);
+  }
+  assert.match(await refusal(() => apply(host, built(make(rms)), 'shift', { edges }, {})), /^no-bias: .*norm has no bias/);
 });
 
 const types = (_: unknown, port: string) =>

@@ -1,9 +1,5 @@
 /** Recipes of @qrecipe/std that are not written yet. */
 export const plannedRecipes: Readonly<Record<string, string>> = {
-  qoq: 'QServe/QoQ (W4A8KV4, progressive)',
-  svdquant_w4a8: 'SVDQuant with 8-bit activations',
-  flexq: 'FlexQ (W6A6, W6A8)',
-  llmc_w4a16: "LLMC's best practice (AWQ, clip, GPTQ)",
   dilatequant: 'DilateQuant',
   mixdq: 'MixDQ',
   repquant: 'RepQuant',

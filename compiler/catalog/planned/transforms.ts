@@ -5,7 +5,6 @@ import { planned } from '../entry.ts';
 const law = ref('law', { doc: 'How the map is chosen.', optional: true });
 
 export const transforms = [
-  planned('transform', 'shift', 'Moves the centre of each channel into the bias.', { law }),
   planned(
     'transform',
     'permute',

@@ -17,6 +17,8 @@ interface Options extends Common {
   readonly replay?: boolean;
   readonly dump?: Dump;
   readonly report?: string;
+  readonly io?: 'keep' | 'quantized';
+  readonly resume?: boolean;
   readonly force?: boolean;
   readonly locked?: boolean;
 }
@@ -44,6 +46,10 @@ export default (cli: Cli): void =>
           ]),
         )
         .option('--report <file>', 'write a report: one HTML file that needs no network')
+        .addOption(
+          new Option('--io <form>', 'cache inputs and outputs: as they are, or quantized as in the recipe').choices(['keep', 'quantized']),
+        )
+        .option('--resume', 'go on with a compile to the same output that was interrupted while it solved')
         .option('--locked', 'fail where anything is not as qrecipe.lock says, and do not write it')
         .option('--force', 'replace existing files'),
     async ([model, recipe], options, io) => {
@@ -87,6 +93,8 @@ export default (cli: Cli): void =>
           ...(options.stats === undefined ? {} : { stats: at(options.stats) }),
           ...(options.replay ? { replay: await replayed(host, output) } : {}),
           ...(options.force ? { force: true } : {}),
+          ...(options.io === undefined ? {} : { io: options.io }),
+          ...(options.resume ? { resume: true } : {}),
           ...(options.dump ? { dumps: [options.dump] } : {}),
           ...(options.threads === undefined ? {} : { threads: options.threads }),
         });

@@ -28,6 +28,13 @@ export function nativeGeometry(w: EncodedWeight): Geometry | string {
   return { out: w.out, reduce: w.reduce, bits, group: grain.group };
 }
 
+/** s₁·s₂ of a progressive format: the float steps of its groups. */
+function products(inner: Uint8Array, rowSteps: Uint8Array): Float32Array {
+  const outer = new Float32Array(rowSteps.slice().buffer);
+  const groups = inner.length / outer.length;
+  return Float32Array.from(new Int8Array(inner.buffer, inner.byteOffset, inner.length), (s, i) => s * outer[Math.floor(i / groups)]!);
+}
+
 /** Codes uint8, scales float32 and zero points uint8 in layout 1, computed once. `name` is the weight's initializer. */
 export function nativeWeight(w: EncodedWeight, name: string, g: Geometry): NativeWeight {
   const key = `${encodingKey(w, name)}|native`;
@@ -38,7 +45,7 @@ export function nativeWeight(w: EncodedWeight, name: string, g: Geometry): Nativ
   const length = scales[0] * scales[1] * scales[2];
   const evaluate = async (ctx: EvalContext): Promise<Record<string, Uint8Array>> => {
     const r = await quantizeWeight(w, 'plain', stored, ctx);
-    const steps = new Float32Array(r.scales.slice().buffer);
+    const steps = r.rowSteps ? products(r.scales, r.rowSteps) : new Float32Array(r.scales.slice().buffer);
     const middles = r.zeros?.map((z) => (z + offset) & (2 ** g.bits - 1));
     const packed = packScales(steps, g, new Float32Array(length));
     return {

@@ -13,7 +13,7 @@ import { LAYOUT } from './pack.ts';
 function byRows(w: Work): boolean {
   const { input } = w;
   const t = input?.type;
-  if (!input || !t || t.mode !== 'dynamic' || !t.symmetric || t.grain.per !== 'token') return false;
+  if (!input || !t || t.mode !== 'dynamic' || t.law.name !== 'minmax' || !t.symmetric || t.grain.per !== 'token') return false;
   if (t.codes?.kind !== 'int' || !t.codes.signed || t.codes.bits !== 8) return false;
   const port = input.site.ports[input.port];
   const axis = port?.axes['channel'] ?? -1;

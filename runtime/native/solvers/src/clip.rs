@@ -23,6 +23,7 @@ pub fn clip(counts: &[f64], lo: f64, hi: f64, format: Format, symmetric: bool, l
         return whole;
     }
     match law {
+        Law::Share { ratio } => (whole.0 * f64::from(ratio), whole.1 * f64::from(ratio)),
         Law::Percentile { p } if symmetric => {
             let a = quantile(&folded(counts, lo, hi), 0.0, whole.1, p / 100.0);
             (-a, a)

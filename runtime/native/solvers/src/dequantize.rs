@@ -13,6 +13,8 @@ pub struct Coded<'a> {
     pub codes: &'a [u8],
     pub scales: &'a [u8],
     pub zeros: Option<&'a [u8]>,
+    /// Steps of the rows and their type, over scales that are integers.
+    pub rows: Option<(ScaleType, &'a [u8])>,
 }
 
 /// Rows that one task decodes.
@@ -34,6 +36,10 @@ pub fn dequantize(split: &dyn Split, coded: Coded, to: &mut [f32]) -> Outcome<()
         .collect();
     let zeros: Option<Vec<f32>> = coded.zeros.map(|z| g.read_zeros(z).into_iter().map(|c| value(&coded, c)).collect());
     let table: Vec<f32> = if g.stored_bits() <= 8 { (0..1 << g.stored_bits()).map(|c| value(&coded, c)).collect() } else { Vec::new() };
+    if coded.rows.is_some_and(|(kind, bytes)| bytes.len() != g.out * kind.size()) {
+        return Err(Fault::request("steps of rows of another number than the rows"));
+    }
+    let over = |n: usize| coded.rows.map_or(1.0, |(kind, bytes)| kind.read(&bytes[n * kind.size()..]));
     let to = Shared::new(to);
     split.run(g.out.div_ceil(ROWS), &|task| {
         let rows = task * ROWS..((task + 1) * ROWS).min(g.out);
@@ -42,11 +48,12 @@ pub fn dequantize(split: &dyn Split, coded: Coded, to: &mut [f32]) -> Outcome<()
         for k in (0..g.reduce).step_by(64) {
             for n in rows.clone() {
                 let line = &mut part[(n - rows.start) * g.reduce..(n - rows.start + 1) * g.reduce];
+                let over = over(n);
                 for k in k..(k + 64).min(g.reduce) {
                     let code = get_bits(coded.codes, g.code_bit(n, k), g.stored_bits());
                     let q = if table.is_empty() { value(&coded, code) } else { table[code as usize] };
                     let cell = n / patch_rows * cols + k / patch_cols;
-                    line[k] = (q - zeros.as_ref().map_or(0.0, |z| z[cell])) * steps[cell];
+                    line[k] = (q - zeros.as_ref().map_or(0.0, |z| z[cell])) * steps[cell] * over;
                 }
             }
         }

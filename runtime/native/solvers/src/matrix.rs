@@ -37,6 +37,8 @@ pub struct Matrix<'a> {
     data: &'a [u8],
     file: Option<&'a dyn Backing>,
     dtype: FloatType,
+    /// What each row is divided by.
+    steps: Option<&'a [f32]>,
     pub out: usize,
     pub reduce: usize,
     pub order: Order,
@@ -48,7 +50,18 @@ impl<'a> Matrix<'a> {
         if out == 0 || reduce == 0 || expected != Some(data.len()) {
             return Err(Fault::request(format!("a weight of {out} × {reduce} {dtype:?} in {} bytes", data.len())));
         }
-        Ok(Matrix { data, file: None, dtype, out, reduce, order })
+        Ok(Matrix { data, file: None, dtype, steps: None, out, reduce, order })
+    }
+
+    /// The matrix with each row divided by its step.
+    pub fn divided(self, steps: &'a [f32]) -> Self {
+        assert_eq!(steps.len(), self.out);
+        Matrix { steps: Some(steps), ..self }
+    }
+
+    /// Square of a row's step: what squared errors of divided rows are multiplied by.
+    pub fn square(&self, row: usize) -> f64 {
+        self.steps.map_or(1.0, |s| f64::from(s[row]).powi(2))
     }
 
     /// The same matrix, mapped from a file.
@@ -70,12 +83,15 @@ impl<'a> Matrix<'a> {
     }
 
     /// The matrix of some of its lines.
-    pub fn of_lines<'b>(&self, height: usize, data: &'b [u8]) -> Matrix<'b> {
-        let (out, reduce) = match self.order {
-            Order::OutReduce => (height, self.reduce),
-            Order::ReduceOut => (self.out, height),
+    pub fn of_lines<'b>(&self, first: usize, height: usize, data: &'b [u8]) -> Matrix<'b>
+    where
+        'a: 'b,
+    {
+        let (out, reduce, steps) = match self.order {
+            Order::OutReduce => (height, self.reduce, self.steps.map(|s| &s[first..first + height])),
+            Order::ReduceOut => (self.out, height, self.steps),
         };
-        Matrix { data, file: None, dtype: self.dtype, out, reduce, order: self.order }
+        Matrix { data, file: None, dtype: self.dtype, steps, out, reduce, order: self.order }
     }
 
     /// Rows n0 … n0 + 8·blocks − 1, columns k0 … k0 + len − 1 as `blocks` tiles of [padded][8 lanes], tile b at `tiles[b·stride]`.
@@ -89,6 +105,11 @@ impl<'a> Matrix<'a> {
         }
         for b in 0..blocks {
             tiles[b * stride + len..b * stride + padded].fill(F8::splat(0.0));
+            let Some(steps) = self.steps else { continue };
+            let step = F8(std::array::from_fn(|lane| steps.get(n0 + 8 * b + lane).copied().unwrap_or(1.0)));
+            for t in &mut tiles[b * stride..b * stride + len] {
+                *t = *t / step;
+            }
         }
     }
 

@@ -6,16 +6,17 @@ use crate::cast::{cast, Element};
 use crate::clip::clip;
 use crate::dequantize::{dequantize, Coded};
 use crate::fault::{Fault, Outcome};
-use crate::fit::{Law, Target};
+use crate::fit::{extent, Law, Target};
 use crate::format::{Format, Int, E2M1, E4M3, E5M2};
 use crate::hash::hash;
 use crate::isa::Isa;
+use crate::lanes::F8;
 use crate::layout::{Geometry, Grain, Layout};
 use crate::matrix::{FloatType, Matrix, Order};
 use crate::quantize::{quantize, Job, Output};
 use crate::scale::ScaleType;
 use crate::solve::{self, cross, solve};
-use crate::split::Split;
+use crate::split::{Shared, Split};
 use crate::statistics::{gram, histogram, moments};
 
 /// Performs operation `op`; the numbers it returns belong to its result. `file`: what the first input is mapped from.
@@ -86,8 +87,12 @@ pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], file: Option<
 fn call_quantize(isa: Isa, split: &dyn Split, n: &mut Numbers, file: Option<&dyn Backing>, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
     let weight = n.matrix(input(inputs, 0)?)?.from_file(file);
     let (format, symmetric, grain, law) = (n.format()?, n.flag()?, n.grain()?, n.law()?);
-    let target = Target { format, symmetric, law, scale: n.scale_type(1.0)? };
+    let (scale, outer) = n.scale_types()?;
+    let target = Target { format, symmetric, law, scale };
     let layout = n.layout()?;
+    let rows = outer.map(|(bound, kind)| outer_steps(isa, split, &weight, bound, kind));
+    let weight = rows.as_deref().map_or(weight, |steps| weight.divided(steps));
+    let outputs = write_outer(outer, rows.as_deref(), outputs)?;
     let mut next = 1;
     let mut optional = |present: bool| -> Outcome<Option<&[f32]>> {
         if !present {
@@ -98,7 +103,7 @@ fn call_quantize(isa: Isa, split: &dyn Split, n: &mut Numbers, file: Option<&dyn
     };
     let (importance, scales, zeros) = (optional(n.flag()?)?, optional(n.flag()?)?, optional(n.flag()?)?);
     let job = Job { weight, target, grain, layout, importance, scales, zeros };
-    let output = match (n.flag()?, outputs) {
+    let output = match (n.flag()?, &mut outputs[..]) {
         (false, [codes, scales]) => Output { codes, scales, zeros: None, digest: None },
         (false, [codes, scales, zeros]) => Output { codes, scales, zeros: Some(zeros), digest: None },
         (true, [codes, scales, digest]) => Output { codes, scales, zeros: None, digest: Some(digest) },
@@ -113,14 +118,18 @@ fn call_quantize(isa: Isa, split: &dyn Split, n: &mut Numbers, file: Option<&dyn
 fn call_solve(isa: Isa, split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
     let weight = n.matrix(input(inputs, 0)?)?;
     let (format, symmetric, grain, law) = (n.format()?, n.flag()?, n.grain()?, n.law()?);
-    let target = Target { format, symmetric, law, scale: n.scale_type(1.0)? };
+    let (scale, outer) = n.scale_types()?;
+    let target = Target { format, symmetric, law, scale };
     let damp = n.take()?;
     check((0.0..=1e6).contains(&damp), "solve: damping is a share of the mean diagonal")?;
     let order = if n.flag()? { solve::Order::Hessian } else { solve::Order::Natural };
     let (static_groups, block, descents, rescale) = (n.flag()?, n.size()?, n.size()?, n.flag()?);
     let cross = if n.flag()? { Some(doubles_in(input(inputs, 2)?)?) } else { None };
+    let rows = outer.map(|(bound, kind)| outer_steps(isa, split, &weight, bound, kind));
+    let weight = rows.as_deref().map_or(weight, |steps| weight.divided(steps));
+    let outputs = write_outer(outer, rows.as_deref(), outputs)?;
     let job = solve::Job { weight, target, grain, hessian: doubles_in(input(inputs, 1)?)?, cross, damp, order, static_groups, block, descents, rescale };
-    let output = match outputs {
+    let output = match &mut outputs[..] {
         [codes, scales] => solve::Output { codes, scales, zeros: None },
         [codes, scales, zeros] => solve::Output { codes, scales, zeros: Some(zeros) },
         _ => return Err(Fault::request("solve: two or three outputs")),
@@ -129,12 +138,47 @@ fn call_solve(isa: Isa, split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], ou
     Ok(vec![s.error, s.energy, s.loss, s.damping, s.dead as f64])
 }
 
+/// Steps of the rows of a progressive format: absmax / bound, rounded to their type.
+fn outer_steps(isa: Isa, split: &dyn Split, weight: &Matrix, bound: f32, kind: ScaleType) -> Vec<f32> {
+    let mut steps = vec![1.0f32; weight.out];
+    let to = Shared::new(&mut steps);
+    split.run(weight.out.div_ceil(8), &|block| {
+        let mut tile = vec![F8::splat(0.0); weight.reduce];
+        weight.gather(8 * block, 1, 0, weight.reduce, weight.reduce, &mut tile, weight.reduce);
+        let most = extent(isa, &tile, false).absmax();
+        let rows = 8.min(weight.out - 8 * block);
+        // SAFETY: each task writes the steps of its own rows.
+        for (step, most) in unsafe { to.at(8 * block, rows) }.iter_mut().zip(most.0) {
+            *step = kind.round(most / bound);
+        }
+    });
+    steps
+}
+
+/// Writes the steps of rows into the last output, where there are any; gives the others.
+fn write_outer<'a, 'b>(outer: Option<(f32, ScaleType)>, steps: Option<&[f32]>, outputs: &'a mut [&'b mut [u8]]) -> Outcome<&'a mut [&'b mut [u8]]> {
+    let (Some((_, kind)), Some(steps)) = (outer, steps) else { return Ok(outputs) };
+    let (last, rest) = outputs.split_last_mut().ok_or_else(|| Fault::request("too few outputs"))?;
+    check(last.len() == steps.len() * kind.size(), "steps of rows: an output of one scale a row")?;
+    for (step, to) in steps.iter().zip(last.chunks_exact_mut(kind.size())) {
+        kind.write(*step, to);
+    }
+    Ok(rest)
+}
+
 /// Numbers: out, reduce, order, format, grain, scale type, layout, the scale of the tensor.
 fn call_dequantize(split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
     let (out, reduce, order) = (n.size()?, n.size()?, n.order()?);
     let (format, grain) = (n.format()?, n.grain()?);
-    let (kind, layout, global) = (n.take()?, n.layout()?, n.take()? as f32);
-    let scale = Numbers { rest: &[kind] }.scale_type(global)?;
+    let (mut scale, outer) = n.scale_types()?;
+    let (layout, global) = (n.layout()?, n.take()? as f32);
+    if let ScaleType::Nv { .. } = scale {
+        scale = ScaleType::Nv { global };
+    }
+    let (inputs, rows) = match (outer, inputs.split_last()) {
+        (Some((_, kind)), Some((last, rest))) => (rest, Some((kind, *last))),
+        _ => (inputs, None),
+    };
     let (signed, float) = match format {
         Format::Int(f) => (f.signed, false),
         Format::Float(_) => (true, true),
@@ -145,7 +189,7 @@ fn call_dequantize(split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], outputs
         check(out.checked_mul(cols.saturating_add(reduce)).and_then(|x| x.checked_mul(16)).is_some(), "dequantize: sizes overflow")?;
     }
     let geometry = Geometry { out, reduce, order, layout, grain, bits: format.bits(), signed, float };
-    let coded = Coded { geometry, format, scale, codes: input(inputs, 0)?, scales: input(inputs, 1)?, zeros: inputs.get(2).copied() };
+    let coded = Coded { geometry, format, scale, codes: input(inputs, 0)?, scales: input(inputs, 1)?, zeros: inputs.get(2).copied(), rows };
     dequantize(split, coded, floats_out(output(outputs, 0)?)?)?;
     Ok(vec![])
 }
@@ -230,6 +274,7 @@ impl Numbers<'_> {
             3 => Law::Mse { steps: a as usize, shrink: b as f32, p: c as f32, signed: d != 0.0 },
             4 => Law::Entropy { bins: a as usize },
             5 => Law::Hqq { p: a as f32, beta: b as f32, kappa: c as f32, iterations: d as usize },
+            6 => Law::Share { ratio: a as f32 },
             x => return Err(unknown("law", x)),
         };
         let sane = match law {
@@ -237,20 +282,34 @@ impl Numbers<'_> {
             Law::Mse { steps, shrink, p, .. } => (1..=1 << 20).contains(&steps) && shrink > 0.0 && shrink <= 1.0 && p > 0.0,
             Law::Entropy { bins } => (2..=1 << 24).contains(&bins),
             Law::Hqq { p, beta, .. } => p > 0.0 && beta > 0.0,
+            Law::Share { ratio } => ratio > 0.0 && ratio <= 1.0,
             _ => true,
         };
         check(sane, "a parameter of the scale law is out of range")?;
         Ok(law)
     }
 
-    fn scale_type(&mut self, global: f32) -> Outcome<ScaleType> {
+    /// The type of scales; for integer ones also the bound of what they scale and the type of the rows' steps.
+    fn scale_types(&mut self) -> Outcome<(ScaleType, Option<(f32, ScaleType)>)> {
+        let scale = self.scale_type()?;
+        if scale != ScaleType::Int8 {
+            return Ok((scale, None));
+        }
+        let (bound, kind) = (self.take()?, self.scale_type()?);
+        check((1.0..=127.0).contains(&bound), "the outer format of a progressive one has codes of at most ±127")?;
+        check(matches!(kind, ScaleType::F32 | ScaleType::F16 | ScaleType::Bf16), "steps of rows are floats")?;
+        Ok((scale, Some((bound as f32, kind))))
+    }
+
+    fn scale_type(&mut self) -> Outcome<ScaleType> {
         match self.size()? {
             0 => Ok(ScaleType::F32),
             1 => Ok(ScaleType::F16),
             2 => Ok(ScaleType::Bf16),
             3 => Ok(ScaleType::F64),
             4 => Ok(ScaleType::E8m0),
-            5 => Ok(ScaleType::Nv { global }),
+            5 => Ok(ScaleType::Nv { global: 1.0 }),
+            6 => Ok(ScaleType::Int8),
             x => Err(unknown("scale type", x)),
         }
     }

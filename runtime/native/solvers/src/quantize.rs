@@ -336,7 +336,7 @@ impl<'a> Run<'a> {
         let sums = match self.target.format {
             Format::Int(f) if f.bits > 8 => {
                 let mut codes = vec![[0u16; 8]; band.tile.len()];
-                let grid = IntGrid::new(f, fitted.zero);
+                let grid = self.target.grid(f, fitted);
                 let sums = encode_tile(self.isa, grid, band.tile, fitted, &mut codes);
                 writer.write_wide(band, &codes);
                 sums
@@ -344,16 +344,15 @@ impl<'a> Run<'a> {
             format => CODES.with_borrow_mut(|codes| {
                 codes.resize(band.tile.len(), [0u8; 8]);
                 let sums = match format {
-                    Format::Int(f) if self.target.law == Law::SignedAbsmax => encode_half_up(self.isa, f, offset, band.tile, fitted, codes),
-                    Format::Int(f) => encode_tile(self.isa, IntGrid { offset, ..IntGrid::new(f, fitted.zero) }, band.tile, fitted, codes),
+                    Format::Int(f) if self.target.law == Law::SignedAbsmax && self.target.scale != ScaleType::Int8 => encode_half_up(self.isa, f, offset, band.tile, fitted, codes),
+                    Format::Int(f) => encode_tile(self.isa, IntGrid { offset, ..self.target.grid(f, fitted) }, band.tile, fitted, codes),
                     Format::Float(f) => encode_tile(self.isa, f, band.tile, fitted, codes),
                 };
                 writer.write(band, codes);
                 sums
             }),
         };
-        let rows = band.rows.len();
-        let total = |lanes: &[f64; 8]| lanes[..rows].iter().sum::<f64>();
+        let total = |lanes: &[f64; 8]| band.rows.clone().zip(lanes).map(|(n, x)| x * self.weight.square(n)).sum::<f64>();
         (total(&sums.error), total(&sums.energy), sums.finite)
     }
 }

@@ -13,6 +13,8 @@ pub enum ScaleType {
     E8m0,
     /// e4m3 under one float32 of the tensor.
     Nv { global: f32 },
+    /// Whole numbers 1 … 127 under a float of the row: codes of codes (progressive formats).
+    Int8,
 }
 
 impl ScaleType {
@@ -22,7 +24,7 @@ impl ScaleType {
             ScaleType::F32 => 4,
             ScaleType::F16 | ScaleType::Bf16 => 2,
             ScaleType::F64 => 8,
-            ScaleType::E8m0 | ScaleType::Nv { .. } => 1,
+            ScaleType::E8m0 | ScaleType::Nv { .. } | ScaleType::Int8 => 1,
         }
     }
 
@@ -37,6 +39,7 @@ impl ScaleType {
             ScaleType::F16 => f16::from_f32(magnitude).to_f32().clamp(f16::MIN_POSITIVE_SUBNORMAL.to_f32(), 65504.0),
             ScaleType::Bf16 => bf16::from_f32(magnitude).to_f32().clamp(f32::MIN_POSITIVE, bf16::MAX.to_f32()),
             ScaleType::E8m0 => return power_of_two(magnitude),
+            ScaleType::Int8 => magnitude.round_ties_even().clamp(1.0, 127.0),
             ScaleType::Nv { global } => E4M3.round(magnitude / global).max(E4M3.decode(1)) * global,
         };
         rounded.copysign(step)
@@ -51,6 +54,7 @@ impl ScaleType {
             ScaleType::F64 => to.copy_from_slice(&f64::from(step).to_le_bytes()),
             ScaleType::E8m0 => to[0] = (step.to_bits() >> 23) as u8,
             ScaleType::Nv { global } => to[0] = E4M3.encode(E4M3.round(step / global)) as u8,
+            ScaleType::Int8 => to[0] = step as i8 as u8,
         }
     }
 
@@ -62,6 +66,7 @@ impl ScaleType {
             ScaleType::F64 => f64::from_le_bytes(from[..8].try_into().expect("eight bytes")) as f32,
             ScaleType::E8m0 => e8m0(from[0]),
             ScaleType::Nv { global } => E4M3.decode(u32::from(from[0])) * global,
+            ScaleType::Int8 => f32::from(from[0] as i8),
         }
     }
 }
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn no_type_stores_zero_or_infinity() {
-        for t in [ScaleType::F32, ScaleType::F16, ScaleType::Bf16, ScaleType::F64, ScaleType::E8m0, ScaleType::Nv { global: 0.01 }] {
+        for t in [ScaleType::F32, ScaleType::F16, ScaleType::Bf16, ScaleType::F64, ScaleType::E8m0, ScaleType::Nv { global: 0.01 }, ScaleType::Int8] {
             for step in [0.0, 1e-45, 1e-38, 6e-8, 1e-3, 0.3, 7.0, 65519.9, 1e30, f32::MAX] {
                 let s = t.round(step);
                 assert!(s != 0.0 && s.is_finite(), "{t:?} {step}");

@@ -49,7 +49,7 @@ pub fn each_slab(split: &dyn Split, matrix: &Matrix, step: usize, pieces: Option
                     p.take(first * bytes, data);
                 }
                 let origin = if matrix.order == Order::ReduceOut { (0, first) } else { (first, 0) };
-                f(Slab { matrix: matrix.of_lines(height, data), origin });
+                f(Slab { matrix: matrix.of_lines(first, height, data), origin });
             }
             Err(fault) => *wrong.lock().expect("no panics while locked") = Err(fault),
         });

@@ -3,8 +3,8 @@
 use super::codes::HALVES;
 use super::Simd;
 use std::arch::x86_64::*;
-use std::array::from_fn;
 
+// Arrays are written out: the closures of `map` and `from_fn` are compiled without the instruction set, and may stay calls.
 pub struct Avx512Vnni;
 
 #[inline(always)]
@@ -71,12 +71,12 @@ unsafe fn halves<const R: usize, const CHAINS: usize>(codes: *const u8, a: *cons
 impl Avx512Vnni {
     #[inline(always)]
     pub(crate) unsafe fn load_ints(from: *const i32) -> [__m512i; 2] {
-        from_fn(|j| _mm512_loadu_si512(from.add(16 * j).cast()))
+        [_mm512_loadu_si512(from.cast()), _mm512_loadu_si512(from.add(16).cast())]
     }
     #[inline(always)]
     pub(crate) unsafe fn add_start(sums: [__m512i; 2], start: i32) -> [__m512i; 2] {
         let start = _mm512_set1_epi32(start);
-        sums.map(|s| _mm512_add_epi32(s, start))
+        [_mm512_add_epi32(sums[0], start), _mm512_add_epi32(sums[1], start)]
     }
 }
 
@@ -113,14 +113,16 @@ impl Simd for Avx512Vnni {
     #[inline(always)]
     unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {
         let (offset, by) = (_mm512_set1_epi32(offset), _mm512_set1_epi32(by));
-        from_fn(|j| {
+        let mut less = sums;
+        for (j, s) in less.iter_mut().enumerate() {
             let z = _mm512_cvtepu8_epi32(_mm_loadu_si128(zeros.add(16 * j).cast()));
-            _mm512_sub_epi32(sums[j], _mm512_mullo_epi32(_mm512_sub_epi32(z, offset), by))
-        })
+            *s = _mm512_sub_epi32(*s, _mm512_mullo_epi32(_mm512_sub_epi32(z, offset), by));
+        }
+        less
     }
     #[inline(always)]
     unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
-        Self::add_product(acc, sums.map(|s| _mm512_cvtepi32_ps(s)), scales)
+        Self::add_product(acc, [_mm512_cvtepi32_ps(sums[0]), _mm512_cvtepi32_ps(sums[1])], scales)
     }
 
     #[inline(always)]
@@ -162,7 +164,8 @@ impl Simd for Avx512Vnni {
     }
     #[inline(always)]
     unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
-        from_fn(|j| _mm512_add_ps(acc[j], _mm512_mul_ps(part[j], _mm512_loadu_ps(scales.add(16 * j)))))
+        let s = Self::load(scales);
+        [_mm512_add_ps(acc[0], _mm512_mul_ps(part[0], s[0])), _mm512_add_ps(acc[1], _mm512_mul_ps(part[1], s[1]))]
     }
 
     #[inline(always)]
@@ -171,7 +174,7 @@ impl Simd for Avx512Vnni {
     }
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::Floats {
-        from_fn(|j| _mm512_loadu_ps(from.add(16 * j)))
+        [_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16))]
     }
     #[inline(always)]
     unsafe fn store(x: Self::Floats, to: *mut f32) {
@@ -182,10 +185,10 @@ impl Simd for Avx512Vnni {
     #[inline(always)]
     unsafe fn times(x: Self::Floats, by: f32) -> Self::Floats {
         let by = _mm512_set1_ps(by);
-        x.map(|v| _mm512_mul_ps(v, by))
+        [_mm512_mul_ps(x[0], by), _mm512_mul_ps(x[1], by)]
     }
     #[inline(always)]
     unsafe fn plus(x: Self::Floats, y: Self::Floats) -> Self::Floats {
-        from_fn(|j| _mm512_add_ps(x[j], y[j]))
+        [_mm512_add_ps(x[0], y[0]), _mm512_add_ps(x[1], y[1])]
     }
 }

@@ -135,7 +135,7 @@ mod tests {
         let unit = Unit { tile: &tile, importance: None, joint: false, count: 64 };
         let fitted = fit(Isa::detect(), &target, &unit);
         let plain = from_extent(&target, extent(Isa::Scalar, &tile, false));
-        let (a, b) = (error(Isa::Scalar, target.format, &unit, fitted, 2.0), error(Isa::Scalar, target.format, &unit, plain, 2.0));
+        let (a, b) = (error(Isa::Scalar, &target, &unit, fitted, 2.0), error(Isa::Scalar, &target, &unit, plain, 2.0));
         for lane in 0..8 {
             // The mean error counts too, so the squared error alone may be a little larger.
             assert!(a[lane] <= b[lane] * 1.01, "{a:?} {b:?}");

@@ -23,6 +23,10 @@ impl Extent {
         Extent { min: self.min.min(other.min), max: self.max.max(other.max) }
     }
 
+    pub fn shrunk(self, ratio: f32) -> Extent {
+        Extent { min: self.min * F8::splat(ratio), max: self.max * F8::splat(ratio) }
+    }
+
     /// All lanes as one group.
     pub fn joint(self) -> Extent {
         let min = self.min.0.iter().fold(0.0f32, |a, &b| if b < a { b } else { a });

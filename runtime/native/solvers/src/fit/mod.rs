@@ -11,7 +11,7 @@ mod signed_absmax;
 pub use minmax::{extent, Extent};
 pub use power::power;
 
-use crate::format::Format;
+use crate::format::{Format, Int, IntGrid};
 use crate::isa::Isa;
 use crate::lanes::F8;
 use crate::scale::ScaleType;
@@ -25,6 +25,8 @@ pub enum Law {
     Mse { steps: usize, shrink: f32, p: f32, signed: bool },
     Entropy { bins: usize },
     Hqq { p: f32, beta: f32, kappa: f32, iterations: usize },
+    /// minmax of a share of the range.
+    Share { ratio: f32 },
 }
 
 /// What scales are chosen for.
@@ -34,6 +36,21 @@ pub struct Target {
     pub symmetric: bool,
     pub law: Law,
     pub scale: ScaleType,
+}
+
+impl Target {
+    /// The integers that a group may take, relative to its zero point. Under integer steps their products stay within int8: (q − z)·s in −128 … 127.
+    pub fn grid(&self, f: Int, fitted: Fitted) -> IntGrid {
+        let mut grid = IntGrid::new(f, fitted.zero);
+        if self.scale == ScaleType::Int8 {
+            let turned = |s: f32| s < 0.0;
+            let down = fitted.step.map(|s| (if turned(s) { 127.0 } else { 128.0 } / s.abs()).floor());
+            let up = fitted.step.map(|s| (if turned(s) { 128.0 } else { 127.0 } / s.abs()).floor());
+            grid.lo = grid.lo.max(F8::splat(0.0) - down);
+            grid.hi = grid.hi.min(up);
+        }
+        grid
+    }
 }
 
 /// Weights of eight groups, or of one group dealt to the eight lanes (`joint`), where padding is zero.
@@ -61,6 +78,7 @@ pub fn fit(isa: Isa, target: &Target, unit: &Unit) -> Fitted {
         Law::Mse { .. } => mse::fit(isa, target, unit),
         Law::Entropy { bins } => entropy::fit(target, unit, bins),
         Law::Hqq { .. } => hqq::fit(isa, target, unit),
+        Law::Share { ratio } => minmax::from_extent(target, extent(isa, unit.tile, unit.joint).shrunk(ratio)),
     }
 }
 
@@ -69,6 +87,7 @@ pub fn from_extent(target: &Target, extent: Extent) -> Option<Fitted> {
     match target.law {
         Law::Minmax => Some(minmax::from_extent(target, extent)),
         Law::SignedAbsmax => Some(signed_absmax::from_extent(target, extent)),
+        Law::Share { ratio } => Some(minmax::from_extent(target, extent.shrunk(ratio))),
         _ => None,
     }
 }

@@ -5,7 +5,7 @@
 use super::minmax::{asymmetric, extent, symmetric, Extent};
 use super::signed_absmax::{extreme, lowest};
 use super::{power, Fitted, Law, Target, Unit};
-use crate::format::{Format, Grid, Int, IntGrid};
+use crate::format::{Format, Grid};
 use crate::isa::Isa;
 use crate::lanes::F8;
 
@@ -18,7 +18,7 @@ pub fn fit(isa: Isa, target: &Target, unit: &Unit) -> Fitted {
     let share = |i: usize| 1.0 - i as f32 * (1.0 - shrink) / steps as f32;
     let mut best: Option<(Fitted, [f64; 8])> = None;
     let mut consider = |fitted: Fitted| {
-        let error = error(isa, target.format, unit, fitted, p);
+        let error = error(isa, target, unit, fitted, p);
         best = Some(match best.take() {
             None => (fitted, error),
             Some(old) => better(old, (fitted, error)),
@@ -57,9 +57,9 @@ fn better(old: (Fitted, [f64; 8]), new: (Fitted, [f64; 8])) -> (Fitted, [f64; 8]
 }
 
 /// Σ importance·|w − ŵ|^p of each lane (of all lanes together, in lane order, when joint).
-pub fn error(isa: Isa, format: Format, unit: &Unit, fitted: Fitted, p: f32) -> [f64; 8] {
-    let sums = match format {
-        Format::Int(f) => int_error(isa, f, unit, fitted, p),
+pub fn error(isa: Isa, target: &Target, unit: &Unit, fitted: Fitted, p: f32) -> [f64; 8] {
+    let sums = match target.format {
+        Format::Int(f) => grid_error(isa, target.grid(f, fitted), unit.tile, unit.importance, fitted.step, p),
         Format::Float(f) => grid_error(isa, f, unit.tile, unit.importance, fitted.step, p),
     };
     if unit.joint {
@@ -67,10 +67,6 @@ pub fn error(isa: Isa, format: Format, unit: &Unit, fitted: Fitted, p: f32) -> [
     } else {
         sums
     }
-}
-
-fn int_error(isa: Isa, f: Int, unit: &Unit, fitted: Fitted, p: f32) -> [f64; 8] {
-    grid_error(isa, IntGrid::new(f, fitted.zero), unit.tile, unit.importance, fitted.step, p)
 }
 
 per_isa! {

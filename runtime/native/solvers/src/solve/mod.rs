@@ -96,7 +96,7 @@ pub fn solve(isa: Isa, split: &dyn Split, job: &Job, output: Output) -> Outcome<
                 let row = first + lane;
                 // SAFETY: each task writes what belongs to its rows.
                 unsafe {
-                    all.at(row, 1)[0] = sum;
+                    all.at(row, 1)[0] = sum.map(|x| x * job.weight.square(row));
                     let to = codes.at(row * reduce, reduce);
                     tile.codes(lane).for_each(|(column, code)| to[column] = code);
                     for g in 0..groups {

@@ -154,7 +154,8 @@ impl<'a> Tile<'a> {
     fn round(&mut self, i: usize, x: Wide) {
         let g = self.factors.column[i] / self.group;
         for h in 0..2 {
-            let value = IntGrid::new(self.format, self.zero[g][h]).snap(x[h] / self.step[g][h]);
+            let fitted = Fitted { step: self.step[g][h], zero: self.zero[g][h] };
+            let value = self.target.grid(self.format, fitted).snap(x[h] / fitted.step);
             self.code[i][h] = value;
             self.e[i][h] = self.w[i][h] - value * self.step[g][h];
         }
