@@ -49,7 +49,7 @@ try {
   writeFileSync(join(dir, 'data.py'), data);
   const fed = await watch(o.python, [join(dir, 'data.py'), dir, join(dir, 'calib')]);
   if (fed.code !== 0) throw new Error(fed.output);
-  const text = `recipe solve version "1.0.0" {
+  const text = `recipe w4a16 version "1.0.0" {
   calibrate data("calib")
   quantize linear as W4A16 { group: 32 }
   solve gptq on linear { order: hessian }

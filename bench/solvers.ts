@@ -63,7 +63,7 @@ async function measure(r: Row): Promise<Measured> {
   };
 }
 
-function write(): void {
+function write(known: Readonly<Record<string, Measured>>): void {
   const holds = (r: Row, m: Measured): string => {
     if (r.bar === undefined || m.value === undefined) return '';
     const all = [m.value, ...(m.decode === undefined ? [] : [m.decode])];
@@ -85,7 +85,8 @@ function write(): void {
 }
 
 const store = `${o.out}.json`;
-const known: Record<string, Measured> = existsSync(store) ? JSON.parse(readFileSync(store, 'utf8')) : {};
+/** Read again each time: two runs may measure side by side. */
+const stored = (): Record<string, Measured> => (existsSync(store) ? JSON.parse(readFileSync(store, 'utf8')) : {});
 for (const r of table) {
   if (!new RegExp(o.only).test(key(r))) continue;
   if (!existsSync(join(o.models, r.model))) {
@@ -93,10 +94,10 @@ for (const r of table) {
     continue;
   }
   const m = await measure(r).catch((e: Error): Measured => ({ text: e.message }));
-  known[key(r)] = m;
+  const known = { ...stored(), [key(r)]: m };
   console.log(`${key(r)}: ${m.text}${m.decode === undefined ? '' : `, decode kl ${m.decode.toFixed(5)}`}`);
   writeFileSync(store, `${JSON.stringify(known, null, 2)}\n`);
-  write();
+  write(known);
 }
 
 rmSync(dir, { recursive: true });

@@ -17,10 +17,11 @@ const smooth = (alpha: number): string =>
   `transform smooth on attention.v -> attention.output { alpha: ${alpha} }
   transform smooth on mlp.up -> mlp.down { alpha: ${alpha} }
   transform smooth on norm -> linear { alpha: ${alpha} }`;
-const rotate = `transform rotate on residual { matrix: hadamard }
+const rotate = `transform smooth on attention.v -> attention.output { alpha: 0.6 }
+  transform rotate on residual { matrix: hadamard }
   transform rotate on attention.v -> attention.output { per: head }
   transform scale on attention.q <-> attention.k { law: smooth(0.5, 0) }
-  transform smooth on mlp.up -> mlp.down { alpha: 0.5 }`;
+  transform smooth on mlp.up -> mlp.down { alpha: 0.6 }`;
 const online = 'transform rotate on mlp.up -> mlp.down { online: yes }';
 const searched = 'mse(40, shrink: 0.6, signed: yes)';
 const plain = 'solve gptq on linear { order: hessian }';

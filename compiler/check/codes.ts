@@ -87,6 +87,7 @@ const plan: Rows = {
   'cache-scaled':
     'A warning: a transform scaled or rotated what the cache holds. The model reads its own caches; those of the float model do not fit.',
   'dead-selection': 'A selection matches nothing in this model. The nearest real names are listed; `optional(…)` allows it.',
+  'no-ledger': 'The model carries no ledger of a compile.',
   'no-port': 'None of the selected sites has the port.',
   'group-divides': 'The group does not divide the axis that it runs along.',
   'grain-axis': 'The value has no such axis, so it cannot have a scale for each of its parts.',
@@ -126,6 +127,7 @@ const plan: Rows = {
   'replay-none': 'The model given to --replay stores no search results.',
 };
 const model: Rows = {
+  model: 'A warning of the editor: the model that the recipe is bound to is not there, cannot be read, or lies outside of the workspace.',
   'not-onnx': 'The file is not an ONNX model, or damaged.',
   'truncated-model': 'The file ends too early.',
   'bad-attribute': 'An attribute of a node is damaged.',

@@ -63,7 +63,10 @@ function stat(r: Reading, n: Node): Of<'stat'> | undefined {
         }
       : s;
   }
-  return found && scales !== undefined ? { ...found, scales } : found;
+  if (!found) return undefined;
+  // A power of two of the rounded logarithm is an MX scale.
+  const power = found.power === true || n.op === 'Pow';
+  return { ...found, ...(power ? { power } : {}), ...(scales === undefined ? {} : { scales }) };
 }
 
 /** x over a scale. */

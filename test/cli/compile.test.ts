@@ -97,6 +97,15 @@ test('explain gives the deciding statement of every port, for a selection too', 
   assert.match((await qcHere('explain', model, 'w4.qrecipe')).out, '← w4.qrecipe:2');
 });
 
+test('explain --ledger tells what a compile did, of the model alone', async () => {
+  await qcHere('compile', model, 'w4.qrecipe', '-o', 'told.onnx', '--quiet');
+  const done = await qcHere('explain', 'told.onnx', '--ledger');
+  assert.is(done.status, 0, done.err);
+  assert.match(done.out, /^lowered\n {2}linear:/m);
+  assert.match((await qcHere('explain', model, '--ledger')).err, 'error[no-ledger]');
+  assert.match((await qcHere('explain', model)).err, 'error[recipe-missing]');
+});
+
 test('inspect lists the sites', async () => {
   const r = await qcHere('inspect', model, '--json');
   const { sites } = JSON.parse(r.out) as { sites: { role: string; path: string }[] };

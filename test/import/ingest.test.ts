@@ -50,7 +50,7 @@ test('native weights, tables, block formats, members that differ: short recipes'
   assert.match(await law('vit', 'quantize linear as MXFP4', 'portable'), 'quantize linear as MXFP4');
   const mixed = 'quantize linear as W8A16\nquantize weight of linear and path("*.fc1") as int4 { group: 32 }\nkeep path("classifier")';
   const names = await law('vit', mixed, 'portable');
-  assert.match(names, 'quantize weight of linear and path("*.fc1") as int4 { group: 32 }');
+  assert.match(names, 'quantize linear and path("*.fc1") as W4A16(group: 32)');
   assert.match(names, 'not path("classifier")');
 });
 

@@ -17,6 +17,7 @@ test('a package is made, published, used, locked, updated; and what must be refu
     t
       .replaceAll(npm.folder, 'REGISTRY')
       .replaceAll(top, 'TOP')
+      .replaceAll(process.cwd(), 'QC')
       .replace(/127\.0\.0\.1:\d+/g, 'REGISTRY')
       .replace(/sha512-[\w+/=]+/g, 'sha512-…')
       .replace(/ in \d[\d.]* (s|ms)/g, '')
