@@ -201,7 +201,10 @@ model('mamba', (s) => {
     'layers.3.out_proj': 'ssm.output residual.writer',
   });
   const ssm = s.sites.find((x) => x.id === 'ssm:layers.0.ssm')!;
-  assert.equal(['x', 'B', 'dt', 'z'].map((p) => ssm.ports[p]!.shape!.at(-1)), [384, 16, 384, 384]);
+  assert.equal(
+    ['x', 'B', 'dt', 'z'].map((p) => ssm.ports[p]!.shape!.at(-1)),
+    [384, 16, 384, 384],
+  );
 });
 
 model('minilm', (s) => {
