@@ -14,6 +14,9 @@ import { floats, type Kind, lowerTo, modelOf, quantized } from '../test/targets/
 
 const [k = 4096, n = 4096, threads = 2, ...rows] = process.argv.slice(2).map(Number);
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+// Of the kernels alone: the solvers that make the weights know other sets.
+const isa = process.env['QC_ISA'] ?? '';
+delete process.env['QC_ISA'];
 const host = await nodeHost();
 const folder = mkdtempSync(join(tmpdir(), 'qc-bench-'));
 const base = modelOf({ nodes: [node('MatMul', ['x', 'w'], ['y'])], input: ['M', k], initializers: { w: floats([k, n]) } });
@@ -53,6 +56,7 @@ const library = path(`../runtime/native/qc-ops.${process.platform}-${process.arc
 const r = spawnSync('python3', [path('peers/ops.py'), library, String(threads), String(k)], {
   input: jobs.map((j) => JSON.stringify(j)).join('\n'),
   encoding: 'utf8',
+  env: { ...process.env, QC_ISA: isa },
 });
 await host.close();
 rmSync(folder, { recursive: true });

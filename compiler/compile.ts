@@ -35,6 +35,7 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
   const run = new Run(options);
   const meter = metered(digesting(options.host.crunch));
   const read = await run.phase('check', () => readRecipe(options));
+  run.warnings.push(...read.warnings);
   await checkWritable(options);
   const source = await run.phase('load', () => openModel({ ...options.host, crunch: meter.crunch }, options.model));
   try {

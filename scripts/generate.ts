@@ -1,4 +1,4 @@
-// Writes what is derived: the indexes of the one-file-a-name folders, docs/reference, and the editor's grammar. `--check` fails on a difference.
+// Writes what is derived: the indexes of the one-file-a-name folders, docs/reference, the editor's grammar, and what stdlib promises. `--check` fails on a difference.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -62,7 +62,13 @@ for (const folder of folders) index(folder);
 const { docsPages } = await import('../compiler/check/docs.ts');
 const pages = docsPages();
 for (const p of pages) emit(`${reference}/${p.path}`, p.text);
-sweep(new Set(pages.map((p) => p.path)));
+// What the standard library promises, as `qc api stdlib` prints it.
+const { packageOf, readManifest } = await import('../compiler/node/package.ts');
+const std = packageOf(readManifest('stdlib/package.json', 'stdlib') as Record<string, unknown>, 'stdlib', 'stdlib');
+if ('error' in std) throw new Error(std.error);
+const [{ api }, { apiText }] = await Promise.all([import('../compiler/node/publish.ts'), import('../compiler/api.ts')]);
+emit(`${reference}/std.md`, apiText(api(std), `${std.name} ${std.version}`));
+sweep(new Set([...pages.map((p) => p.path), 'std.md']));
 const { textmate } = await import('../grammar/textmate.ts');
 emit('grammar/vscode/syntaxes/qrecipe.tmLanguage.json', `${JSON.stringify(textmate, null, 2)}\n`);
 if (check && stale) process.exitCode = 1;

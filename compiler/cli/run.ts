@@ -4,6 +4,7 @@ import add from './commands/add.ts';
 import api from './commands/api.ts';
 import check from './commands/check.ts';
 import compile from './commands/compile.ts';
+import diff from './commands/diff.ts';
 import docs from './commands/docs.ts';
 import evaluate from './commands/eval.ts';
 import explain from './commands/explain.ts';
@@ -86,6 +87,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     compile,
     check,
     explain,
+    diff,
     inspect,
     reproduce,
     evaluate,

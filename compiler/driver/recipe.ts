@@ -1,5 +1,5 @@
 /** The recipe that is compiled: its file read, checked, one recipe chosen. */
-import { fail, QcError } from '../../grammar/diagnostics.ts';
+import { type Diagnostic, fail, QcError } from '../../grammar/diagnostics.ts';
 import { splitPath } from '../calibrate/source.ts';
 import { check, type Resolver } from '../check/check.ts';
 import type { Program, Recipe, Selection } from '../recipe.ts';
@@ -10,6 +10,8 @@ export interface Read {
   readonly recipe: Recipe;
   readonly file: string;
   readonly text: string;
+  /** What is no mistake and should be known: names that others have replaced. */
+  readonly warnings: readonly Diagnostic[];
 }
 
 /** `file.qrecipe#name` → file and name. */
@@ -27,7 +29,7 @@ export async function readRecipe(options: PlanOptions): Promise<Read> {
     given: new Set([...given, ...Object.keys(options.replay ?? {})]),
   });
   if (!program) throw new QcError(diagnostics);
-  return { program, recipe: choose(program, file, name), file, text };
+  return { program, recipe: choose(program, file, name), file, text, warnings: diagnostics };
 }
 
 function choose(program: Program, file: string, name: string | undefined): Recipe {

@@ -1,4 +1,5 @@
 /** The state of one run: phases with their times, warnings, the ledger. */
+import type { Span } from '../../grammar/diagnostics.ts';
 import type { Host } from '../host.ts';
 import type { LedgerEntry } from '../report/data.ts';
 import type { CompileOptions, Event } from './types.ts';
@@ -7,6 +8,8 @@ export interface Warning {
   readonly code: string;
   readonly message: string;
   readonly hint?: string;
+  /** The place in a recipe, where there is one. */
+  readonly span?: Span;
 }
 
 export class Run {

@@ -147,15 +147,24 @@ export function api(pack: Package): Api {
   );
 }
 
-/** The surface of a published version: npm unpacks it into a folder that is gone afterwards. */
-async function publishedApi(name: string, version: string, env: Env): Promise<Api> {
+/** A published version, unpacked by npm into a folder that `close` removes. Nothing of it runs. */
+export async function unpacked(name: string, version: string, cwd: string, env: Env): Promise<{ folder: string; close(): void }> {
   const dir = mkdtempSync(join(tmpdir(), 'qc-published-'));
+  const close = (): void => rmSync(dir, { recursive: true, force: true });
   try {
-    await npmOrFail(['install', '--no-save', '--no-package-lock', '--prefix', dir, '--', `${name}@${version}`], dir, env);
-    const folder = join(dir, 'node_modules', name);
+    await npmOrFail(['install', '--no-save', '--no-package-lock', '--prefix', dir, '--', `${name}@${version}`], cwd, env);
+    return { folder: join(dir, 'node_modules', name), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+async function publishedApi(name: string, version: string, env: Env): Promise<Api> {
+  const { folder, close } = await unpacked(name, version, tmpdir(), env);
+  try {
     const pack = packageOf(readManifest(join(folder, 'package.json'), name) as Record<string, unknown>, folder, name);
     return 'error' in pack ? { recipes: [], lets: {}, deprecations: [], rest: '' } : api(pack);
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    close();
   }
 }

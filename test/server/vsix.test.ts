@@ -24,6 +24,7 @@ test('the package holds the bundle, the grammar, the snippets, and no source', (
   assert.deepEqual(Object.keys(parts).sort(), [
     '[Content_Types].xml',
     'extension.vsixmanifest',
+    'extension/LICENSE.txt',
     'extension/dist/extension.js',
     'extension/language-configuration.json',
     'extension/package.json',

@@ -3,6 +3,7 @@ import type { CompileResult, Dump } from '../../driver/types.ts';
 import type { WriteFile } from '../../host.ts';
 import { bytes, duration } from '../../report/units.ts';
 import { type Bindings, binding } from '../bindings.ts';
+import { render } from '../errors.ts';
 import { exit } from '../exit.ts';
 import type { Io } from '../io.ts';
 import type { Cli, Common } from '../run.ts';
@@ -109,7 +110,10 @@ export default (cli: Cli): void =>
         await shown.end();
         if (options.json) io.out(`${JSON.stringify(asJson(result), null, 2)}\n`);
         else if (options.dump) io.out(`${result.dumps[options.dump]!.trimEnd()}\n`);
-        else summary(io, result, options.quiet === true, options.report);
+        else {
+          warn(io, result, new Map([[splitRecipe(recipe!).file, shared.text ?? '']]));
+          summary(io, result, options.quiet === true, options.report);
+        }
         if (!options.json && !options.quiet) for (const c of locked) io.out(`${style(io).dim('locked')}  ${c}\n`);
         return result.ok ? exit.done : exit.failed;
       } finally {
@@ -129,10 +133,20 @@ function asJson(r: CompileResult): Record<string, unknown> {
   return { ok, recipe, version, target, files, bytes, coverage, requires, metrics, binding, warnings, seconds, ...phases };
 }
 
+/** Warnings, those of the recipe at their places. */
+function warn(io: Io, r: CompileResult, sources: ReadonlyMap<string, string>): void {
+  if (r.warnings.length)
+    io.err(
+      render(
+        r.warnings.map((w) => ({ ...w, severity: 'warning' })),
+        io,
+        sources,
+      ),
+    );
+}
+
 function summary(io: Io, r: CompileResult, quiet: boolean, report: string | undefined): void {
   const s = style(io);
-  for (const w of r.warnings)
-    io.err(`${s.yellow('warning')}${s.dim(`[${w.code}]`)} ${w.message}\n${w.hint ? `  ${s.dim('hint:')} ${w.hint}\n` : ''}`);
   const broken = r.requires.filter((q) => !q.passed);
   for (const q of broken) io.err(`${s.red(s.bold('broken'))}  require ${q.text}   measured ${q.measured}\n`);
   if (!r.ok) io.err('The contract does not hold: no model was written.\n');
