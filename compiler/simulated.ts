@@ -32,9 +32,10 @@ export interface QuantizedValue {
   readonly type: QType;
   /** The value (edge) in the graph. */
   readonly value: string;
-  /** Static: one scale (per tensor) or one each channel; zero points in the code's own range. */
+  /** Static: one scale (per tensor) or several, of `shape`, which broadcasts against the value; zero points in the code's own range. */
   readonly scale?: Float32Array;
   readonly zero?: Float32Array;
+  readonly shape?: readonly number[];
 }
 
 export interface Simulated {

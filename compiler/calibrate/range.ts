@@ -20,6 +20,9 @@ export function observerFor(law: Ref): Ref {
   );
 }
 
+/** How much wider than what was seen the range shall be. */
+const marginOf = (law: Ref): number => (typeof law.args['margin'] === 'number' ? law.args['margin'] : 1);
+
 /** The range [lo, hi] of a static activation, one scale for the tensor, under its law and format. */
 export async function rangeOf(
   statistics: Statistics,
@@ -30,7 +33,8 @@ export async function rangeOf(
   crunch: Crunch,
 ): Promise<{ lo: number; hi: number }> {
   const arrays = statistics.get(value, observerFor(law));
-  if (ranged.has(law.name)) return { lo: arrays['min']![0]!, hi: arrays['max']![0]! };
+  const margin = marginOf(law);
+  if (ranged.has(law.name)) return { lo: margin * arrays['min']![0]!, hi: margin * arrays['max']![0]! };
   const definition = laws.find((l: Law<Schema>) => l.name === law.name) as Law<Schema>;
   const args = Object.fromEntries(Object.entries(definition.params).map(([key, param]) => [key, law.args[key] ?? param.default]));
   const [min, max] = [arrays['min']![0]!, arrays['max']![0]!];
@@ -48,4 +52,29 @@ function trimmed(arrays: Arrays, min: number, max: number): { counts: Float64Arr
   const first = Math.max(0, Math.floor((min - lo) / width));
   const last = Math.min(counts.length, Math.max(first + 1, Math.ceil((max - lo) / width)));
   return { counts: Float64Array.from(counts.slice(first, last)), lo: lo + first * width, hi: lo + last * width };
+}
+
+/** The range of each position of a static activation whose positions share scales by `groups`. Error: law-activation (only extremes are kept of each). */
+export function rangesOf(
+  arrays: Arrays,
+  law: Ref,
+  groups: (min: ArrayLike<number>, max: ArrayLike<number>) => Int32Array,
+): { readonly lo: Float64Array; readonly hi: Float64Array } {
+  if (law.name !== 'minmax')
+    fail(
+      'law-activation',
+      `the scale law ${law.name} gives one scale a tensor, not several`,
+      'use minmax, with a margin where it shall not clip',
+    );
+  const [min, max, margin] = [arrays['min']!, arrays['max']!, marginOf(law)];
+  const group = groups(min, max);
+  const count = group.reduce((n, g) => Math.max(n, g + 1), 0);
+  const lo = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
+  const hi = new Float64Array(count).fill(Number.NEGATIVE_INFINITY);
+  for (const [i, g] of group.entries()) {
+    lo[g] = Math.min(lo[g]!, margin * min[i]!);
+    hi[g] = Math.max(hi[g]!, margin * max[i]!);
+  }
+  const spread = (x: Float64Array) => Float64Array.from(group, (g) => x[g]!);
+  return { lo: spread(lo), hi: spread(hi) };
 }

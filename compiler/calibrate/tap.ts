@@ -10,13 +10,41 @@ import type { Value } from '../host.ts';
  */
 export function tapped(model: Model, values: readonly string[]): Model {
   const { graph } = model;
-  const made = new Set(graph.nodes.flatMap((n) => n.outputs));
+  const nodes = graph.nodes.map((n) => tapScan(n, values));
+  const made = new Set(nodes.flatMap((n) => n.outputs));
   const known = new Map(graph.outputs.map((o) => [o.name, o]));
   const outputs = values.map((name): ValueInfo => {
     if (!made.has(name) && !known.has(name)) refuse(graph, name);
     return known.get(name) ?? graph.values.get(name) ?? { name };
   });
-  return { ...model, graph: { ...graph, outputs } };
+  return { ...model, graph: { ...graph, nodes, outputs } };
+}
+
+/** A Scan that also yields, stacked over its steps, the values of its body that are asked for. */
+function tapScan(n: Node, values: readonly string[]): Node {
+  const attr = n.attrs.get('body');
+  if (n.op !== 'Scan' || attr?.type !== 'graph') return n;
+  const body = attr.value;
+  const asked = values.filter((v) => body.nodes.some((k) => k.outputs.includes(v)));
+  if (asked.length === 0) return n;
+  // the stacked value takes the name, so the value of one step has another
+  const rename = (v: string) => (asked.includes(v) ? `${v}/step` : v);
+  const inner: Graph = {
+    ...body,
+    nodes: body.nodes.map((k) => ({ ...k, inputs: k.inputs.map(rename), outputs: k.outputs.map(rename) })),
+    outputs: [...body.outputs.map((o) => ({ ...o, name: rename(o.name) }))],
+  };
+  for (const v of asked) {
+    const out = `${v}/each`;
+    inner.nodes.push({ name: out, op: 'Identity', domain: '', inputs: [rename(v)], outputs: [out], attrs: new Map() });
+    inner.outputs.push({ name: out, dtype: body.values.get(v)?.dtype ?? body.outputs.find((o) => o.name === v)?.dtype ?? 'float32' });
+  }
+  const attrs = new Map(n.attrs).set('body', { ...attr, value: inner });
+  for (const name of ['scan_output_directions', 'scan_output_axes']) {
+    const list = attrs.get(name);
+    if (list?.type === 'ints') attrs.set(name, { ...list, value: [...list.value, ...asked.map(() => 0)] });
+  }
+  return { ...n, outputs: [...n.outputs, ...asked], attrs };
 }
 
 function refuse(graph: Graph, name: string): never {
@@ -48,7 +76,11 @@ export function passes(graph: Graph, values: readonly string[], feeds: Readonly<
       if (typeof dim === 'string' && size !== undefined) symbols.set(dim, size);
     });
   const largest = Math.max(1, ...symbols.values());
-  const infos = new Map([...graph.values.values(), ...graph.outputs].map((v) => [v.name, v]));
+  const steps = graph.nodes.filter((n) => n.op === 'Scan').flatMap(bodies);
+  const stacked = steps
+    .flatMap((g) => [...g.values.values(), ...g.outputs])
+    .map((v) => ({ ...v, ...(v.shape ? { shape: ['steps', ...v.shape] } : {}) }));
+  const infos = new Map([...stacked, ...graph.values.values(), ...graph.outputs].map((v) => [v.name, v]));
   const bytes = (name: string): number => {
     const info = infos.get(name);
     const sizes = (info?.shape ?? []).map((d) => estimate(d, symbols, largest));

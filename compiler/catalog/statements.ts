@@ -6,8 +6,8 @@ const when = expression({ doc: 'The statement holds only where this condition do
 /** Fields that say what numbers a port shall have. */
 export const quantize: Schema = {
   mode: choice(['static', 'dynamic'], { doc: 'Activations: scales from calibration, or computed at run time.', optional: true }),
-  per: choice(['tensor', 'channel', 'token', 'head', 'cluster', 'state_group'], {
-    doc: 'What shares a scale. On a weight `channel` is its output axis.',
+  per: choice(['tensor', 'channel', 'token', 'head', 'cluster', 'state_group', 'element'], {
+    doc: 'What shares a scale. On a weight `channel` is its output axis; `cluster`, `state_group` and `element` are of a recurrence.',
     optional: true,
     aliases: ['strategy', 'granularity'],
   }),

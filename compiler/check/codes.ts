@@ -117,7 +117,8 @@ const plan: Rows = {
   'unknown-format': 'There is no number format of that name.',
   'unknown-law': 'There is no scale law of that name.',
   'unknown-search': 'There is no search method of that name.',
-  'law-activation': 'The scale law fits weights, not ranges of activations.',
+  'law-activation': 'The scale law fits weights or whole tensors, not the activation that it is asked for.',
+  'margin-place': 'A margin is headroom for values that calibration did not see; a weight, or a value at run time, is known.',
   'lowered-differs':
     'The emitted operators do not compute what was planned: a bug of the target, or an operator that this ONNX Runtime computes differently.',
   'not-proved':

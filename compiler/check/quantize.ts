@@ -85,13 +85,16 @@ function grain(ctx: Context, s: Quantize, ports: readonly Ast.Name[], of: Select
   if (per && weights.length && word !== undefined && !['tensor', 'channel'].includes(word) && statementKnows(word))
     report(ctx, 'token-on-weight', per.value.span, word);
   const input = activations[0];
-  if (per && word === 'channel' && input && !speaksOf(of, 'migrated')) report(ctx, 'channel-input', per.value.span, input.name);
+  if (per && word === 'channel' && input && !speaksOf(of, 'migrated') && !mayShare(of))
+    report(ctx, 'channel-input', per.value.span, input.name);
   const mode = field('mode');
   if (mode && wordOf(mode) === 'dynamic' && weights.length === s.ports.length && weights.length)
     report(ctx, 'mode-on-weight', mode.value.span);
   if (!mode && activations.length && entry?.kind !== 'scheme' && !entry?.cast)
     report(ctx, 'mode-needed', s.span, activations.map((p) => p.name).join(', '));
 }
+/** Recurrences and convolutions may have scales by channel; the plan knows which. */
+const mayShare = (of: Selection): boolean => [...(rolesIn(of) ?? [])].some((r) => r === 'ssm' || r === 'conv');
 const statementKnows = (word: string): boolean => {
   const per = statements.quantize['per']?.is;
   return per?.kind === 'choice' && per.of.includes(word);

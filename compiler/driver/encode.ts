@@ -1,11 +1,12 @@
 /** From a plan and its statistics to the simulated level: encoded weights and quantized values. */
-import { rangeOf, type Statistics } from '../calibrate/index.ts';
+import { type Need, observerFor, rangeOf, rangesOf, type Statistics } from '../calibrate/index.ts';
 import type { Crunch } from '../crunch.ts';
 import { elements } from '../graph/dtype.ts';
 import type { Model, Tensor } from '../graph/types.ts';
 import { tensorsOf } from '../plan/size.ts';
-import type { Plan, Slot } from '../plan/types.ts';
+import type { Plan, QType, Slot } from '../plan/types.ts';
 import { quantParams } from '../simulate/params.ts';
+import { sharing } from '../simulate/sharing.ts';
 import type { EncodedWeight, QuantizedValue, Simulated } from '../simulated.ts';
 import type { Site } from '../sites.ts';
 import { secondMoments } from './errors.ts';
@@ -15,6 +16,13 @@ export const observed = (plan: Pick<Plan, 'slots'>): readonly Slot[] =>
   plan.slots.filter(
     (s) => s.type?.codes && s.type.mode === 'static' && s.site.ports[s.port]?.kind === 'activation' && !migrated(s) && !fixed(s),
   );
+
+/** What is observed of a static activation; of a state every step, which is a value inside the recurrence. */
+export function needOf({ site, port, type }: { readonly site: Site; readonly port: string; readonly type?: QType }): Need {
+  const each = port === 'state' ? site.facts['next'] : undefined;
+  const observer = sharing(site, port, type!.grain)?.observer ?? observerFor(type!.law);
+  return { value: typeof each === 'string' ? each : site.ports[port]!.value, observer };
+}
 
 /** Scale and zero point that a transform chose together with its map. */
 const fixed = (s: { readonly site: Site; readonly port: string }): readonly number[] | undefined => {
@@ -85,7 +93,21 @@ async function scaled(v: QuantizedValue, statistics: Statistics | undefined, cru
   const chosen = fixed(v);
   if (chosen) return { ...v, scale: Float32Array.of(chosen[0]!), zero: Float32Array.of(chosen[1]!) };
   if (!statistics) throw new Error(`${v.site.id}.${v.port}: static without statistics`);
-  const { lo, hi } = await rangeOf(statistics, v.value, type.law, type.codes, type.symmetric, crunch);
+  const { value, observer } = needOf(v);
+  const shared = sharing(v.site, v.port, type.grain);
+  if (shared) {
+    const { lo, hi } = rangesOf(statistics.get(value, observer), type.law, shared.groups);
+    const count = elements(shared.shape);
+    // axes along which a scale is shared by all are the last ones
+    const params = Array.from({ length: count }, (_, i) => (i * lo.length) / count).map((i) => quantParams(lo[i]!, hi[i]!, type));
+    return {
+      ...v,
+      scale: Float32Array.from(params, (p) => p.scale),
+      zero: Float32Array.from(params, (p) => p.zero),
+      shape: shared.shape,
+    };
+  }
+  const { lo, hi } = await rangeOf(statistics, value, type.law, type.codes, type.symmetric, crunch);
   const { scale, zero } = quantParams(lo, hi, type);
   return { ...v, scale: Float32Array.of(scale), zero: Float32Array.of(zero) };
 }

@@ -1,11 +1,11 @@
 /** The statistics that a plan needs: from data, from a record, or none at all. */
 import { fail } from '../../grammar/diagnostics.ts';
-import { calibrate, decodeStatistics, type Need, observerFor, refText, type Source, type Statistics } from '../calibrate/index.ts';
+import { calibrate, decodeStatistics, type Need, refText, type Source, type Statistics } from '../calibrate/index.ts';
 import { splitPath } from '../calibrate/source.ts';
 import { failAt } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
 import { adapted, openSource } from './data.ts';
-import { observed, weighsInputs } from './encode.ts';
+import { needOf as needOfValue, observed, weighsInputs } from './encode.ts';
 import { needOf, rowsOf } from './errors.ts';
 import { hashed } from './hash.ts';
 import type { Source as ModelSource } from './model.ts';
@@ -24,7 +24,7 @@ export function needsOf(plans: readonly Planned[]): Need[] {
   const needs = new Map<string, Need>();
   const add = (n: Need) => needs.set(`${n.value}\n${refText(n.observer)}`, n);
   for (const plan of plans) {
-    for (const slot of observed(plan)) add({ value: slot.site.ports[slot.port]!.value, observer: observerFor(slot.type!.law) });
+    for (const slot of observed(plan)) add(needOfValue(slot));
     for (const slot of plan.slots) {
       const need = weighsInputs(slot) && slot.site.graph === '' ? needOf(slot.site) : undefined;
       if (need) add(need);

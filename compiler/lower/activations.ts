@@ -1,12 +1,13 @@
 /** Activations as codes: QuantizeLinear and DequantizeLinear where ONNX has them, else the primitive operators of the simulation. */
 import type { DType } from '../graph/types.ts';
 import type { QType } from '../plan/types.ts';
-import { dynamicScale, fakeQuantize, scaleAxes, toCodes } from '../simulate/fake.ts';
+import { dynamicScale, fakeQuantize, scaleAxes, staticScale, toCodes } from '../simulate/fake.ts';
 import { attachValue, valueKey } from '../simulate/simulate.ts';
 import type { QuantizedValue, Simulated } from '../simulated.ts';
 import { Emit } from './emit.ts';
 import type { Lowering, Work } from './lowering.ts';
 import { numbers } from './make.ts';
+import { carryCodes, isState } from './state.ts';
 
 /**
  * The element type that codes are emitted in, and how far they are shifted (q + shift under z + shift are the same numbers). Bytes are unsigned on
@@ -101,6 +102,10 @@ export function sharedCodes(l: Lowering, w: Work, v: QuantizedValue, kind: strin
 export function lowerValues(l: Lowering, s: Simulated, taken: ReadonlySet<QuantizedValue>): void {
   for (const v of s.values) {
     if (taken.has(v)) continue;
+    if (isState(v) && emittedCodes(v.type)) {
+      lowerState(l, v);
+      continue;
+    }
     attachValue(
       l.editor,
       v,
@@ -114,6 +119,57 @@ export function lowerValues(l: Lowering, s: Simulated, taken: ReadonlySet<Quanti
   }
 }
 
+/** Names of a static scale and its zero point. */
+type Scales = ReturnType<typeof staticScale>;
+
+/** A state in integers: the Scan carries codes. */
+function lowerState(l: Lowering, v: QuantizedValue): void {
+  const emitted = emittedCodes(v.type)!;
+  const held = new Emit(l.editor, `${v.value}/${v.port}`);
+  const by = staticScale(held, v);
+  const made = carryCodes(
+    l.editor,
+    v,
+    emitted.dtype,
+    (e, x, float) => shapedCodes(e, x, v, float, by),
+    (e, q, float) => fromShaped(e, q, v, float, by),
+  );
+  for (const e of [held, ...made]) l.note(v.site, e.nodes, e.initializers);
+}
+
+/** Codes under scales of any shape: x / s, rounded by QuantizeLinear under the scale 1 where there is one zero point. */
+function shapedCodes(e: Emit, x: string, v: QuantizedValue, float: DType, by: Scales): string {
+  const emitted = emittedCodes(v.type)!;
+  const wide = float === 'float32' ? x : e.cast(x, 'float32');
+  const zero = oneZero(v);
+  if (zero === undefined || v.type.codes?.kind !== 'int') {
+    const q = toCodes(e, wide, v.type, by);
+    return e.cast(emitted.shift ? e.op('Add', [q.codes, e.scalar(emitted.shift)]) : q.codes, emitted.dtype);
+  }
+  const q = e.op('QuantizeLinear', [e.op('Div', [wide, by.scale]), e.scalar(1), e.scalar(zero + emitted.shift, emitted.dtype)]);
+  const { lo, hi } = v.type.codes;
+  if (emitted.full) return q;
+  return e.op('Clip', [q, e.scalar(lo + emitted.shift, emitted.dtype), e.scalar(hi + emitted.shift, emitted.dtype)]);
+}
+
+/** What such codes stand for. */
+function fromShaped(e: Emit, q: string, v: QuantizedValue, float: DType, by: Scales): string {
+  const emitted = emittedCodes(v.type)!;
+  const zero = oneZero(v);
+  const units =
+    zero === undefined
+      ? e.op('Sub', [e.op('Sub', [e.cast(q, 'float32'), e.scalar(emitted.shift)]), by.zero!])
+      : e.op('DequantizeLinear', [q, e.scalar(1), e.scalar(zero + emitted.shift, emitted.dtype)]);
+  const y = e.op('Mul', [units, by.scale]);
+  return float === 'float32' ? y : e.cast(y, float);
+}
+
+/** The zero point, where all scales have the same. */
+function oneZero(v: QuantizedValue): number | undefined {
+  const first = v.zero?.[0] ?? 0;
+  return v.zero?.every((z) => z === first) === false ? undefined : first;
+}
+
 function roundTrip(e: Emit, x: string, float: DType, v: QuantizedValue): string {
   const { type } = v;
   const back = (y: string) => (float === 'float32' ? y : e.cast(y, float));
@@ -123,6 +179,10 @@ function roundTrip(e: Emit, x: string, float: DType, v: QuantizedValue): string 
   }
   // fp8 by Cast: ONNX Runtime moves and fuses DequantizeLinear as if all codes were integers, and then refuses the types.
   if (type.mode === 'dynamic' || type.codes?.kind !== 'int') return fakeQuantize(e, x, float, v);
+  if (v.shape) {
+    const by = staticScale(e, v);
+    return fromShaped(e, shapedCodes(e, x, v, float, by), v, float, by);
+  }
   const q = staticCodes(e, x, v, float);
   const attrs = v.scale && v.scale.length > 1 ? { axis: v.site.ports[v.port]?.axes['channel'] ?? -1 } : {};
   return back(e.op('DequantizeLinear', [q.codes, q.scale, q.zero], attrs));

@@ -17,7 +17,7 @@ export function isIntegerConv(w: Work): boolean {
   if (codes?.kind !== 'int' || codes.bits > 8 || !symmetric || !codes.signed || (grain.per !== 'tensor' && grain.per !== 'channel'))
     return false;
   const x = input.type;
-  if (x.codes?.kind !== 'int' || x.codes.bits > 8 || (input.scale && input.scale.length > 1)) return false;
+  if (x.codes?.kind !== 'int' || x.codes.bits > 8 || input.shape) return false;
   if (x.grain.per === 'tensor') return true;
   const pointwise = weight.source.shape.slice(2).every((d) => d === 1) && noPadding(w);
   return x.grain.per === 'token' && x.symmetric && x.codes.signed && (w.site.role === 'conv' || pointwise);

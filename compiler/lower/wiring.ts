@@ -33,8 +33,18 @@ export function weightUse(editor: Editor, site: Site, name: string): WeightUse {
 /** Nodes of the site (copies) that read a value. Empty where the site yields it. */
 export function readers(editor: Editor, site: Site, value: string): Node[] {
   const nodes = site.nodes.map((n) => editor.copyOf(n)).filter((n): n is Node => n !== undefined);
-  return nodes.filter((n) => n.inputs.includes(value));
+  const own = nodes.filter((n) => n.inputs.includes(value));
+  return own.length > 0 || site.role !== 'ssm' ? own : recurrent(editor, site, nodes, value);
 }
+
+/** Between a port of a recurrence and its Scan lie movements, the skip connection and the gate; products beside them have inputs of their own. */
+function recurrent(editor: Editor, site: Site, nodes: readonly Node[], value: string): Node[] {
+  const scan = nodes[0];
+  if (!scan || value === site.ports['state']?.value) return [];
+  const users = editor.view(scan).consumers(value);
+  return value === site.ports['output']?.value ? [...users] : users.filter((n) => !products.has(n.op));
+}
+const products = new Set(['MatMul', 'Gemm', 'Conv']);
 
 /** Makes `node` read `to` where it read `from`. */
 export function rewire(node: Node, from: string, to: string): void {

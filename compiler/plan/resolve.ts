@@ -1,6 +1,7 @@
 /** From what a statement says to a QType: formats, granularity, laws, defaults and guard-rails. */
 import type { Format, Law, Solver, Transform } from '../define.ts';
 import type { Ref, Schema } from '../schema.ts';
+import { shares } from '../simulate/sharing.ts';
 import type { Port, Site } from '../sites.ts';
 import { type Call, failAt, plain, print, refOf, type Val } from './bind.ts';
 import type { Grain, QType } from './types.ts';
@@ -74,6 +75,13 @@ export function resolveType(asked: Asked, site: Site, port: Port, names: Names):
       span,
       'Write { scale: share(0.9) } to clip, or { mode: static } for a law over calibration data.',
     );
+  if ((port.kind === 'weight' || mode === 'dynamic') && law.args['margin'] !== undefined)
+    failAt(
+      'margin-place',
+      `The range of the ${where} is known when its scale is: there is nothing that a margin is for.`,
+      span,
+      'Write `scale: minmax`.',
+    );
   const type = {
     format,
     bits: got.bits,
@@ -137,14 +145,14 @@ function grainOf(fields: Asked['fields'], port: Port, site: Site, where: string,
   const word = per.kind === 'ref' ? per.name : per.kind === 'string' ? per.value : print(per);
   // the norm before it has divided by the steps: the value that is rounded has one step, 1
   if (word === 'channel' && port.name === 'input' && site.members.includes('migrated')) return { per: 'tensor' };
-  if (word === 'channel' && port.kind === 'activation')
+  if (word === 'channel' && port.kind === 'activation' && !shares(site, port.name, { per: 'channel' }))
     return failAt(
       'channel-input',
       `\`per: channel\` on the ${where} would need a scale for each term of the sum, which no integer product can take out.`,
       span,
       'It is legal where `transform migrate` moved the steps into norm and weight. Else: per: token or per: tensor.',
     );
-  return { per: word as 'tensor' | 'channel' | 'token' | 'head' };
+  return { per: word as 'tensor' | 'channel' | 'token' | 'head' | 'cluster' | 'state_group' | 'element' };
 }
 
 /** Weights: what the format says. Activations: by token (or head) when dynamic, else one scale; block-scaled formats keep their blocks. */
@@ -172,7 +180,7 @@ export function outOf(port: Port): number | undefined {
 }
 
 function check(grain: Grain, port: Port, site: Site, where: string, span: Span): void {
-  if (port.kind === 'weight' && ['token', 'head', 'cluster', 'state_group'].includes(grain.per))
+  if (port.kind === 'weight' && ['token', 'head', 'cluster', 'state_group', 'element'].includes(grain.per))
     failAt(
       'grain-axis',
       `The ${where} has no ${grain.per} axis.`,

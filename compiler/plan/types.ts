@@ -6,7 +6,7 @@ import type { Ref } from '../schema.ts';
 import type { Site, Sites } from '../sites.ts';
 
 export type Grain =
-  | { readonly per: 'tensor' | 'channel' | 'token' | 'head' | 'cluster' | 'state_group' }
+  | { readonly per: 'tensor' | 'channel' | 'token' | 'head' | 'cluster' | 'state_group' | 'element' }
   | { readonly per: 'group'; readonly group: number }
   | { readonly per: 'block'; readonly rows: number; readonly cols: number };
 

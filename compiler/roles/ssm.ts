@@ -69,7 +69,11 @@ export function readBody(v: View, body: Graph): Body | string {
 /** Back through Transpose, and the repeats that give each head its group's B and C, to the value as [batch, time, …]. */
 function laidOut(v: View, value: string): string {
   let at = value;
-  for (let n = v.producer(at); n && ['Transpose', 'Identity'].includes(typeOf(n)); n = v.producer(at)) at = n.inputs[0]!;
+  let moved = false; // only the transposition of time and batch: one before it may bring channels to the front
+  for (let n = v.producer(at); n && (typeOf(n) === 'Identity' || (typeOf(n) === 'Transpose' && !moved)); n = v.producer(at)) {
+    moved ||= typeOf(n) === 'Transpose';
+    at = n.inputs[0]!;
+  }
   const expand = seekBack(v, at, new Set(['Reshape', 'Identity']), (n) => typeOf(n) === 'Expand' || typeOf(n) === 'Tile');
   const repeated = expand && seekBack(v, expand.node.inputs[0]!, new Set(['Unsqueeze', 'Reshape']), (n) => typeOf(n) !== 'Unsqueeze');
   return repeated ? repeated.value : at;
@@ -142,6 +146,7 @@ function recurrence(v: View, known: Known, n: Node): { draft: Draft; tags: Tag[]
       nodes: [n],
       form: n.op,
       facts: {
+        next: body.next,
         ...(v.isInput(past) ? { past_state: past } : {}),
         ...(typeof last === 'number' ? { state: last } : {}),
         heads: shape?.length === 4 ? Number(shape[1]) || 0 : 0,

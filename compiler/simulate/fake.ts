@@ -59,15 +59,20 @@ export function dynamicScale(e: Emit, x: string, type: QType, axes: readonly num
   return { scale, zero: e.op('Clip', [zero, e.scalar(codes.lo), e.scalar(codes.hi)]) };
 }
 
-/** Static scale and zero point as constants that broadcast against the value. */
-export function staticScale(e: Emit, v: QuantizedValue): { scale: string; zero?: string } {
-  const { scale, zero } = v;
-  if (!scale) throw new Error(`${v.site.id}.${v.port}: a static scale is missing`);
+/** One scale, or one each channel of a value. */
+function scaleShape(v: QuantizedValue, count: number): readonly number[] {
   const port = v.site.ports[v.port];
   const rank = port?.shape?.length;
   const axis = port?.axes['channel'] ?? -1;
   const behind = axis < 0 ? -axis - 1 : rank === undefined ? 0 : rank - 1 - axis;
-  const shape = scale.length === 1 ? [] : [scale.length, ...Array<number>(behind).fill(1)];
+  return count === 1 ? [] : [count, ...Array<number>(behind).fill(1)];
+}
+
+/** Static scale and zero point as constants that broadcast against the value. */
+export function staticScale(e: Emit, v: QuantizedValue): { scale: string; zero?: string } {
+  const { scale, zero } = v;
+  if (!scale) throw new Error(`${v.site.id}.${v.port}: a static scale is missing`);
+  const shape = v.shape ?? scaleShape(v, scale.length);
   const s = e.constant('scale', numbers('float32', shape, scale));
   return { scale: s, ...(zero?.some((z) => z !== 0) ? { zero: e.constant('zero', numbers('float32', shape, zero)) } : {}) };
 }

@@ -5,6 +5,7 @@
 import type { DType, Model, Node } from '../graph/types.ts';
 import { Editor } from '../lower/editor.ts';
 import { Emit } from '../lower/emit.ts';
+import { carryFloat, isState } from '../lower/state.ts';
 import { readers, rewire, weightUse } from '../lower/wiring.ts';
 import type { QuantizedValue, Simulated } from '../simulated.ts';
 import { dequantized } from './dequantized.ts';
@@ -63,6 +64,10 @@ export function attachValue(
   build: (e: Emit, x: string, dtype: DType) => string,
   made: Map<string, string>,
 ): void {
+  if (isState(v)) {
+    carryFloat(editor, v, build);
+    return;
+  }
   const users = readers(editor, v.site, v.value);
   const first = users[0];
   if (first) {

@@ -176,7 +176,7 @@ model('mamba2', (s) => {
     'layers.1.out_proj': 'ssm.output residual.writer',
   });
   const ssm = s.sites.find((x) => x.id === 'ssm:layers.0.ssm')!;
-  assert.equal(ssm.facts, { past_state: 'past_ssm.0', state: 32, heads: 6 });
+  assert.equal(ssm.facts, { next: 'add_scan_combine_graph_0', past_state: 'past_ssm.0', state: 32, heads: 6 });
   assert.equal(Object.fromEntries(Object.values(ssm.ports).map((p) => [p.name, p.shape!.slice(-2).join()])), {
     x: '6,64',
     B: '2,32',
@@ -200,7 +200,11 @@ model('mamba', (s) => {
     'layers.3.dt_proj': 'ssm.dt',
     'layers.3.out_proj': 'ssm.output residual.writer',
   });
-  assert.equal(s.sites.find((x) => x.id === 'ssm:layers.0.ssm')!.ports['B']!.shape!.at(-1), 16);
+  const ssm = s.sites.find((x) => x.id === 'ssm:layers.0.ssm')!;
+  assert.equal(
+    ['x', 'B', 'dt', 'z'].map((p) => ssm.ports[p]!.shape!.at(-1)),
+    [384, 16, 384, 384],
+  );
 });
 
 model('minilm', (s) => {
