@@ -6,6 +6,8 @@ export default defineConfig({
   platform: 'node',
   target: 'node20',
   splitting: true,
+  // Chevrotain reads hundreds of files of lodash-es one by one; in one chunk it starts in half the time.
+  noExternal: ['chevrotain'],
   dts: { entry: { index: 'compiler/index.ts', runtime: 'runtime/index.ts' } },
   clean: true,
   sourcemap: false,

@@ -41,7 +41,7 @@ function walk(root: { readonly path: string; readonly text: string }, resolve: R
   const seen = new Set([root.path]);
   const queue = [root];
   for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
-    for (const u of parse(file.text, file.path).ast.uses) {
+    for (const u of parse(head(file.text), file.path).ast.uses) {
       const found = resolve(u.source.value, file.path);
       if ('error' in found || seen.has(found.path)) continue;
       seen.add(found.path);
@@ -49,6 +49,9 @@ function walk(root: { readonly path: string; readonly text: string }, resolve: R
     }
   }
 }
+
+/** What stands before the first recipe, let or evaluate: every `use` has to be there, and the rest is parsed by whoever checks it. */
+const head = (text: string): string => text.slice(0, text.search(/^[ \t]*(recipe|let|evaluate)\b/m) >>> 0);
 
 function choose(requests: readonly Request[]): Map<string, Package> {
   const out = new Map<string, Package>();

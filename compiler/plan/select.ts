@@ -23,6 +23,7 @@ export interface Picked {
  * A leading `*.` stands for any depth, so that `*.down_proj` means every down_proj.
  */
 export function globOf(glob: string): (path: string) => boolean {
+  if (glob === '') return () => false;
   const deep = glob.startsWith('*.') ? `**.${glob.slice(2)}` : glob;
   const matches = picomatch(deep.replaceAll('.', '/'), { dot: true, nonegate: true, noextglob: true });
   return (path) => matches(path.replaceAll('.', '/'));

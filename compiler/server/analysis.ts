@@ -5,6 +5,7 @@ import { names } from '../driver/planner.ts';
 import { chooseTarget, refusals } from '../driver/target.ts';
 import { type Planned, plan } from '../plan/plan.ts';
 import type { Program, Recipe } from '../recipe.ts';
+import { carried, type Moved, unmoved } from './moved.ts';
 import type { Bound, Document, Workspace } from './workspace.ts';
 
 export interface Analysis {
@@ -13,9 +14,20 @@ export interface Analysis {
   /** The program without the statements that are wrong; absent where nothing could be saved. */
   readonly program?: Program;
   readonly bound?: Bound;
-  /** Plans one recipe on the bound model, once: most questions are about one. */
+  /** Where places of the text that is asked about are in the text that was analyzed. */
+  readonly moved: Moved;
+  /** Plans one recipe on the bound model, once. */
   plan(recipe: string): PlannedRecipe;
+  /** The plan of a recipe where it is made already. */
+  made(recipe: string): PlannedRecipe;
 }
+export const nothing: Analysis = { checked: [], moved: unmoved, plan: () => ({ diagnostics: [] }), made: () => ({ diagnostics: [] }) };
+/** An analysis of an older text, for questions about a newer one. */
+export const since = (a: Analysis, path: string, m: Moved): Analysis => {
+  const carry = (all: readonly Diagnostic[]): Diagnostic[] => all.flatMap((x) => carried(x, path, m) ?? []);
+  const later = (p: PlannedRecipe): PlannedRecipe => ({ ...p, diagnostics: carry(p.diagnostics) });
+  return { ...a, checked: carry(a.checked), moved: m, plan: (r) => later(a.plan(r)), made: (r) => later(a.made(r)) };
+};
 export interface PlannedRecipe {
   /** The plan of what is right. */
   readonly plan?: Planned;
@@ -40,6 +52,8 @@ export function analyze(ws: Workspace, d: Document): Analysis {
   const plans = new Map<string, PlannedRecipe>();
   return {
     checked: first.diagnostics,
+    moved: unmoved,
+    made: (name) => plans.get(name) ?? { diagnostics: [] },
     ...(program ? { program } : {}),
     ...(bound ? { bound } : {}),
     plan(name) {
@@ -56,10 +70,12 @@ export const everything = (a: Analysis): Diagnostic[] =>
   distinct([...a.checked, ...(a.program?.recipes ?? []).flatMap((r) => a.plan(r.name).diagnostics)]);
 /** Those of the recipe that covers an offset, and the checker's. */
 export const around = (a: Analysis, offset: number): Diagnostic[] =>
-  distinct([
-    ...a.checked,
-    ...(a.program?.recipes ?? []).flatMap((r) => (r.span.start <= offset && offset <= r.span.end ? a.plan(r.name).diagnostics : [])),
-  ]);
+  distinct([...a.checked, ...(a.program?.recipes ?? []).flatMap((r) => (covers(a, r, offset) ? a.made(r.name).diagnostics : []))]);
+
+const covers = (a: Analysis, r: Recipe, offset: number): boolean => {
+  const at = a.moved.old(offset);
+  return at !== undefined && r.span.start <= at && at <= r.span.end;
+};
 
 /** Plans a recipe; a statement that cannot be planned is left out and the rest planned again, so that every mistake is told. */
 function planned(d: Document, text: string, first: Recipe, bound: Bound, resolve: Workspace['use']): PlannedRecipe {

@@ -20,6 +20,8 @@ import {
 export class Client {
   /** The latest diagnostics of each text, with the version that they are of. */
   readonly published = new Map<string, { version: number; diagnostics: Diagnostic[] }>();
+  /** The version of each text of which everything has been said. */
+  readonly checked = new Map<string, number>();
   private waiting: (() => void)[] = [];
   private readonly versions = new Map<string, number>();
   private constructor(
@@ -41,6 +43,10 @@ export class Client {
       client.published.set(p.uri, { version: p.version ?? 0, diagnostics: p.diagnostics });
       for (const done of client.waiting.splice(0)) done();
     });
+    connection.onNotification('$/qc/checked', (p: { uri: string; version: number }) => {
+      client.checked.set(p.uri, p.version);
+      for (const done of client.waiting.splice(0)) done();
+    });
     connection.listen();
     const uri = pathToFileURL(folder).href;
     await connection.sendRequest(InitializeRequest.type, {
@@ -54,6 +60,7 @@ export class Client {
   }
   async open(uri: string, text: string): Promise<void> {
     this.versions.set(uri, 1);
+    this.checked.delete(uri);
     await this.connection.sendNotification(DidOpenTextDocumentNotification.type, {
       textDocument: { uri, languageId: 'qrecipe', version: 1, text },
     });
@@ -71,8 +78,12 @@ export class Client {
   }
   /** Diagnostics of the newest version of a text. */
   async diagnostics(uri: string): Promise<Diagnostic[]> {
-    while ((this.published.get(uri)?.version ?? 0) < (this.versions.get(uri) ?? 0)) await this.next();
+    await this.settled(uri);
     return this.published.get(uri)?.diagnostics ?? [];
+  }
+  /** Waits until everything has been said of the newest version of a text. */
+  async settled(uri: string): Promise<void> {
+    while ((this.checked.get(uri) ?? 0) < (this.versions.get(uri) ?? 0)) await this.next();
   }
   next(): Promise<void> {
     return new Promise((done) => this.waiting.push(done));

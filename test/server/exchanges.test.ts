@@ -70,9 +70,11 @@ async function replay(name: string): Promise<{ wanted: string; got: string }> {
       if (verb === 'open') {
         opened.push(uriOf(what));
         await client.open(uriOf(what), found.text);
-        // Answers with a model are wanted: this one waits for it.
-        await ask(client, { verb: 'actions', place: { uri: uriOf(what), position: { line: 0, character: 0 } }, rest: [], texts, here });
-      } else if (verb === 'change') await client.change(uriOf(what), [{ text: found.text }]);
+        await client.settled(uriOf(what));
+      } else if (verb === 'change') {
+        await client.change(uriOf(what), [{ text: found.text }]);
+        await client.settled(uriOf(what));
+      }
       got += body;
     } else {
       const place = places.get(what) ?? { uri: uriOf(what), position: { line: 0, character: 0 } };

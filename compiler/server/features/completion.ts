@@ -54,7 +54,7 @@ export function completion(ws: Workspace, d: Document, offset: number): Completi
   const place: Place = {
     ws,
     d,
-    before: scan(d.text.slice(0, start)),
+    before: scanBefore(d, start),
     bound: ws.bound(d),
     fresh: /(?:^|\n)[ \t]*$/.test(d.text.slice(0, start)),
   };
@@ -65,6 +65,15 @@ export function completion(ws: Workspace, d: Document, offset: number): Completi
     const { insertText, ...rest } = x;
     return { ...rest, sortText: String(i).padStart(4, '0'), textEdit: { range, newText: insertText ?? x.label } };
   });
+}
+
+/** What stands before an offset. A recipe begins anew, so that only its own words are read. */
+function scanBefore(d: Document, end: number): Scan {
+  const from = d.scan.statements.findLast((s) => s.verb === 'recipe' && s.token.startOffset < end && s.token.startColumn === 1);
+  if (!from?.token || from.token.startOffset >= end) return scan(d.text.slice(0, end));
+  const found = scan(d.text.slice(from.token.startOffset, end));
+  const before = d.scan.statements.filter((s) => s.verb === 'recipe' && s.token.startOffset < from.token.startOffset).length;
+  return found.inRecipe === undefined ? found : { ...found, inRecipe: found.inRecipe + before };
 }
 
 function unique(items: readonly Item[]): Item[] {

@@ -83,14 +83,16 @@ function declared(ws: Workspace, s: Named): string {
 /** What the model says of a place: a selection there, or the statement whose verb it is. */
 function meant(d: Document, w: Word, offset: number, a: Analysis): string | undefined {
   if (!a.bound) return undefined;
-  const recipes = a.program?.recipes.filter((r) => r.file === d.path && r.span.start <= offset && offset <= r.span.end) ?? [];
+  const [at, start] = [a.moved.old(offset), a.moved.old(w.token.startOffset)];
+  if (at === undefined || start === undefined) return undefined;
+  const recipes = a.program?.recipes.filter((r) => r.file === d.path && r.span.start <= at && at <= r.span.end) ?? [];
   const recipe = recipes[0];
   if (!recipe) return undefined;
-  const plan = a.plan(recipe.name).plan;
+  const plan = a.made(recipe.name).plan;
   if (w.role === 'verb') {
-    const statement = recipe.statements.find((s) => s.span.start === w.token.startOffset);
+    const statement = recipe.statements.find((s) => s.span.start === start);
     return statement && plan && decided(statement.span, a.bound, plan);
   }
-  const s = selectionAt(recipe, d.path, offset);
+  const s = selectionAt(recipe, d.path, at);
   return s && matched(s, a.bound, plan);
 }

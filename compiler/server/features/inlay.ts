@@ -36,11 +36,14 @@ export function inlay(ws: Workspace, d: Document, range: Range, analysis: () => 
 }
 /** Behind each `quantize`, the types that the plan gives to the sites that it decides. */
 function types(d: Document, a: Analysis, from: number, to: number): InlayHint[] {
+  const { moved } = a;
   return (a.program?.recipes ?? []).flatMap((r) => {
-    const plan = r.file === d.path && r.span.start <= to && from <= r.span.end ? a.plan(r.name).plan : undefined;
+    const [start, end] = [moved.now(r.span.start) ?? 0, moved.now(r.span.end) ?? d.text.length];
+    const plan = r.file === d.path && start <= to && from <= end ? a.made(r.name).plan : undefined;
     return r.statements.flatMap((s): InlayHint[] => {
       const label = plan && s.verb === 'quantize' ? resolved(s.span, plan) : undefined;
-      return label ? [{ position: d.positionAt(s.span.end), label: `→ ${label}`, paddingLeft: true }] : [];
+      const at = label === undefined ? undefined : moved.now(s.span.end);
+      return at === undefined ? [] : [{ position: d.positionAt(at), label: `→ ${label}`, paddingLeft: true }];
     });
   });
 }

@@ -13,7 +13,7 @@ import {
   TextDocuments,
 } from 'vscode-languageserver/node';
 import { TextDocument } from 'vscode-languageserver-textdocument';
-import { type Analysis, analyze, everything } from '../analysis.ts';
+import { type Analysis, analyze, everything, nothing, since } from '../analysis.ts';
 import { actions } from '../features/actions.ts';
 import { completion } from '../features/completion.ts';
 import { definition } from '../features/definition.ts';
@@ -26,12 +26,15 @@ import { references } from '../features/references.ts';
 import { prepareRename, type Refused, rename } from '../features/rename.ts';
 import { legend, semanticTokens } from '../features/semantic-tokens.ts';
 import { symbols } from '../features/symbols.ts';
+import { moved } from '../moved.ts';
 import type { Document } from '../workspace.ts';
 import { Folder, folderOf, type Open } from './folder.ts';
 import { Models } from './models.ts';
 
 /** Milliseconds without a change before a text is checked. */
 const pause = 120;
+/** Milliseconds of background work after which requests get their turn. */
+const slice = 10;
 
 const capabilities: ServerCapabilities = {
   textDocumentSync: TextDocumentSyncKind.Incremental,
@@ -66,6 +69,9 @@ class Server {
   private readonly cache = new Map<string, { key: string | number; document: Document }>();
   private readonly models = new Models(() => this.changed());
   private readonly timers = new Map<string, NodeJS.Timeout>();
+  /** The last finished analysis of each text: requests are answered from it while the next one is made. */
+  private readonly finished = new Map<string, { readonly text: string; readonly analysis: Analysis }>();
+  private readonly first = new Map<string, { done(): void; readonly promise: Promise<void> }>();
   private folders: readonly string[] = [];
   private refresh = { hints: false, configuration: false };
 
@@ -89,6 +95,9 @@ class Server {
     this.texts.onDidChangeContent((e) => this.changed(e.document.uri));
     this.texts.onDidClose((e) => {
       clearTimeout(this.timers.get(e.document.uri));
+      this.finished.delete(e.document.uri);
+      this.first.get(e.document.uri)?.done();
+      this.first.delete(e.document.uri);
       this.changed();
       void c.sendDiagnostics({ uri: e.document.uri, diagnostics: [] });
     });
@@ -99,9 +108,7 @@ class Server {
 
   private features(c: Connection): void {
     c.onCompletion(this.at((v, p) => completion(v, v.root, v.root.offsetAt(p.position)), []));
-    c.onHover(
-      this.at((v, p) => hover(v, v.root, v.root.offsetAt(p.position), () => this.analysis(p.textDocument.uri)) ?? null, null, true),
-    );
+    c.onHover(this.at((v, p) => hover(v, v.root, v.root.offsetAt(p.position), () => this.latest(p.textDocument.uri)) ?? null, null, true));
     c.onDefinition(this.at((v, p) => definition(v, v.root, v.root.offsetAt(p.position)) ?? null, null));
     c.onReferences(this.at((v, p) => references(v, v.root, v.root.offsetAt(p.position), p.context.includeDeclaration), []));
     c.onPrepareRename(this.at((v, p) => allowed(prepareRename(v, v.root, v.root.offsetAt(p.position))), null));
@@ -109,8 +116,8 @@ class Server {
     c.onDocumentFormatting(this.at((v) => formatting(v.root), []));
     c.onDocumentSymbol(this.at((v) => symbols(v.root), []));
     c.onFoldingRanges(this.at((v) => folding(v.root), []));
-    c.onCodeAction(this.at((v, p) => actions(v, v.root, this.analysis(p.textDocument.uri), p.range), [], true));
-    c.languages.inlayHint.on(this.at((v, p) => inlay(v, v.root, p.range, () => this.analysis(p.textDocument.uri)), [], true));
+    c.onCodeAction(this.at((v, p) => actions(v, v.root, this.latest(p.textDocument.uri), p.range), [], true));
+    c.languages.inlayHint.on(this.at((v, p) => inlay(v, v.root, p.range, () => this.latest(p.textDocument.uri)), [], true));
     c.languages.semanticTokens.on(this.at((v) => semanticTokens(v, v.root), { data: [] }));
   }
 
@@ -122,7 +129,7 @@ class Server {
   ): (p: P, token: CancellationToken) => Promise<R | ResponseError<void>> {
     return async (p, token) => {
       await new Promise((done) => setImmediate(done));
-      if (model) await this.settled(p.textDocument.uri);
+      if (model) await this.once(p.textDocument.uri);
       if (token.isCancellationRequested) return new ResponseError(LSPErrorCodes.RequestCancelled, 'cancelled');
       const view = this.view(p.textDocument.uri);
       return view ? answer(view, p) : none;
@@ -142,13 +149,28 @@ class Server {
   private analysis(uri: string): Analysis {
     const view = this.view(uri);
     const held = this.views.get(uri);
-    if (!view || !held) return { checked: [], plan: () => ({ diagnostics: [] }) };
+    if (!view || !held) return nothing;
     held.analysis ??= analyze(view, view.root);
     return held.analysis;
   }
-  private async settled(uri: string): Promise<void> {
-    const view = this.view(uri);
-    if (view) await this.models.settled(view.root, view.rootPath, view.base);
+  /** What is known of a text: of this version where it is analyzed, else of the last one. */
+  private latest(uri: string): Analysis {
+    const known = this.finished.get(uri);
+    const text = this.texts.get(uri)?.getText();
+    if (!known || text === undefined) return nothing;
+    return known.text === text ? known.analysis : since(known.analysis, this.view(uri)?.root.path ?? '', moved(known.text, text));
+  }
+  /** Waits until a text was analyzed for the first time. */
+  private once(uri: string): Promise<void> {
+    if (this.finished.has(uri) || !this.texts.get(uri) || !uri.startsWith('file:')) return Promise.resolve();
+    const known = this.first.get(uri);
+    if (known) return known.promise;
+    let done = (): void => undefined;
+    const promise = new Promise<void>((r) => {
+      done = r;
+    });
+    this.first.set(uri, { done, promise });
+    return promise;
   }
 
   /** Something is different: views are made anew, and open texts are checked when nothing has changed for a while. */
@@ -169,13 +191,39 @@ class Server {
     const version = this.texts.get(uri)?.version;
     if (!view || version === undefined) return;
     try {
-      const found = everything(this.analysis(uri));
+      await this.models.settled(view.root, view.rootPath, view.base);
+      const analysis = await this.analyzed(uri, view);
+      if (!analysis) return;
+      const found = everything(analysis);
       const trouble = this.models.trouble(view.root, view.rootPath, view.base);
       const all = diagnostics(view, view.root, [...found, ...trouble]);
       await this.connection.sendDiagnostics({ uri, version, diagnostics: all });
     } catch (error) {
+      this.first.get(uri)?.done();
+      this.first.delete(uri);
       this.connection.console.error(`qc lsp: ${error instanceof Error ? error.stack : String(error)}`);
     }
+    // For tests, and for clients that wait: everything has been said of this version.
+    await this.connection.sendNotification('$/qc/checked', { uri, version });
+  }
+  /** Analyzes in slices, one recipe each, so that requests go between; undefined where the text changed meanwhile. */
+  private async analyzed(uri: string, view: Folder): Promise<Analysis | undefined> {
+    const stale = (): boolean => this.views.get(uri)?.view !== view;
+    if (stale()) return undefined;
+    const analysis = this.analysis(uri);
+    let began = performance.now();
+    for (const r of analysis.program?.recipes ?? []) {
+      if (performance.now() - began > slice) {
+        await new Promise((done) => setImmediate(done));
+        if (stale()) return undefined;
+        began = performance.now();
+      }
+      analysis.plan(r.name);
+    }
+    this.finished.set(uri, { text: view.root.text, analysis });
+    this.first.get(uri)?.done();
+    this.first.delete(uri);
+    return analysis;
   }
   private async configure(): Promise<void> {
     if (!this.refresh.configuration) return;
