@@ -15,7 +15,7 @@ import type { QuantizedValue } from '../../compiler/simulated.ts';
 import type { Site } from '../../compiler/sites.ts';
 import { QcError } from '../../grammar/diagnostics.ts';
 import { workplace } from '../compile/help.ts';
-import { lowerTo, quantized } from '../targets/build.ts';
+import { lowerTo, noise, quantized } from '../targets/build.ts';
 
 const w = await workplace();
 test.after(() => w.close());
@@ -189,6 +189,60 @@ evaluate kl(output("logits"))`;
     kl.push(result.metrics[0]!.value as number);
   }
   assert.ok(kl[1]! < kl[0]! / 3, kl.join(' '));
+});
+
+test('Quamba2: clusters of channels hold x at least 10 dB better than one scale, close to a scale a channel', async () => {
+  // Channels of three decades, as systems.md measures; a channel has its own spread.
+  const [rows, heads, width] = [256, 6, 64];
+  const n = heads * width;
+  const seed = noise(rows * n, 5);
+  const spread = Float64Array.from({ length: n }, (_, c) => 10 ** ((((c * 37) % n) / n) * 3 - 1.5));
+  const x = seed.map((v, i) => v * spread[i % n]!);
+  const most = Float64Array.from({ length: n }, (_, c) => Math.max(...Array.from({ length: rows }, (_, r) => Math.abs(x[r * n + c]!))));
+  const quality = (per: Grain['per']): number => {
+    const group =
+      sharing(ssm, 'x', { per } as Grain)?.groups(
+        most.map((m) => -m),
+        most,
+      ) ?? new Int32Array(n);
+    const steps = new Float64Array(n);
+    for (const [c, g] of group.entries()) steps[g] = Math.max(steps[g]!, most[c]! / 127);
+    const sqnr = Array.from({ length: n }, (_, c) => {
+      let [signal, error] = [0, 0];
+      for (let r = 0; r < rows; r++) {
+        const [v, step] = [x[r * n + c]!, steps[group[c]!]!];
+        signal += v * v;
+        error += (v - step * Math.round(v / step)) ** 2;
+      }
+      return 10 * Math.log10(signal / error);
+    });
+    return sqnr.reduce((a, b) => a + b, 0) / n;
+  };
+  const [tensor, cluster, channel] = [quality('tensor'), quality('cluster'), quality('channel')];
+  assert.ok(cluster >= tensor + 10, `${tensor} ${cluster}`);
+  assert.ok(cluster >= channel - 6, `${cluster} ${channel}`);
+});
+
+test('MambaQuant and Quamba2 of the standard library: transforms are proved equal, every part gets its codes', async () => {
+  const { result } = await w.compiled(
+    'mamba2',
+    'use "@qrecipe/std@^0.1" as std\nrecipe r version "1.0.0" {\n  calibrate data("calib") { samples: 2 }\n  apply std.mambaquant()\n}\n',
+    { data },
+  );
+  const proof = result.report.ledger.find((l) => l.what === 'proof of transforms')!;
+  assert.match(proof.detail, /equal those of the float model within \d\.\de-[67]/);
+  const ports = new Set(result.plan.slots.map((s) => `${s.site.role}.${s.port}`));
+  const wanted = [
+    'linear.weight',
+    'linear.input',
+    'conv.weight',
+    'conv.input',
+    ...['x', 'B', 'C', 'dt', 'z', 'state'].map((p) => `ssm.${p}`),
+  ];
+  assert.equal(
+    wanted.filter((p) => !ports.has(p)),
+    [],
+  );
 });
 
 test('what cannot be said is an error', async () => {

@@ -4,8 +4,6 @@ export const plannedRecipes: Readonly<Record<string, string>> = {
   mixdq: 'MixDQ',
   repquant: 'RepQuant',
   noisyquant: 'NoisyQuant',
-  mambaquant: 'MambaQuant',
-  quamba2: 'Quamba2',
   tfmq: 'TFMQ-DM',
   viditq: 'ViDiT-Q',
   harmonica: 'HarmoniCa',
