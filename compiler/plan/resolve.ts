@@ -157,7 +157,7 @@ function grainOf(fields: Asked['fields'], port: Port, site: Site, where: string,
 
 /** Weights: what the format says. Activations: by token (or head) when dynamic, else one scale; block-scaled formats keep their blocks. */
 function defaultGrain(format: ReturnType<Format['resolve']>, port: Port, mode: QType['mode']): Grain {
-  if (format.scaleType !== 'model' && format.grain && !isKernel(port)) return format.grain;
+  if (format.scaleType !== 'model' && format.grain && (port.kind === 'activation' || !isKernel(port))) return format.grain;
   if (port.kind === 'activation')
     return mode === 'dynamic' ? { per: port.axes['head'] === undefined ? 'token' : 'head' } : { per: 'tensor' };
   // A kernel's reduction (channels × taps) is seldom a multiple of a group: convolutions have a scale for each output channel.

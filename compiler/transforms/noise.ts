@@ -74,7 +74,7 @@ const transform: Transform<typeof params> = {
         refuse('not-quantized', `${name}: what is read gets no static integer type with one step`);
       const value = valueRead(to);
       const sample = seen.get(value, rows)['rows'] as Float32Array;
-      const width = seen.get(value, rows)['channels']![0]!;
+      const width = sample.length / seen.get(value, rows)['count']![0]!;
       const range = seen.get(value, minmax);
       const set = folding(job, from, to);
       const drawn = noiseRow(name, width, p.distribution);
