@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cli, watch } from './watch.ts';
+import { cli, score, watch } from './watch.ts';
 
 const { values: o } = parseArgs({
   options: {
@@ -23,19 +23,13 @@ const [BEGIN, END] = ['<!-- measured -->', '<!-- /measured -->'];
 const dir = mkdtempSync(join(tmpdir(), 'qc-recipes-'));
 
 type Scores = Record<string, number | Record<string, number>>;
-/** score.py of a model, or of the folder's float model; its last line is JSON. */
-async function score(folder: string, model?: string): Promise<Scores> {
-  const done = await watch(o.python, [o.score, folder, ...(model ? [model] : [])]);
-  if (done.code !== 0) throw new Error(`score.py ${folder} ${model ?? ''}: ${done.output}`);
-  return JSON.parse(done.output.trim().split('\n').at(-1)!) as Scores;
-}
 const size = (path: string): number => [path, `${path}.data`].reduce((n, p) => n + (existsSync(p) ? statSync(p).size : 0), 0);
 const figure = (x: number): string => (Math.abs(x) >= 1000 || Math.abs(x) < 1e-4 ? x.toExponential(2) : String(Number(x.toPrecision(4))));
 
 async function measure(name: string): Promise<string> {
   const folder = join(o.models, name);
   const model = join(folder, 'model.onnx');
-  const float = await score(folder);
+  const float = await score<Scores>(o.python, o.score, folder);
   const keys = Object.keys(float).filter((k) => typeof float[k] === 'number' && k !== 'nll_diff_se');
   const rows = [['float32', `${(size(model) / 1e6).toFixed(2)} MB`, '', ...keys.map((k) => figure(float[k] as number))]];
   for (const target of ['portable', 'ort']) {
@@ -60,7 +54,7 @@ async function measure(name: string): Promise<string> {
       ...(needsData ? args : args.filter((a, i) => a !== '--data' && args[i - 1] !== '--data')),
     ]);
     if (done.code !== 0) throw new Error(`${name}, ${target}: status ${done.code}\n${done.output}`);
-    const scores = await score(folder, out);
+    const scores = await score<Scores>(o.python, o.score, folder, out);
     rows.push([
       target,
       `${(size(out) / 1e6).toFixed(2)} MB`,

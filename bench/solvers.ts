@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Row, table } from './solvers/rows.ts';
-import { cli, watch } from './watch.ts';
+import { cli, score, watch } from './watch.ts';
 
 const { values: o } = parseArgs({
   options: {
@@ -43,11 +43,7 @@ async function measure(r: Row): Promise<Measured> {
   const done = await watch(process.execPath, [cli, ...args]);
   if (done.code !== 0) return { text: `status ${done.code}: ${done.output.trim().slice(0, 300)}` };
   const { bytes } = JSON.parse(done.output.slice(done.output.indexOf('{'))) as { bytes: { before: number; after: number } };
-  const scores = async (...flags: string[]) => {
-    const scored = await watch(o.python, [o.score, folder, out, ...flags]);
-    if (scored.code !== 0) throw new Error(`score.py: ${scored.output.trim().split('\n').at(-1)}`);
-    return JSON.parse(scored.output.trim().split('\n').at(-1)!) as Record<string, number>;
-  };
+  const scores = (...flags: string[]) => score(o.python, o.score, folder, out, ...flags);
   const s = await scores();
   const text =
     s['kl'] === undefined

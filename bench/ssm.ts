@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cli, watch } from './watch.ts';
+import { cli, score, watch } from './watch.ts';
 
 const { values: o } = parseArgs({
   options: {
@@ -84,8 +84,7 @@ for (const model of o.model) {
     if (done.code !== 0) throw new Error(`${name}: ${done.output}`);
     const cells: string[] = [];
     for (const flags of [[], ['--decode']]) {
-      const scored = await watch('python3', [o.score, folder, out, ...flags]);
-      const s = JSON.parse(scored.output.trim().split('\n').at(-1)!) as Record<string, number>;
+      const s = await score('python3', o.score, folder, out, ...flags);
       cells.push(...(flags.length ? [s['decode_kl']!.toFixed(5)] : [s['kl']!.toFixed(5), s['nll_diff']!.toFixed(5)]));
     }
     const [kl, nll, decode] = cells;

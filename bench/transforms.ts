@@ -2,7 +2,7 @@
  * Measures what transforms bring: each scheme with and without them, scored by score.py on the evaluation files. Rows go into
  * docs/measured/transforms.md between the two marks; rows that are not run stay.
  *
- *   npx tsx bench/transforms.ts [--only name,…] [--list] [--models ../shared/models] [--before "/tmp/brief/heavy"]
+ *   npx tsx bench/transforms.ts [--only name,…] [--list] [--models ../shared/models] [--before QUEUE]
  *
  * Needs `npm run build`, and Python with onnxruntime for score.py.
  */

@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cli, watch } from './watch.ts';
+import { cli, score, watch } from './watch.ts';
 
 const { values: o } = parseArgs({
   options: {
@@ -71,8 +71,7 @@ for (const [name, parts] of variants) {
       `calib=${join(folder, 'calib')}`,
     ]);
     if (done.code !== 0) throw new Error(done.output);
-    const scored = await watch('python3', [o.score, folder, out]);
-    const s = JSON.parse(scored.output.trim().split('\n').at(-1)!) as Record<string, number>;
+    const s = await score('python3', o.score, folder, out);
     cells.push(`${s['logits_sqnr_db']!.toFixed(1)} dB`, s['top1']!.toFixed(4), s['agreement']!.toFixed(4));
   }
   rows.push(`| ${[name, ...cells].join(' | ')} |`);

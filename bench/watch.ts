@@ -53,6 +53,18 @@ function tree(pid: number): number[] {
   }
 }
 
+/** What score.py says of a model, or of the folder's float model; its last line is JSON. */
+export async function score<S = Record<string, number>>(
+  python: string,
+  script: string,
+  folder: string,
+  ...rest: readonly string[]
+): Promise<S> {
+  const done = await watch(python, [script, folder, ...rest]);
+  if (done.code !== 0) throw new Error(`score.py ${folder} ${rest.join(' ')}: ${done.output}`);
+  return JSON.parse(done.output.trim().split('\n').at(-1)!) as S;
+}
+
 export const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 /** The middle one (or the mean of the two middle ones). */
 export function median(xs: readonly number[]): number {

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { fail } from '../../grammar/diagnostics.ts';
 import type { Host } from '../host.ts';
 import { guarded } from '../node/errors.ts';
+import { writeWhole } from '../node/whole.ts';
 import type { Io } from './io.ts';
 
 /** A recipe is written by people; what is larger is something else. */
@@ -23,12 +24,5 @@ export async function readText(io: Io, path: string): Promise<string> {
 
 /** Writes a whole text at once, or nothing. */
 export async function writeText(host: Pick<Host, 'create'>, io: Io, path: string, text: string, force: boolean): Promise<void> {
-  const file = await host.create(resolve(io.cwd, path), force);
-  try {
-    await file.write(new TextEncoder().encode(text));
-    await file.commit();
-  } catch (e) {
-    await file.abort();
-    throw e;
-  }
+  await writeWhole(host, resolve(io.cwd, path), text, force);
 }

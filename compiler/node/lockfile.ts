@@ -5,6 +5,7 @@ import { QcError } from '../../grammar/diagnostics.ts';
 import { VERSION } from '../driver/metadata.ts';
 import type { Host } from '../host.ts';
 import { type Difference, differences, entriesOf, type Lock, type Locked, lockText, parseLock } from '../lock.ts';
+import { writeWhole } from './whole.ts';
 
 export const lockName = 'qrecipe.lock';
 
@@ -85,13 +86,6 @@ export async function writeLock(
   });
   const text = lockText({ lockfileVersion: 1, qc: `^${VERSION}`, packages });
   if (before !== undefined && text === lockText(before)) return [];
-  const file = await host.create(join(project, lockName), true);
-  try {
-    await file.write(new TextEncoder().encode(text));
-    await file.commit();
-  } catch (e) {
-    await file.abort();
-    throw e;
-  }
+  await writeWhole(host, join(project, lockName), text, true);
   return changed;
 }
