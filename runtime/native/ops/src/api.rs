@@ -83,13 +83,19 @@ pub trait Element: Copy + 'static {
     const TYPE: ONNXTensorElementDataType;
     const NAME: &'static str;
 }
-impl Element for f32 {
-    const TYPE: ONNXTensorElementDataType = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
-    const NAME: &'static str = "float32";
+macro_rules! elements {
+    ($($type:ty, $name:literal, $onnx:ident;)*) => {$(
+        impl Element for $type {
+            const TYPE: ONNXTensorElementDataType = ONNXTensorElementDataType::$onnx;
+            const NAME: &'static str = $name;
+        }
+    )*};
 }
-impl Element for u8 {
-    const TYPE: ONNXTensorElementDataType = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
-    const NAME: &'static str = "uint8";
+elements! {
+    f32, "float32", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+    u8, "uint8", ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
+    i8, "int8", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8;
+    i64, "int64", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
 }
 
 pub struct View<'a, T> {
@@ -107,44 +113,71 @@ impl Drop for Description {
 }
 
 impl Context {
-    /// Input `index`. Errors: absent, or not a tensor of T.
-    pub fn input<T: Element>(&self, index: usize, name: &str) -> Outcome<View<'_, T>> {
+    /// The value of input `index`; null where it is absent.
+    fn value(&self, index: usize) -> Outcome<*const OrtValue> {
+        let api = self.api.0;
+        let (mut count, mut value) = (0, std::ptr::null());
+        // SAFETY: the context is alive during the call.
+        unsafe {
+            self.api.check((api.KernelContext_GetInputCount)(self.context, &mut count))?;
+            if index < count {
+                self.api.check((api.KernelContext_GetInput)(self.context, index, &mut value))?;
+            }
+        }
+        Ok(value)
+    }
+
+    /// Input `index`, or nothing where it is absent. Errors: not a tensor of T.
+    pub fn optional<T: Element>(&self, index: usize, name: &str) -> Outcome<Option<View<'_, T>>> {
+        if self.value(index)?.is_null() { Ok(None) } else { self.input(index, name).map(Some) }
+    }
+
+    /// The element type of input `index`. Errors: absent, or not a tensor.
+    pub fn element(&self, index: usize, name: &str) -> Outcome<ONNXTensorElementDataType> {
+        self.described(index, name).map(|(_, element, _)| element)
+    }
+
+    fn described(&self, index: usize, name: &str) -> Outcome<(*const OrtValue, ONNXTensorElementDataType, Vec<usize>)> {
         let api = self.api.0;
         let check = |s| self.api.check(s).map_err(|e| format!("input \"{name}\": {e}"));
-        // SAFETY: the context is alive during the call; the runtime owns the value and keeps it as long.
+        let value = self.value(index)?;
+        if value.is_null() {
+            return Err(format!("input \"{name}\" is missing"));
+        }
+        // SAFETY: the runtime owns the value and keeps it during the call.
         unsafe {
-            let mut count = 0;
-            check((api.KernelContext_GetInputCount)(self.context, &mut count))?;
-            let mut value = std::ptr::null();
-            if index < count {
-                check((api.KernelContext_GetInput)(self.context, index, &mut value))?;
-            }
-            if value.is_null() {
-                return Err(format!("input \"{name}\" is missing"));
-            }
             let mut info = null_mut();
             check((api.GetTensorTypeAndShape)(value, &mut info))?;
             let info = Description(self.api, info);
             let (mut element, mut rank) = (ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED, 0);
             check((api.GetTensorElementType)(info.1, &mut element))?;
-            if element != T::TYPE {
-                return Err(format!("input \"{name}\" is not {}", T::NAME));
-            }
             check((api.GetDimensionsCount)(info.1, &mut rank))?;
             let mut dims = vec![0i64; rank];
             check((api.GetDimensions)(info.1, dims.as_mut_ptr(), rank))?;
             let shape: Option<Vec<usize>> = dims.into_iter().map(|d| usize::try_from(d).ok()).collect();
-            let shape = shape.ok_or_else(|| format!("input \"{name}\" has no shape"))?;
-            let mut data: *mut c_void = null_mut();
-            check((api.GetTensorMutableData)(value.cast_mut(), &mut data))?;
+            Ok((value, element, shape.ok_or_else(|| format!("input \"{name}\" has no shape"))?))
+        }
+    }
+
+    /// Input `index`. Errors: absent, or not a tensor of T.
+    pub fn input<T: Element>(&self, index: usize, name: &str) -> Outcome<View<'_, T>> {
+        let (value, element, shape) = self.described(index, name)?;
+        if element != T::TYPE {
+            return Err(format!("input \"{name}\" is not {}", T::NAME));
+        }
+        let mut data: *mut c_void = null_mut();
+        // SAFETY: as above; the tensor has as many elements as its shape says.
+        unsafe {
+            let status = (self.api.0.GetTensorMutableData)(value.cast_mut(), &mut data);
+            self.api.check(status).map_err(|e| format!("input \"{name}\": {e}"))?;
             let len: usize = shape.iter().product();
             let data = if len == 0 { &[][..] } else { std::slice::from_raw_parts(data.cast::<T>(), len) };
             Ok(View { data, shape })
         }
     }
 
-    /// Output `index` of a shape, as floats. Each output is asked for once.
-    pub fn output(&self, index: usize, shape: &[usize]) -> Outcome<&mut [f32]> {
+    /// Output `index` of a shape; T is the type that the operator declares for it. Each output is asked for once.
+    pub fn output<T: Element>(&self, index: usize, shape: &[usize]) -> Outcome<&mut [T]> {
         let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
         let len: usize = shape.iter().product();
         // SAFETY: as in `input`.
@@ -153,7 +186,7 @@ impl Context {
             self.api.check((self.api.0.KernelContext_GetOutput)(self.context, index, dims.as_ptr(), dims.len(), &mut value))?;
             let mut data: *mut c_void = null_mut();
             self.api.check((self.api.0.GetTensorMutableData)(value, &mut data))?;
-            Ok(if len == 0 { &mut [] } else { std::slice::from_raw_parts_mut(data.cast::<f32>(), len) })
+            Ok(if len == 0 { &mut [] } else { std::slice::from_raw_parts_mut(data.cast::<T>(), len) })
         }
     }
 

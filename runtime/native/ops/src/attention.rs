@@ -4,9 +4,10 @@
 //! [batch or 1, 1, new, dim] (or of one element: no rotary embedding), bias that broadcasts to [batch, heads, new, past + new].
 //! Outputs: y like q, key and value [batch, kv_heads, past + new, dim]. Attributes: heads = [heads, kv_heads, dim], scale.
 
-use crate::api::{Context, Info, Outcome, View};
+use crate::api::{Element, Context, Info, Outcome, View};
 use crate::op::{chosen, Operator};
 use qc_kernels::{append, attend, Attention, Isa, Output};
+use ort_sys::ONNXTensorElementDataType;
 use std::ffi::CStr;
 use std::sync::Mutex;
 
@@ -28,8 +29,8 @@ impl Operator for CachedAttention {
     fn inputs(&self) -> usize {
         8
     }
-    fn outputs(&self) -> usize {
-        3
+    fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
+        &[f32::TYPE, f32::TYPE, f32::TYPE]
     }
     fn make(&self, info: &Info) -> Outcome<Kernel> {
         Ok(Kernel { isa: chosen()?, heads: info.sizes(c"heads")?, scale: info.float(c"scale")? })

@@ -1,17 +1,21 @@
 //! An operator as the table of functions that ONNX Runtime calls.
 
-use crate::api::{Api, Context, Info, Outcome};
+use crate::api::{Api, Context, Element, Info, Outcome};
 use ort_sys::*;
 use qc_kernels::Isa;
 use std::ffi::{c_char, c_int, c_void, CStr};
 
-/// An operator of float outputs.
+/// An operator: its inputs, the last of which may be absent, and the types of its outputs.
 pub trait Operator: Sync + 'static {
     type Kernel: Sync;
     fn name(&self) -> &'static CStr;
     fn inputs(&self) -> usize;
-    fn outputs(&self) -> usize {
-        1
+    /// How many inputs there must be; those behind may be left out.
+    fn required(&self) -> usize {
+        self.inputs()
+    }
+    fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
+        &[f32::TYPE]
     }
     /// Reads and checks the attributes.
     fn make(&self, info: &Info) -> Outcome<Self::Kernel>;
@@ -51,12 +55,12 @@ impl<O: Operator> Table<O> {
             GetExecutionProviderType: Some(provider),
             GetInputType: Some(any),
             GetInputTypeCount: Some(inputs::<O>),
-            GetOutputType: Some(float),
+            GetOutputType: Some(output::<O>),
             GetOutputTypeCount: Some(outputs::<O>),
             KernelCompute: None,
             KernelDestroy: Some(destroy::<O>),
-            GetInputCharacteristic: Some(required),
-            GetOutputCharacteristic: Some(required),
+            GetInputCharacteristic: Some(characteristic::<O>),
+            GetOutputCharacteristic: Some(always),
             GetInputMemoryType: Some(on_cpu),
             GetVariadicInputMinArity: Some(one_int),
             GetVariadicInputHomogeneity: Some(one_int),
@@ -94,16 +98,24 @@ unsafe extern "system" fn provider(_: *const OrtCustomOp) -> *const c_char {
 unsafe extern "system" fn any(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
     ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED
 }
-unsafe extern "system" fn float(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
-    ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
+unsafe extern "system" fn output<O: Operator>(op: *const OrtCustomOp, index: usize) -> ONNXTensorElementDataType {
+    let types = unsafe { operator::<O>(op) }.outputs();
+    types.get(index).copied().unwrap_or(ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED)
 }
 unsafe extern "system" fn outputs<O: Operator>(op: *const OrtCustomOp) -> usize {
-    unsafe { operator::<O>(op) }.outputs()
+    unsafe { operator::<O>(op) }.outputs().len()
 }
 unsafe extern "system" fn one_int(_: *const OrtCustomOp) -> c_int {
     1
 }
-unsafe extern "system" fn required(_: *const OrtCustomOp, _: usize) -> OrtCustomOpInputOutputCharacteristic {
+unsafe extern "system" fn characteristic<O: Operator>(op: *const OrtCustomOp, index: usize) -> OrtCustomOpInputOutputCharacteristic {
+    if index < unsafe { operator::<O>(op) }.required() {
+        OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED
+    } else {
+        OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_OPTIONAL
+    }
+}
+unsafe extern "system" fn always(_: *const OrtCustomOp, _: usize) -> OrtCustomOpInputOutputCharacteristic {
     OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED
 }
 unsafe extern "system" fn on_cpu(_: *const OrtCustomOp, _: usize) -> OrtMemType {

@@ -9,19 +9,27 @@ use ort_sys::*;
 use std::ptr::null_mut;
 use std::sync::Mutex;
 
-static LINEAR: [Table<Linear>; 4] = [
-    Table::new(Linear { name: c"LinearW4", bits: 4, int8: false }),
-    Table::new(Linear { name: c"LinearW4A8", bits: 4, int8: true }),
-    Table::new(Linear { name: c"LinearW8", bits: 8, int8: false }),
-    Table::new(Linear { name: c"LinearW8A8", bits: 8, int8: true }),
-];
+/// The list: an operator is one line here and a file beside this one.
+macro_rules! operators {
+    ($($operator:expr => $type:ty;)*) => {
+        /// A table for each operator, which ONNX Runtime reads as long as the process lives.
+        fn tables() -> impl Iterator<Item = *const OrtCustomOp> {
+            [$({
+                static TABLE: Table<$type> = Table::new($operator);
+                TABLE.base()
+            }),*].into_iter()
+        }
+    };
+}
 
-static RMS_NORM: Table<RmsNorm> = Table::new(RmsNorm);
-static SILU_MUL: Table<SiluMul> = Table::new(SiluMul);
-static CACHED_ATTENTION: Table<CachedAttention> = Table::new(CachedAttention);
-
-fn tables() -> impl Iterator<Item = *const OrtCustomOp> {
-    LINEAR.iter().map(Table::base).chain([RMS_NORM.base(), SILU_MUL.base(), CACHED_ATTENTION.base()])
+operators! {
+    Linear { name: c"LinearW4", bits: 4, int8: false } => Linear;
+    Linear { name: c"LinearW4A8", bits: 4, int8: true } => Linear;
+    Linear { name: c"LinearW8", bits: 8, int8: false } => Linear;
+    Linear { name: c"LinearW8A8", bits: 8, int8: true } => Linear;
+    RmsNorm => RmsNorm;
+    SiluMul => SiluMul;
+    CachedAttention => CachedAttention;
 }
 
 /// The oldest interface that has parallel loops.
