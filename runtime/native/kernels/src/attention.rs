@@ -143,7 +143,7 @@ fn turn(x: &[f32], angles: Option<(&[f32], &[f32])>, y: &mut [f32]) {
 }
 
 /// Where the rows of y [batch, new, heads, dim] go, written by several tasks at once.
-pub type Output<'a> = crate::linear::Output<'a>;
+pub type Output<'a> = crate::linear::Shared<'a, f32>;
 
 /// Rows `rows` (position · group + head of the group) of key head `head` of batch `b`; `keys` and `values` are that head's cache [total, dim].
 /// A row without a key (all scores −∞) is 0.
@@ -197,7 +197,7 @@ unsafe fn attend_body<S: Simd>(a: &Attention, b: usize, head: usize, rows: Range
             products::<S>(v.add(column), stride, total, scores.add(from * width), width, some, result, KEYS);
             for i in 0..some {
                 let (position, h) = place(rows.start + from + i);
-                let to = y.at().add(((b * a.new + position) * a.heads + h) * d + column);
+                let to = y.at(((b * a.new + position) * a.heads + h) * d + column);
                 std::ptr::copy_nonoverlapping(result.add(i * KEYS), to, n);
             }
         }

@@ -69,7 +69,7 @@ impl Case {
         let a = self.attention();
         let (mut keys, mut values, mut y) = (vec![f32::NAN; a.cache()], vec![f32::NAN; a.cache()], vec![f32::NAN; a.q.len()]);
         let len = a.total() * a.dim;
-        let out = Output::new(&mut y);
+        let out = Shared::new(&mut y);
         for (i, (keys, values)) in keys.chunks_mut(len).zip(values.chunks_mut(len)).enumerate() {
             let (b, head) = (i / a.kv_heads, i % a.kv_heads);
             append(isa, &a, b, head, keys, values);

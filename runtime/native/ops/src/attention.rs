@@ -6,7 +6,7 @@
 
 use crate::api::{Element, Context, Info, Outcome, View};
 use crate::op::{chosen, Operator};
-use qc_kernels::{append, attend, Attention, Isa, Output};
+use qc_kernels::{append, attend, Attention, Isa, Shared};
 use ort_sys::ONNXTensorElementDataType;
 use std::ffi::CStr;
 use std::sync::Mutex;
@@ -82,7 +82,7 @@ impl Operator for CachedAttention {
             return Ok(());
         }
         let (keys, values): (&[f32], &[f32]) = (keys, values);
-        let y = Output::new(y);
+        let y = Shared::new(y);
         let blocks = a.rows().div_ceil(ROWS);
         context.parallel(blocks * batch * kv_heads, &|i| {
             let (cache, block) = (i / blocks, i % blocks);
