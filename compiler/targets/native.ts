@@ -3,6 +3,7 @@ import { convInteger, convQdq } from '../lower/conv.ts';
 import { inexpressible } from '../lower/covers.ts';
 import { gatherRows } from '../lower/gather.ts';
 import { lower } from '../lower/lower.ts';
+import { finishLinears } from '../lower/native/finish.ts';
 import { fuse } from '../lower/native/fuse.ts';
 import { nativeLinear } from '../lower/native/linear.ts';
 import { gatherBlockQuantized, matMulNBits } from '../lower/nbits.ts';
@@ -18,7 +19,7 @@ const target: Target = {
   lower: async (s) => {
     const products = [nativeLinear, matMulNBits, dynamicQuantizeMatMul, matMulIntegerToFloat];
     const { model, emitted } = lower(s, [...products, gatherBlockQuantized, convInteger, convQdq, gatherRows, dequantize]);
-    return { model: fuse(model), emitted };
+    return { model: finishLinears(fuse(model)), emitted };
   },
 };
 export default target;

@@ -1,10 +1,12 @@
 /** Linear layers as operators of qc.v1, each with its reference body. */
+import type { Model } from '../../graph/types.ts';
 import { attrFloat, attrInt } from '../../match/view.ts';
 import { Emit } from '../emit.ts';
 import { finishProduct } from '../integer.ts';
 import type { Lowering, Rule, Work } from '../lowering.ts';
 import { float32s } from '../make.ts';
-import { type LinearOp, linearBody, linearName } from './body.ts';
+import { isStaticInput, staticInput } from './activations.ts';
+import { type LinearOp, linearBody, linearInputs, linearName } from './body.ts';
 import { nativeGeometry, nativeWeight } from './encode.ts';
 import { DOMAIN } from './function.ts';
 import { LAYOUT } from './pack.ts';
@@ -20,9 +22,15 @@ function byRows(w: Work): boolean {
   return axis < 0 ? axis === -1 : axis === (port?.shape?.length ?? 0) - 1;
 }
 
+/** How the operator reads its activations; undefined where it cannot. */
+function inputOf(w: Work): LinearOp['input'] | undefined {
+  if (!w.input) return 'float';
+  if (byRows(w)) return 'rows';
+  return isStaticInput(w.input) ? 'codes' : undefined;
+}
+
 /** The model's own copy of an operator's body, and its domain. */
-function declare(l: Lowering, op: LinearOp): void {
-  const { model } = l.editor;
+export function declare(model: Model, op: LinearOp): void {
   const name = linearName(op);
   model.opsets.set(DOMAIN, 1);
   if (!model.functions.some((f) => f.domain === DOMAIN && f.name === name))
@@ -43,7 +51,7 @@ export const nativeLinear: Rule = {
   applies(w) {
     const { node, index } = w.use;
     const product = node.op === 'MatMul' || (node.op === 'Gemm' && attrInt(node, 'transA', 0) === 0);
-    return product && index === 1 && (w.input === undefined || byRows(w)) && typeof nativeGeometry(w.weight) !== 'string';
+    return product && index === 1 && inputOf(w) !== undefined && typeof nativeGeometry(w.weight) !== 'string';
   },
   opset: () => 13,
   takesInput: (w) => w.input !== undefined,
@@ -52,14 +60,25 @@ export const nativeLinear: Rule = {
     if (typeof g === 'string') throw new Error(`${w.site.id}: ${g}`);
     const { node } = w.use;
     const parts = nativeWeight(w.weight, w.name, g);
-    const hold = (part: 'codes' | 'scales' | 'zeros') =>
-      l.hold(w.site, `${parts.key}|${part}`, () => l.editor.initializer(`${w.name}/${part}`, parts[part]));
-    const op = { bits: g.bits, int8: w.input !== undefined };
-    declare(l, op);
+    const hold = (part: 'codes' | 'scales' | 'zeros' | 'steps') =>
+      l.hold(w.site, `${parts.key}|${part}`, () => l.editor.initializer(`${w.name}/${part}`, parts[part]!));
+    const input = inputOf(w) ?? 'float';
+    const op: LinearOp = { bits: g.bits, input, ...(g.progressive ? { progressive: true } : {}) };
+    declare(l.editor.model, op);
+    const x = input === 'codes' ? staticInput(l, w, w.input!) : undefined;
     const e = new Emit(l.editor, node.outputs[0] ?? w.site.path);
     const own = vectorBias(l, w);
-    const bias = own || l.editor.shared('qc/no-bias', () => float32s([0], [1]));
-    const inputs = [node.inputs[0] ?? '', hold('codes'), hold('scales'), hold('zeros'), bias];
+    const given: Record<string, () => string> = {
+      x: () => x?.codes ?? node.inputs[0] ?? '',
+      codes: () => hold('codes'),
+      scales: () => hold('scales'),
+      zeros: () => hold('zeros'),
+      steps: () => hold('steps'),
+      bias: () => own || l.editor.shared('qc/no-bias', () => float32s([0], [1])),
+      x_scale: () => x?.scale ?? '',
+      x_zero: () => x?.zero ?? '',
+    };
+    const inputs = linearInputs(op).map((name) => given[name]?.() ?? '');
     const y = e.op(`${DOMAIN}.${linearName(op)}`, inputs, { shape: [g.reduce, g.out], group: g.group, layout: LAYOUT });
     finishProduct(e, w, y, own !== '');
     l.editor.replace(node, e.nodes);

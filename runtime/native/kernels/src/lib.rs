@@ -17,7 +17,7 @@ pub mod tiles;
 pub use attention::{append, attend, Attention};
 pub use isa::Isa;
 pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH, WIDTHS};
-pub use linear::{column_sums, float_task, int8_task, Branch, Finish, Output, Shared, Task, Then};
+pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Shared, Task, Then};
 pub use pointwise::{rms_norm, silu_mul};
 pub use quantize::quantize_row;
 pub use tiles::{pack_rows, pack_tile, quantize_tile, start_factor, TileMut, Tiles, Tiling};

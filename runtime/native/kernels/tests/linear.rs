@@ -218,13 +218,17 @@ fn sums_are_finished() {
         for i in 0..n * rank {
             up[(i % n / 32 * rank + i / n) * 32 + i % n % 32] = r.float();
         }
-        let branch = Branch { rank, h: &h, up: &up };
-        for then in [Then::Nothing, Then::Add(&whole), Then::Gate(&whole)] {
+        // Halves with few bits: what they stand for is exact.
+        let halves: Vec<u16> = (0..up.len()).map(|_| r.below(0x7800) as u16 | (r.below(2) << 15) as u16).collect();
+        let small = |bits: u16| f64::from(if bits & 0x7c00 == 0 { f32::from(bits & 0x3ff) * 2f32.powi(-24) } else { f32::from(bits & 0x3ff | 0x400) * 2f32.powi(i32::from(bits >> 10 & 31) - 25) }) * if bits >> 15 == 1 { -1.0 } else { 1.0 };
+        for (then, half) in [(Then::Nothing, false), (Then::Add(&whole), true), (Then::Gate(&whole), false)] {
+            let branch = Branch { rank, h: &h, up: if half { Factor::Half(&halves) } else { Factor::Float(&up) } };
+            let factor = |i: usize| if half { small(halves[i]) } else { f64::from(up[i]) };
             let finish = Finish { bias: Some(&bias), branch: Some(branch), then };
             let mut want = reference(&c);
             for (i, y) in want.iter_mut().enumerate() {
                 let (m, n) = (i / n, i % n);
-                *y += f64::from(bias[n]) + (0..rank).map(|k| f64::from(h[m * rank + k]) * f64::from(up[(n / 32 * rank + k) * 32 + n % 32])).sum::<f64>();
+                *y += f64::from(bias[n]) + (0..rank).map(|k| f64::from(h[m * rank + k]) * factor((n / 32 * rank + k) * 32 + n % 32)).sum::<f64>();
                 let other = f64::from(whole[i]);
                 match then {
                     Then::Nothing => {}

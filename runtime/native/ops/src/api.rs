@@ -78,6 +78,17 @@ pub struct Context {
     pub context: *mut OrtKernelContext,
 }
 
+/// The bits of a float16.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Half(u16);
+impl Half {
+    pub fn bits(x: &[Half]) -> &[u16] {
+        // SAFETY: of one form.
+        unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
+    }
+}
+
 /// Element types that the operators read and write.
 pub trait Element: Copy + 'static {
     const TYPE: ONNXTensorElementDataType;
@@ -95,6 +106,7 @@ elements! {
     f32, "float32", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
     u8, "uint8", ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
     i8, "int8", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8;
+    Half, "float16", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
     i64, "int64", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
 }
 

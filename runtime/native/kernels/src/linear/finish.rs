@@ -5,12 +5,46 @@ use crate::layout::COLUMNS;
 use crate::math::exp;
 use crate::simd::Simd;
 
-/// A low-rank branch: y += h·U with h [rows, rank], U float in panels of 32 columns, [panels, rank, 32].
+/// Floats in panels of 32 columns, [panels, rank, 32]; halves by their bits.
+#[derive(Debug, Clone, Copy)]
+pub enum Factor<'a> {
+    Float(&'a [f32]),
+    Half(&'a [u16]),
+}
+impl Factor<'_> {
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        match self {
+            Factor::Float(x) => x.len(),
+            Factor::Half(x) => x.len(),
+        }
+    }
+}
+
+/// A low-rank branch: y += h·U with h [rows, rank].
 #[derive(Debug, Clone, Copy)]
 pub struct Branch<'a> {
     pub rank: usize,
     pub h: &'a [f32],
-    pub up: &'a [f32],
+    pub up: Factor<'a>,
+}
+
+impl Branch<'_> {
+    /// One row of h·U, summed in order.
+    #[inline(always)]
+    unsafe fn row<S: Simd>(&self, at: Row) -> S::Floats {
+        let mut sum = S::zero();
+        let h = self.h.as_ptr().add(at.row * self.rank);
+        for r in 0..self.rank {
+            let index = (at.panel * self.rank + r) * COLUMNS;
+            let up = match self.up {
+                Factor::Float(up) => S::load(up.as_ptr().add(index)),
+                Factor::Half(up) => S::load_half(up.as_ptr().add(index)),
+            };
+            sum = S::plus(sum, S::times(up, *h.add(r)));
+        }
+        sum
+    }
 }
 
 /// The last operation on y.
@@ -24,7 +58,7 @@ pub enum Then<'a> {
     Gate(&'a [f32]),
 }
 
-/// y = then(sums + bias + branch).
+/// y = then(sums + branch + bias).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Finish<'a> {
     pub bias: Option<&'a [f32]>,
@@ -62,23 +96,15 @@ impl Finish<'_> {
             let x = self.bias.map_or(x, |b| S::plus(x, S::load(b.as_ptr().add(from))));
             return S::store(x, y.at(index));
         }
+        let x = match self.branch {
+            None => x,
+            Some(b) => S::plus(x, b.row::<S>(at)),
+        };
         let mut row = [0.0f32; COLUMNS];
         S::store(x, row.as_mut_ptr());
         if let Some(bias) = self.bias {
             for (v, b) in row[..count].iter_mut().zip(&bias[from..]) {
                 *v += b;
-            }
-        }
-        if let Some(b) = self.branch {
-            let mut low = [0.0f32; COLUMNS];
-            let h = &b.h[at.row * b.rank..(at.row + 1) * b.rank];
-            for (h, up) in h.iter().zip(b.up[at.panel * b.rank * COLUMNS..].chunks_exact(COLUMNS)) {
-                for c in 0..COLUMNS {
-                    low[c] += h * up[c];
-                }
-            }
-            for c in 0..COLUMNS {
-                row[c] += low[c];
             }
         }
         match self.then {

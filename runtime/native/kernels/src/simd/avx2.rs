@@ -256,6 +256,10 @@ impl Simd for Avx2 {
         from_fn(|j| _mm256_loadu_ps(from.add(8 * j)))
     }
     #[inline(always)]
+    unsafe fn load_half(from: *const u16) -> Self::Floats {
+        from_fn(|j| _mm256_cvtph_ps(_mm_loadu_si128(from.add(8 * j).cast())))
+    }
+    #[inline(always)]
     unsafe fn store(x: Self::Floats, to: *mut f32) {
         for (j, v) in x.into_iter().enumerate() {
             _mm256_storeu_ps(to.add(8 * j), v);

@@ -276,6 +276,10 @@ impl Simd for Avx512Vnni {
         [_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16))]
     }
     #[inline(always)]
+    unsafe fn load_half(from: *const u16) -> Self::Floats {
+        [_mm512_cvtph_ps(_mm256_loadu_si256(from.cast())), _mm512_cvtph_ps(_mm256_loadu_si256(from.add(16).cast()))]
+    }
+    #[inline(always)]
     unsafe fn store(x: Self::Floats, to: *mut f32) {
         for (j, v) in x.into_iter().enumerate() {
             _mm512_storeu_ps(to.add(16 * j), v);

@@ -80,6 +80,10 @@ impl Simd for AvxVnni {
         Avx2::load(from)
     }
     #[inline(always)]
+    unsafe fn load_half(from: *const u16) -> Self::Floats {
+        Avx2::load_half(from)
+    }
+    #[inline(always)]
     unsafe fn store(x: Self::Floats, to: *mut f32) {
         Avx2::store(x, to)
     }

@@ -67,6 +67,8 @@ pub trait Simd {
 
     unsafe fn zero() -> Self::Floats;
     unsafe fn load(from: *const f32) -> Self::Floats;
+    /// Thirty-two halves, given by their bits.
+    unsafe fn load_half(from: *const u16) -> Self::Floats;
     unsafe fn store(x: Self::Floats, to: *mut f32);
     unsafe fn times(x: Self::Floats, by: f32) -> Self::Floats;
     unsafe fn plus(x: Self::Floats, y: Self::Floats) -> Self::Floats;

@@ -22,6 +22,14 @@ unsafe fn bytes<const CODES: u8>(cell: *const u8) -> [u8; 128] {
     all
 }
 
+/// The float of a half's bits: its exponent is moved by a multiplication, which also serves subnormal ones.
+#[inline(always)]
+fn half(bits: u16) -> f32 {
+    let (sign, rest) = (u32::from(bits >> 15) << 31, u32::from(bits & 0x7fff));
+    let x = if rest >= 0x7c00 { f32::from_bits(rest << 13 | 0x7f80_0000) } else { f32::from_bits(rest << 13) * f32::from_bits(239 << 23) };
+    f32::from_bits(x.to_bits() | sign)
+}
+
 impl Simd for Scalar {
     type Ints = [i32; 32];
     type Floats = [f32; 32];
@@ -108,6 +116,10 @@ impl Simd for Scalar {
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::Floats {
         from_fn(|i| *from.add(i))
+    }
+    #[inline(always)]
+    unsafe fn load_half(from: *const u16) -> Self::Floats {
+        from_fn(|i| half(*from.add(i)))
     }
     #[inline(always)]
     unsafe fn store(x: Self::Floats, to: *mut f32) {
