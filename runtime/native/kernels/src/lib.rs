@@ -5,19 +5,27 @@
 //! and nothing is contracted to FMA.
 
 pub mod attention;
+pub mod cache;
+pub mod hadamard;
 pub mod isa;
 pub mod layout;
 pub mod linear;
 mod math;
+pub mod norm;
 pub mod pointwise;
 pub mod quantize;
+pub mod rows;
 pub mod simd;
 pub mod tiles;
 
 pub use attention::{append, attend, Attention};
+pub use cache::{carry, decode_rows, encode_rows, from_half, round_rows, to_half, Fit, RowCodes};
+pub use hadamard::{hadamard, Blocks};
 pub use isa::Isa;
 pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH};
 pub use linear::{float_task, int8_task, Output, Task};
-pub use pointwise::{rms_norm, silu_mul};
+pub use norm::{norm, Norm, Normed};
+pub use pointwise::silu_mul;
 pub use quantize::quantize_row;
+pub use rows::{quantize_rows, Rows};
 pub use tiles::{pack_tile, quantize_tile, start_factor, TileMut, Tiles, Tiling};

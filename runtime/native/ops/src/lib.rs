@@ -3,9 +3,13 @@
 
 mod api;
 mod attention;
+mod cache;
+mod hadamard;
 mod linear;
+mod norm;
 mod op;
 mod pointwise;
 mod registry;
+mod rows;
 
 pub use registry::{add_domain, RegisterCustomOps};
