@@ -2,10 +2,12 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import add from './commands/add.ts';
 import api from './commands/api.ts';
+import bench from './commands/bench.ts';
 import check from './commands/check.ts';
 import compile from './commands/compile.ts';
 import diff from './commands/diff.ts';
 import docs from './commands/docs.ts';
+import doctor from './commands/doctor.ts';
 import evaluate from './commands/eval.ts';
 import explain from './commands/explain.ts';
 import fmt from './commands/fmt.ts';
@@ -92,6 +94,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     reproduce,
     evaluate,
     runModel,
+    bench,
     fmt,
     upgrade,
     init,
@@ -105,6 +108,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     why,
     api,
     publish,
+    doctor,
   ])
     declare(cli);
   try {
