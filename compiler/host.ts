@@ -49,7 +49,7 @@ export interface Host {
   /** Refuses an existing path unless `force`. */
   create(path: string, force: boolean): Promise<WriteFile>;
   /** An ONNX Runtime session. `dir` is the folder that the model's relative file ranges refer to. */
-  session(model: Model, dir: string, options?: { threads?: number; customOps?: string }): Promise<Session>;
+  session(model: Model, dir: string, options?: { threads?: number }): Promise<Session>;
   readonly crunch: Crunch;
   /** Milliseconds, for progress only. */
   now(): number;

@@ -220,7 +220,6 @@ const machine: Rows = {
   unreadable: 'A file cannot be read.',
   'no-crunch': 'Neither the native addon nor the wasm module was found.',
   'bad-isa': 'QC_ISA names no instruction set of this machine.',
-  'custom-ops': 'onnxruntime-node registers no custom operators.',
   'session-load': 'ONNX Runtime cannot load the model.',
   'session-run': 'ONNX Runtime stopped while it ran the model.',
   'import-unknown-kind': '--from names no kind of configuration that qc reads.',
