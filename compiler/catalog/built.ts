@@ -7,6 +7,7 @@ import { laws } from '../laws/index.ts';
 import { matrices } from '../matrices/index.ts';
 import { metrics } from '../metrics/index.ts';
 import { objectives } from '../objectives/index.ts';
+import { orders } from '../orders/index.ts';
 import { schemes } from '../plan/schemes.ts';
 import { roles } from '../roles/index.ts';
 import { samplers } from '../samplers/index.ts';
@@ -27,6 +28,7 @@ const folders: readonly (readonly [NameKind, readonly object[]])[] = [
   ['law', laws],
   ['law', scalings],
   ['law', clips],
+  ['law', orders],
   ['matrix', matrices],
   ['solver', solvers],
   ['objective', objectives],

@@ -81,6 +81,7 @@ const plan: Rows = {
   'two-transforms': 'Two transforms of one kind are on one edge; which comes first would not be said.',
   'not-a-learner': 'It learns no rotations, or has no gradient.',
   'not-a-clip': 'The law does not choose the range of a channel.',
+  'not-an-order': 'The law orders no channels.',
   'levels-range': 'Logarithmic codes hold values in 0…1: what a softmax yields.',
   'levels-grain': 'Logarithmic codes are static per tensor or dynamic per token.',
   'not-a-scaling': 'The law chooses steps of a quantizer, not scales of channels.',
