@@ -2,11 +2,13 @@
 import { Command, CommanderError } from 'commander';
 import add from './commands/add.ts';
 import api from './commands/api.ts';
+import bench from './commands/bench.ts';
 import bisect from './commands/bisect.ts';
 import check from './commands/check.ts';
 import compile from './commands/compile.ts';
 import diff from './commands/diff.ts';
 import docs from './commands/docs.ts';
+import doctor from './commands/doctor.ts';
 import evaluate from './commands/eval.ts';
 import explain from './commands/explain.ts';
 import fmt from './commands/fmt.ts';
@@ -95,6 +97,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     reproduce,
     evaluate,
     runModel,
+    bench,
     fmt,
     upgrade,
     init,
@@ -108,6 +111,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     why,
     api,
     publish,
+    doctor,
   ])
     declare(cli);
   try {
