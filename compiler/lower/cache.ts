@@ -32,7 +32,7 @@ export const pastOf = (v: QuantizedValue): string | undefined => v.site.facts[`p
 
 /** Every cache that the recipe quantizes. Errors: `io-nothing`, `io-cache` (one that has no form on the outside). */
 export function cachesOf(s: Simulated): readonly { readonly value: QuantizedValue; readonly cache: Cache }[] {
-  const found = s.values.filter(isCache).map((value) => {
+  const found = s.values.filter(isCache).map((value): { value: QuantizedValue; cache: Cache } => {
     const past = pastOf(value);
     const { type } = value;
     const refuse = (why: string): never =>

@@ -5,10 +5,11 @@ use crate::attention::{CachedAttention, Store};
 use crate::hadamard::Hadamard;
 use crate::linear::Linear;
 use crate::norm::{Emits, Norm};
-use crate::op::Table;
+use crate::op::{Operator, Table};
 use crate::pointwise::SiluMul;
 use crate::rows::QuantizeRows;
 use ort_sys::*;
+use qc_kernels::Isa;
 use std::ptr::null_mut;
 use std::sync::Mutex;
 
@@ -20,6 +21,14 @@ macro_rules! operators {
             [$({
                 static TABLE: Table<$type> = Table::new($operator);
                 TABLE.base()
+            }),*].into_iter()
+        }
+
+        /// The name of each operator, and the variant of its kernel that runs on `isa`.
+        pub fn operators(isa: Isa) -> impl Iterator<Item = (&'static str, Isa)> {
+            [$({
+                static OPERATOR: $type = $operator;
+                (OPERATOR.name().to_str().unwrap_or_default(), OPERATOR.variant(isa))
             }),*].into_iter()
         }
     };
