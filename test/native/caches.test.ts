@@ -81,7 +81,11 @@ async function decoded(model: Model, options = {}): Promise<Float32Array[]> {
       BigInt64Array.from({ length: 2 * n }, (_, i) => BigInt(f(i))),
       [2, n],
     );
-  const arrays = { float32: Float32Array, uint8: Uint8Array, float16: Uint16Array };
+  const arrays = {
+    float32: Float32Array,
+    uint8: Uint8Array,
+    float16: (globalThis as { Float16Array?: typeof Uint16Array }).Float16Array ?? Uint16Array,
+  };
   let state: Feeds = Object.fromEntries(
     model.graph.inputs
       .filter((i) => i.name.startsWith('past'))
