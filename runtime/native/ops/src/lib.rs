@@ -3,9 +3,11 @@
 
 mod api;
 mod attention;
+mod conv1d;
 mod linear;
 mod op;
 mod pointwise;
 mod registry;
+mod scan;
 
 pub use registry::{add_domain, RegisterCustomOps};
