@@ -42,7 +42,7 @@ pub struct Scan<'a> {
     pub gate: &'a [f32],
     /// A: [heads], or [states, channels].
     pub a: &'a [f32],
-    /// D: one for all, one a head (where `per_head`), or one a channel.
+    /// D: one a head where `per_head`, else one a channel.
     pub skip: &'a [f32],
     /// [batch, channels, states] before the first step.
     pub past: State<'a>,
@@ -97,7 +97,7 @@ impl Scan<'_> {
         }
         let sized = |name: &str, got: usize, want: &[usize]| if want.contains(&got) { Ok(()) } else { Err(format!("{name} has {got} elements, not {want:?}")) };
         sized("A", self.a.len(), &[if self.per_head { heads } else { channels * states }])?;
-        sized("D", self.skip.len(), &[1, steps, channels])?;
+        sized("D", self.skip.len(), &[steps])?;
         sized("gate_scale", self.gate.len(), &[1, channels])?;
         sized("state_scale", self.scale.len(), &[0, 1, channels * states])?;
         let past = match self.past {

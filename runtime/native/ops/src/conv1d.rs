@@ -2,7 +2,7 @@
 //!
 //! Inputs: x [batch, time, channels], state [batch, channels, K − 1], weight [K, channels] (float32, or int8 with weight_scale), bias [1] or
 //! [channels], weight_scale and x_scale [1] or [channels] (x and the state are rounded by it; [0]: they are not).
-//! Outputs: y like x, state. Attribute: silu (0 or 1: is y = v·σ(v)?).
+//! Outputs: y like x, state. Attributes: channels, silu (0 or 1: is y = v·σ(v)?).
 
 use crate::api::{Context, Element, Info, Outcome};
 use crate::op::{chosen, Operator};
@@ -20,6 +20,7 @@ pub struct CausalConv1d {
 }
 pub struct Kernel {
     isa: Isa,
+    channels: usize,
     silu: bool,
     codes: bool,
 }
@@ -41,17 +42,18 @@ impl Operator for CausalConv1d {
             1 => true,
             n => return Err(format!("silu is {n}, not 0 or 1")),
         };
-        Ok(Kernel { isa: chosen()?, silu, codes: self.codes })
+        let channels = usize::try_from(info.int(c"channels")?).map_err(|_| "channels is negative")?;
+        Ok(Kernel { isa: chosen()?, channels, silu, codes: self.codes })
     }
 
-    fn compute(&Kernel { isa, silu, codes }: &Kernel, context: &Context) -> Outcome<()> {
+    fn compute(&Kernel { isa, channels: told, silu, codes }: &Kernel, context: &Context) -> Outcome<()> {
         let x = context.input::<f32>(0, "x")?;
         let (state, state_shape) = port(context, 1, "state")?;
         let (weight, weight_shape) = port(context, 2, "weight")?;
         let &[batch, time, channels] = &x.shape[..] else { return Err(format!("x has the shape {:?}, not [batch, time, channels]", x.shape)) };
         let &[taps, wide] = &weight_shape[..] else { return Err(format!("weight has the shape {weight_shape:?}, not [taps, channels]")) };
-        if wide != channels || taps == 0 || state_shape != [batch, channels, taps - 1] {
-            return Err(format!("x, the state and weight have the shapes {:?}, {state_shape:?} and {weight_shape:?}", x.shape));
+        if wide != channels || channels != told || taps == 0 || state_shape != [batch, channels, taps - 1] {
+            return Err(format!("x, the state and weight have the shapes {:?}, {state_shape:?} and {weight_shape:?}, not {told} channels", x.shape));
         }
         let c = Conv {
             batch, time, channels, taps, silu,

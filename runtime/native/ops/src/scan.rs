@@ -1,10 +1,10 @@
 //! `SelectiveScan`, and `SelectiveScanInt8` whose state goes in and out as int8 codes.
 //!
-//! Inputs: state [batch, channels, states] (Mamba 1) or [batch, heads, width, states] (Mamba 2); x, z [batch, time, channels], dt [batch, time,
-//! channels or heads], B, C [batch, time, groups·states], each with the sizes behind time split or not; A [states, channels] or [heads]; D;
-//! then steps: state_scale [1], [states, channels]; x_scale, dt_scale, B_scale, C_scale, z_scale [1] or one a position; gate_scale.
+//! Inputs: state [batch, channels, states], channels split or not; x, z [batch, time, channels], dt [batch, time, channels or heads], B, C
+//! [batch, time, groups·states]; A [states, channels] (Mamba 1) or [1, heads] (Mamba 2); D [channels] or [heads], as A;
+//! then steps: state_scale [1, 1] or [states, channels]; x_scale, dt_scale, B_scale, C_scale, z_scale [1] or one a position; gate_scale.
 //! A port of floats with a step is rounded by it, one of int8 codes is multiplied; the step [0] says that there is none. z [1]: no gate.
-//! Outputs: y like x, state. Attributes: groups, softplus (0 or 1: is Δ = ln(1 + e^dt)?).
+//! Outputs: y like x, state. Attributes: heads = [heads (Mamba 1: 1), groups of them that share B and C], softplus (0 or 1: is Δ = ln(1 + e^dt)?).
 
 use crate::api::{Context, Element, Info, Outcome, View};
 use crate::op::{chosen, Operator};
@@ -21,6 +21,7 @@ pub struct SelectiveScan {
 }
 pub struct Kernel {
     isa: Isa,
+    heads: usize,
     groups: usize,
     softplus: bool,
     codes: bool,
@@ -54,26 +55,28 @@ impl Operator for SelectiveScan {
         if self.codes { &[f32::TYPE, i8::TYPE] } else { &[f32::TYPE, f32::TYPE] }
     }
     fn make(&self, info: &Info) -> Outcome<Kernel> {
-        let [groups] = info.sizes(c"groups")?;
+        let [heads, groups] = info.sizes(c"heads")?;
         let softplus = match info.int(c"softplus")? {
             0 => false,
             1 => true,
             n => return Err(format!("softplus is {n}, not 0 or 1")),
         };
-        Ok(Kernel { isa: chosen()?, groups, softplus, codes: self.codes })
+        Ok(Kernel { isa: chosen()?, heads, groups, softplus, codes: self.codes })
     }
 
-    fn compute(&Kernel { isa, groups, softplus, codes }: &Kernel, context: &Context) -> Outcome<()> {
+    fn compute(&Kernel { isa, heads, groups, softplus, codes }: &Kernel, context: &Context) -> Outcome<()> {
         let names = ["state", "x", "dt", "B", "C", "z"];
         let [state, x, dt, b, c, z] = names.map(|name| names.iter().position(|n| *n == name).map_or_else(|| Err(String::new()), |i| port(context, i, name)));
         let (state, x, dt, b, c, z) = (state?, x?, dt?, b?, c?, z?);
         let (a, skip) = (context.input::<f32>(6, "A")?, context.input::<f32>(7, "D")?);
         let scale = |i, name| steps(context, i, name);
-        let (heads, width, states, per_head) = match state.1[..] {
-            [_, channels, n] => (1, channels, n, false),
-            [_, heads, width, n] => (heads, width, n, true),
-            _ => return Err(format!("the state has the shape {:?}, not three or four sizes", state.1)),
-        };
+        let &[_, .., states] = &state.1[..] else { return Err(format!("the state has the shape {:?}, not [batch, channels, states]", state.1)) };
+        let channels: usize = state.1[1..state.1.len() - 1].iter().product();
+        let per_head = a.shape == [1, heads];
+        if channels % heads != 0 || !(per_head || heads == 1 && a.shape == [states, channels]) {
+            return Err(format!("A has the shape {:?}, not [1, {heads}]{}", a.shape, if heads == 1 { format!(" or [{states}, {channels}]") } else { String::new() }));
+        }
+        let width = channels / heads;
         let &[batch, time, ..] = &x.1[..] else { return Err(format!("x has the shape {:?}, not [batch, time, channels]", x.1)) };
         for (name, shape) in [("dt", &dt.1), ("B", &b.1), ("C", &c.1)] {
             if shape.len() < 2 || shape[..2] != [batch, time] {
@@ -82,10 +85,6 @@ impl Operator for SelectiveScan {
         }
         if state.1[0] != batch {
             return Err(format!("the state has the shape {:?}, x {:?}: not one batch", state.1, x.1));
-        }
-        let wanted: &[usize] = if per_head { &[heads] } else { &[states, width] };
-        if a.shape != wanted {
-            return Err(format!("A has the shape {:?}, not {wanted:?}", a.shape));
         }
         let floats = |data| Port { data, scale: &[] };
         let gated = z.1 != [1];
