@@ -19,7 +19,23 @@ export interface ConvUse {
   readonly codes: boolean;
 }
 
-export const SCAN_INPUTS = ['state', 'x', 'dt', 'B', 'C', 'z', 'A', 'D', 'state_scale', 'x_scale', 'dt_scale', 'B_scale', 'C_scale', 'z_scale', 'gate_scale'];
+export const SCAN_INPUTS = [
+  'state',
+  'x',
+  'dt',
+  'B',
+  'C',
+  'z',
+  'A',
+  'D',
+  'state_scale',
+  'x_scale',
+  'dt_scale',
+  'B_scale',
+  'C_scale',
+  'z_scale',
+  'gate_scale',
+];
 export const CONV_INPUTS = ['x', 'state', 'weight', 'bias', 'weight_scale', 'x_scale'];
 
 type Op = (op: string, inputs: readonly string[], attrs?: Record<string, number>) => string;
@@ -89,7 +105,9 @@ export function scanBody(opset: number, name: string, codes: boolean, use: ScanU
     initializers: new Map(),
     values: new Map(),
   };
-  const scan = node('Scan', [state, time(each(round('dt', delta))), time(x), time(B), time(C)], ['h_last', 'y_time'], { num_scan_inputs: 4 });
+  const scan = node('Scan', [state, time(each(round('dt', delta))), time(x), time(B), time(C)], ['h_last', 'y_time'], {
+    num_scan_inputs: 4,
+  });
   scan.attrs.set('body', { type: 'graph', value: body });
   b.nodes.push(scan);
 
@@ -120,7 +138,9 @@ export function convBody(opset: number, name: string, codes: boolean, use: ConvU
   const all = b.op('Concat', [past, b.op('Transpose', ['x'], { perm: [0, 2, 1] })], { axis: 2 });
   const [low, high, zero] = [b.float(-128), b.float(127), b.float(0)] as const;
   const read = use.rounded ? rounded(op, low, high, zero, all, scale) : all;
-  const turned = b.op('Transpose', [use.codes ? b.op('Mul', [b.op('Cast', ['weight'], { to: 1 }), 'weight_scale']) : 'weight'], { perm: [1, 0] });
+  const turned = b.op('Transpose', [use.codes ? b.op('Mul', [b.op('Cast', ['weight'], { to: 1 }), 'weight_scale']) : 'weight'], {
+    perm: [1, 0],
+  });
   const w = b.op('Unsqueeze', [turned, b.ints([1])]);
   const sum = b.op('Conv', [read, w, 'bias'], {}, 'sum');
   b.nodes.at(-1)!.attrs.set('group', { type: 'ref', ref: 'channels', of: 'int' });
@@ -130,5 +150,11 @@ export function convBody(opset: number, name: string, codes: boolean, use: ConvU
   const length = b.op('Slice', [b.op('Shape', [all]), last, b.ints([3]), b.ints([0])]);
   const held = b.op('Slice', [all, b.op('Sub', [length, size]), length, last], {}, codes ? undefined : 'state_out');
   if (codes) b.op('Cast', [b.op('Clip', [b.op('Round', [b.op('Div', [held, scale])]), low, high])], { to: 3 }, 'state_out');
-  return b.function(name, CONV_INPUTS, ['y', 'state_out'], ['channels', 'silu'], 'y[t, c] = act(bias[c] + Σ w[k, c]·x[t − K + 1 + k, c]); the state stands before x');
+  return b.function(
+    name,
+    CONV_INPUTS,
+    ['y', 'state_out'],
+    ['channels', 'silu'],
+    'y[t, c] = act(bias[c] + Σ w[k, c]·x[t − K + 1 + k, c]); the state stands before x',
+  );
 }

@@ -36,7 +36,8 @@ function isTail(v: View, n: Node, taps: number): boolean {
 function parts(v: View, conv: Node): Parts | undefined {
   const w = v.constant(conv.inputs[1] ?? '');
   const [channels, one, taps] = w?.tensor.shape ?? [];
-  if (!w || w.perm || w.tensor.dtype !== 'float32' || one !== 1 || taps === undefined || taps < 2 || channels === undefined) return undefined;
+  if (!w || w.perm || w.tensor.dtype !== 'float32' || one !== 1 || taps === undefined || taps < 2 || channels === undefined)
+    return undefined;
   const all = (name: string, value: number) => attrInts(conv, name)?.every((n) => n === value) ?? true;
   const plain = all('pads', 0) && all('strides', 1) && all('dilations', 1) && ['', 'NOTSET'].includes(attrString(conv, 'auto_pad') ?? '');
   if (!plain || attrInt(conv, 'group', 1) !== channels) return undefined;
@@ -44,7 +45,8 @@ function parts(v: View, conv: Node): Parts | undefined {
   const concat = made(v, joined, 'Concat');
   const x = concat && permuted(v, concat.inputs[1], [0, 2, 1]);
   const past = concat?.inputs[0];
-  if (!concat || x === undefined || past === undefined || concat.inputs.length !== 2 || ![2, -1].includes(attrInt(concat, 'axis', 0))) return undefined;
+  if (!concat || x === undefined || past === undefined || concat.inputs.length !== 2 || ![2, -1].includes(attrInt(concat, 'axis', 0)))
+    return undefined;
   const held = v.shape(past);
   if (held?.length !== 3 || held[1] !== channels || held[2] !== taps - 1 || v.isOutput(joined)) return undefined;
   const users = v.consumers(joined).filter((n) => n !== conv && n.op !== 'Shape');
@@ -74,7 +76,12 @@ export interface FusedConv {
 }
 
 /** Replaces a convolution by one operator; undefined where it stays as it is. `weight`: how it is encoded, where it is. */
-export function fuseConv(e: Editor, site: Site, values: readonly QuantizedValue[], weight: EncodedWeight | undefined): FusedConv | undefined {
+export function fuseConv(
+  e: Editor,
+  site: Site,
+  values: readonly QuantizedValue[],
+  weight: EncodedWeight | undefined,
+): FusedConv | undefined {
   const conv = site.nodes.map((n) => e.copyOf(n)).find((n) => n?.op === 'Conv');
   const v = conv && e.view(conv);
   const p = v && parts(v, conv);
@@ -94,7 +101,10 @@ export function fuseConv(e: Editor, site: Site, values: readonly QuantizedValue[
   const held = v.constant(p.conv.inputs[1]!)!;
   const enc = weight ? encodeWeight(weight, held.name, 'source', { signed: true }) : undefined;
   const [w, steps] = enc
-    ? [em.constant('weight', transposed({ ...enc.codes, shape: [channels, taps] }, channels, taps, enc.key)), em.constant('weight_scale', { ...enc.scales, shape: enc.scales.shape.length === 0 ? [1] : enc.scales.shape })]
+    ? [
+        em.constant('weight', transposed({ ...enc.codes, shape: [channels, taps] }, channels, taps, enc.key)),
+        em.constant('weight_scale', { ...enc.scales, shape: enc.scales.shape.length === 0 ? [1] : enc.scales.shape }),
+      ]
     : [em.constant('weight', transposed(held.tensor, channels, taps, held.name)), none];
   const bias = p.conv.inputs[2] || e.shared(`qc/zeros/${channels}`, () => float32s(new Float32Array(channels), [channels]));
   const s = input?.scale;
@@ -108,5 +118,10 @@ export function fuseConv(e: Editor, site: Site, values: readonly QuantizedValue[
     const old = v.producer(value);
     if (old) e.replace(old, []);
   }
-  return { op: name, use: { silu: p.silu, rounded: input !== undefined, codes: weight !== undefined }, taken: input ? [input] : [], initializers: em.initializers };
+  return {
+    op: name,
+    use: { silu: p.silu, rounded: input !== undefined, codes: weight !== undefined },
+    taken: input ? [input] : [],
+    initializers: em.initializers,
+  };
 }

@@ -73,7 +73,9 @@ function evaluate(v: View, n: Node, inputs: readonly (Term | undefined)[]): Term
       const inner = a.axes.at(-1);
       if (!b || b.axes.length < 2 || inner === '1' || inner !== b.axes.at(-2)) return undefined;
       const outer = broadcast(a.axes.slice(0, -2), b.axes.slice(0, -2));
-      return outer && { axes: [...outer, a.axes.at(-2)!, b.axes.at(-1)!], factors: [`Σ${inner}(${[text(a), text(b)].sort().join(' , ')})`] };
+      return (
+        outer && { axes: [...outer, a.axes.at(-2)!, b.axes.at(-1)!], factors: [`Σ${inner}(${[text(a), text(b)].sort().join(' , ')})`] }
+      );
     }
     default:
       return undefined;

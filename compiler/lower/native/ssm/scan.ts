@@ -85,7 +85,14 @@ function parts(v: View, scan: Node): Parts | undefined {
   const inside = [stacked];
   let y = y0;
   const next = only(v, y);
-  const skipped = next?.op === 'Add' ? made(v, next.inputs.find((i) => i !== y), 'Mul') : undefined;
+  const skipped =
+    next?.op === 'Add'
+      ? made(
+          v,
+          next.inputs.find((i) => i !== y),
+          'Mul',
+        )
+      : undefined;
   const skip = skipped?.inputs.find((i) => i !== x);
   let D: string | undefined;
   if (next && skip !== undefined && skipped?.inputs.includes(x)) {
@@ -191,7 +198,9 @@ export function fuseScan(e: Editor, site: Site, values: readonly QuantizedValue[
     p.z ?? one,
     a,
     skip,
-    state ? em.constant('state_scale', stateScales(state.scale!, state.shape, dims)) : e.shared('qc/no-state-steps', () => float32s([0], [1, 1])),
+    state
+      ? em.constant('state_scale', stateScales(state.scale!, state.shape, dims))
+      : e.shared('qc/no-state-steps', () => float32s([0], [1, 1])),
     scale('x', sizes(v, p.ports.x)!),
     scale('dt', sizes(v, p.ports.dt)!),
     scale('B', sizes(v, p.ports.B)!),
@@ -201,7 +210,12 @@ export function fuseScan(e: Editor, site: Site, values: readonly QuantizedValue[
   ];
   const name = 'SelectiveScan';
   const shaped = r.perHead && v.shape(p.y)?.length === 4;
-  const y = em.op(`${DOMAIN}.${name}`, inputs, { heads: [r.perHead ? dims[0]! : 1, groups], softplus: p.softplus === undefined ? 0 : 1 }, shaped ? undefined : p.y);
+  const y = em.op(
+    `${DOMAIN}.${name}`,
+    inputs,
+    { heads: [r.perHead ? dims[0]! : 1, groups], softplus: p.softplus === undefined ? 0 : 1 },
+    shaped ? undefined : p.y,
+  );
   const fused = em.nodes.at(-1)!;
   fused.outputs.push(p.after);
   if (shaped) em.op('Reshape', [y, em.list([0, 0, dims[0]!, dims[1]!])], {}, p.y);

@@ -12,8 +12,7 @@ export function transposed(t: Tensor, rows: number, columns: number, key: string
     const from = source.kind === 'lazy' ? (await source.lazy.evaluate(ctx))[source.lazy.part]! : await ctx.bytes(t);
     const to = new Uint8Array(from.length);
     for (let r = 0; r < rows; r++)
-      for (let c = 0; c < columns; c++)
-        for (let i = 0; i < size; i++) to[(c * rows + r) * size + i] = from[(r * columns + c) * size + i]!;
+      for (let c = 0; c < columns; c++) for (let i = 0; i < size; i++) to[(c * rows + r) * size + i] = from[(r * columns + c) * size + i]!;
     return { turned: to };
   };
   return { dtype: t.dtype, shape: [columns, rows], source: { kind: 'lazy', lazy: { key: `${key}|turned`, part: 'turned', evaluate } } };
