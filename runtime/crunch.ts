@@ -23,7 +23,7 @@ export async function loadCrunch(options: CrunchOptions = {}): Promise<Crunch> {
   if (prefer !== 'wasm') {
     const native = await nativeEngine(folder);
     if (typeof native !== 'string') return crunchOf(native);
-    if (native.startsWith('bad-isa: ')) fail('bad-isa', native.slice(9), 'QC_ISA is scalar or avx2');
+    if (native.startsWith('bad-isa: ')) fail('bad-isa', native.slice(9), 'leave QC_ISA unset for the best of this machine');
     why = `the native addon does not load (${native})`;
   }
   if (prefer === 'native') fail('no-crunch', why, 'npm run build:native builds it, with cargo');

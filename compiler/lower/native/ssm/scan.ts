@@ -64,7 +64,7 @@ function parts(v: View, scan: Node): Parts | undefined {
   const straight = ['scan_input_directions', 'scan_output_directions', 'scan_input_axes', 'scan_output_axes'];
   if (attrInt(scan, 'num_scan_inputs', 0) !== 4 || straight.some((a) => attrInts(scan, a)?.some((d) => d !== 0))) return undefined;
   const r = readRecurrence(createView(v.model, attr.value, '', v), attr.value);
-  if (!r || r.inputs.state !== 0 || r.next !== 0) return undefined;
+  if (r?.inputs.state !== 0 || r.next !== 0) return undefined;
   const [after, stacked] = scan.outputs as [string, string];
   const dims = v.shape(after)?.slice(1);
   if (!dims?.every((d) => typeof d === 'number') || dims.length !== (r.perHead ? 3 : 2) || v.dtype(after) !== 'float32') return undefined;

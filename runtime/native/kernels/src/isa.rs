@@ -42,6 +42,15 @@ impl Isa {
         Isa::ALL.iter().rev().copied().find(|i| i.available()).unwrap_or(Isa::Scalar)
     }
 
+    /// The set that runs where tile registers are of no use.
+    pub fn below_tiles(self) -> Isa {
+        #[cfg(target_arch = "x86_64")]
+        if self == Isa::Amx {
+            return Isa::Avx512Vnni;
+        }
+        self
+    }
+
     /// The set called `name`. Errors: a name that there is not, a set that this machine has not.
     pub fn named(name: &str) -> Result<Isa, String> {
         let known = || Isa::ALL.iter().map(|i| i.name()).collect::<Vec<_>>().join(", ");

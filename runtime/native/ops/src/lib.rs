@@ -10,4 +10,11 @@ mod pointwise;
 mod registry;
 mod scan;
 
-pub use registry::{add_domain, RegisterCustomOps};
+pub use op::chosen;
+pub use qc_kernels::Isa;
+pub use registry::{add_domain, operators, RegisterCustomOps};
+
+/// The instruction set called `name`, if this machine has it.
+pub fn named(name: &str) -> Result<Isa, String> {
+    Isa::named(name)
+}

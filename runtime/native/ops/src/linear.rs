@@ -48,6 +48,10 @@ impl Operator for Linear {
         5
     }
 
+    fn variant(&self, isa: Isa) -> Isa {
+        if self.int8 { isa } else { isa.below_tiles() }
+    }
+
     fn make(&self, info: &Info) -> Outcome<Kernel> {
         let layout = info.int(c"layout")?;
         if layout != LAYOUT {

@@ -17,6 +17,10 @@ pub trait Operator: Sync + 'static {
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
         &[f32::TYPE]
     }
+    /// The variant of its kernel that runs on `isa`. Tile registers multiply int8 rows only: who has no use for them runs as the set below.
+    fn variant(&self, isa: Isa) -> Isa {
+        isa.below_tiles()
+    }
     /// Reads and checks the attributes.
     fn make(&self, info: &Info) -> Outcome<Self::Kernel>;
     fn compute(kernel: &Self::Kernel, context: &Context) -> Outcome<()>;

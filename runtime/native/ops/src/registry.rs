@@ -4,10 +4,11 @@ use crate::api::{Api, Outcome};
 use crate::attention::CachedAttention;
 use crate::conv1d::CausalConv1d;
 use crate::linear::Linear;
-use crate::op::Table;
+use crate::op::{Operator, Table};
 use crate::pointwise::{RmsNorm, SiLUScaled, SiluMul};
 use crate::scan::SelectiveScan;
 use ort_sys::*;
+use qc_kernels::Isa;
 use std::ptr::null_mut;
 use std::sync::Mutex;
 
@@ -19,6 +20,14 @@ macro_rules! operators {
             [$({
                 static TABLE: Table<$type> = Table::new($operator);
                 TABLE.base()
+            }),*].into_iter()
+        }
+
+        /// The name of each operator, and the variant of its kernel that runs on `isa`.
+        pub fn operators(isa: Isa) -> impl Iterator<Item = (&'static str, Isa)> {
+            [$({
+                static OPERATOR: $type = $operator;
+                (OPERATOR.name().to_str().unwrap_or_default(), OPERATOR.variant(isa))
             }),*].into_iter()
         }
     };
