@@ -4,6 +4,7 @@
 mod api;
 mod attention;
 mod cache;
+mod conv1d;
 mod hadamard;
 mod linear;
 mod norm;
@@ -11,6 +12,7 @@ mod op;
 mod pointwise;
 mod registry;
 mod rows;
+mod scan;
 
 pub use op::chosen;
 pub use qc_kernels::Isa;

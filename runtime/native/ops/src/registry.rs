@@ -3,11 +3,13 @@
 use crate::api::{Api, Outcome};
 use crate::attention::{CachedAttention, Store};
 use crate::hadamard::Hadamard;
+use crate::conv1d::CausalConv1d;
 use crate::linear::Linear;
 use crate::norm::{Emits, Norm};
 use crate::op::{Operator, Table};
-use crate::pointwise::SiluMul;
+use crate::pointwise::{SiLUScaled, SiluMul};
 use crate::rows::QuantizeRows;
+use crate::scan::SelectiveScan;
 use ort_sys::*;
 use qc_kernels::Isa;
 use std::ptr::null_mut;
@@ -64,6 +66,11 @@ operators! {
     CachedAttention { name: c"CachedAttentionQ8Symmetric", store: Store::Codes { packed: false }, zeros: false } => CachedAttention;
     Hadamard { name: c"Hadamard", emits: Emits::Floats } => Hadamard;
     Hadamard { name: c"HadamardQuantize", emits: Emits::Rows } => Hadamard;
+    SelectiveScan { name: c"SelectiveScan", codes: false } => SelectiveScan;
+    SelectiveScan { name: c"SelectiveScanInt8", codes: true } => SelectiveScan;
+    CausalConv1d { name: c"CausalConv1d", codes: false } => CausalConv1d;
+    CausalConv1d { name: c"CausalConv1dInt8", codes: true } => CausalConv1d;
+    SiLUScaled => SiLUScaled;
 }
 
 /// The oldest interface that has parallel loops.
