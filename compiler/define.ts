@@ -145,6 +145,20 @@ export interface Clip<S extends Schema = Schema> extends Named<S> {
   range(h: ChannelHistogram, steps: number, p: ParamsOf<S>): { readonly lo: number; readonly hi: number };
 }
 
+/** Channels of a value as heads of equal size (one head where there are none), in groups of heads that stay where they are. */
+export interface OrderQuestion {
+  readonly heads: number;
+  readonly size: number;
+  readonly groups: number;
+  /** The largest magnitude of each channel, head after head. */
+  readonly absmax: Float64Array;
+}
+/** A law of orders: which channel comes to which place. */
+export interface Order<S extends Schema = Schema> extends Named<S> {
+  /** `from`: the channel that comes to each place; `clusters`: for each place the cluster that shares a scale. */
+  order(q: OrderQuestion, p: ParamsOf<S>): { readonly from: Int32Array; readonly clusters?: Int32Array; readonly note: string };
+}
+
 /** An orthogonal matrix by name. */
 export interface OrthogonalMatrix<S extends Schema = Schema> extends Named<S> {
   /** It comes from a covariance: whose. */

@@ -26,7 +26,12 @@ for (const [what, { parts, suffix }] of Object.entries(finished))
       const { model } = await lowerTo('native', weighted);
       const name = expected('int4 group 32', input) + suffix;
       const found = model.graph.nodes.map((n) => n.op);
-      assert.ok(found.includes(name), `${input}: ${found.join(' ')}`);
+      // Rows that two layers read are rounded once, and both take codes.
+      const names = [name, name.replace('A8', 'C8')];
+      assert.ok(
+        found.some((op) => names.includes(op)),
+        `${input}: ${found.join(' ')}`,
+      );
       assert.not.ok(found.includes('Add'), found.join(' '));
     }
   });

@@ -48,12 +48,14 @@ export const inputs: Record<string, Kind | undefined> = {
   'int8 per token': { format: 'int8', grain: { per: 'token' }, mode: 'dynamic' },
   'int8 static': { format: 'int8', grain: { per: 'tensor' } },
   'uint8 static': { format: 'uint8', grain: { per: 'tensor' }, symmetric: false },
+  'int6 per token': { format: 'int6', grain: { per: 'token' }, mode: 'dynamic' },
+  'int4 group, zero points': { format: 'int4', grain: group(16), mode: 'dynamic', symmetric: false },
   'int4 static': { format: 'int4', grain: { per: 'tensor' } },
 };
 
 /** The operator that a pair of types becomes. */
 export const expected = (weight: string, input: string): string =>
-  `Linear${weight === 'progressive' ? 'P4' : `W${/\d/.exec(weight)?.[0]}`}${input === 'float' ? '' : input.endsWith('static') ? 'C8' : 'A8'}`;
+  `Linear${weight === 'progressive' ? 'P4' : `W${/\d/.exec(weight)?.[0]}`}${input === 'float' ? '' : input === 'int8 per token' ? 'A8' : 'C8'}`;
 
 const linear = (out: string, w = 'w', x = 'x') => node('MatMul', [x, w], [out]);
 const wide = { w: floats([64, 48]), b: floats([48], 3), half: floats([8, 48], 5, 0.3, 'float16'), down: floats([64, 8], 6, 0.3) };
@@ -106,5 +108,12 @@ export function pairs(form: string): [string, string][] {
   const at = Object.keys(forms).indexOf(form);
   const all = Object.keys(inputs);
   const met = (i: number) => (at === 0 ? all : [all[(i + at) % all.length]!]);
-  return Object.keys(weights).flatMap((w, i) => met(i).map((x): [string, string] => [w, x]));
+  // Groups of activations meet those of the weight: one divides the other, and both the reduction.
+  const wide = (forms[form]!.input.at(-1) as number) % 32 === 0;
+  const groups = (w: string, x: string) => !x.includes('group') || (wide && !/group 20|group 64|progressive/.test(w));
+  return Object.keys(weights).flatMap((w, i) =>
+    met(i)
+      .filter((x) => groups(w, x))
+      .map((x): [string, string] => [w, x]),
+  );
 }

@@ -1,6 +1,6 @@
 /** Reference bodies of the linear operators: model-local functions of standard operators, which any ONNX Runtime runs. */
-import type { Func } from '../../graph/types.ts';
-import { Body } from './function.ts';
+import type { Func, Model } from '../../graph/types.ts';
+import { Body, DOMAIN } from './function.ts';
 import { planes } from './pack.ts';
 
 /** An operator of the linear family: y = last(x·Wᵀ + h·U + bias); docs/layouts.md has them all. */
@@ -126,4 +126,12 @@ export function linearBody(op: LinearOp, opset: number): Func {
     b.op('Cast', [b.op('Clip', [b.op('Round', [b.op('Div', [y, 'y_scale'])]), b.float(-128), b.float(127)])], { to: INT8 }, 'y');
   const doc = 'y = x Wᵀ + bias with W = scale·(code − zero) in layout 1; the reference of the kernel of the same name.';
   return b.function(linearName(op), linearInputs(op), ['y'], ['shape', 'group', 'layout'], doc);
+}
+
+/** The model's own copy of an operator's body, and its domain. */
+export function declareLinear(model: Model, op: LinearOp): void {
+  const name = linearName(op);
+  model.opsets.set(DOMAIN, 1);
+  if (!model.functions.some((f) => f.domain === DOMAIN && f.name === name))
+    model.functions.push(linearBody(op, model.opsets.get('') ?? 13));
 }

@@ -4,9 +4,8 @@ import { allNodes } from '../../graph/walk.ts';
 import { attrInt, typeOf, type View } from '../../match/view.ts';
 import { Editor } from '../editor.ts';
 import { node } from '../make.ts';
-import { type LinearOp, linearInputs, linearName, linearOp } from './body.ts';
+import { declareLinear, type LinearOp, linearInputs, linearName, linearOp } from './body.ts';
 import { DOMAIN } from './function.ts';
-import { declare } from './linear.ts';
 import { COLUMNS } from './pack.ts';
 
 /** A linear operator with what it has taken in so far. */
@@ -140,7 +139,7 @@ export function finishLinears(model: Model): Model {
       e.replace(x, []);
     }
     taken.add(n);
-    declare(e.model, g.op);
+    declareLinear(e.model, g.op);
     const last = node(
       `${DOMAIN}.${linearName(g.op)}`,
       linearInputs(g.op).map((name) => g.inputs.get(name) ?? ''),

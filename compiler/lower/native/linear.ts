@@ -1,15 +1,14 @@
 /** Linear layers as operators of qc.v1, each with its reference body. */
-import type { Model } from '../../graph/types.ts';
 import { attrFloat, attrInt } from '../../match/view.ts';
 import { Emit } from '../emit.ts';
 import { finishProduct } from '../integer.ts';
 import type { Lowering, Rule, Work } from '../lowering.ts';
 import { float32s } from '../make.ts';
-import { isStaticInput, staticInput } from './activations.ts';
-import { type LinearOp, linearBody, linearInputs, linearName } from './body.ts';
+import { codesOfInput, isRowInput, isStaticInput, lastAxis } from './activations.ts';
+import { declareLinear, type LinearOp, linearInputs, linearName } from './body.ts';
 import { nativeGeometry, nativeWeight } from './encode.ts';
 import { DOMAIN } from './function.ts';
-import { LAYOUT } from './pack.ts';
+import { type Geometry, LAYOUT } from './pack.ts';
 
 /** Are the activations int8 with one symmetric scale a row, found at run time? */
 function byRows(w: Work): boolean {
@@ -17,24 +16,14 @@ function byRows(w: Work): boolean {
   const t = input?.type;
   if (!input || !t || t.mode !== 'dynamic' || t.law.name !== 'minmax' || !t.symmetric || t.grain.per !== 'token') return false;
   if (t.codes?.kind !== 'int' || !t.codes.signed || t.codes.bits !== 8) return false;
-  const port = input.site.ports[input.port];
-  const axis = port?.axes['channel'] ?? -1;
-  return axis < 0 ? axis === -1 : axis === (port?.shape?.length ?? 0) - 1;
+  return lastAxis(input);
 }
 
 /** How the operator reads its activations; undefined where it cannot. */
-function inputOf(w: Work): LinearOp['input'] | undefined {
+function inputOf(w: Work, g: Geometry): LinearOp['input'] | undefined {
   if (!w.input) return 'float';
   if (byRows(w)) return 'rows';
-  return isStaticInput(w.input) ? 'codes' : undefined;
-}
-
-/** The model's own copy of an operator's body, and its domain. */
-export function declare(model: Model, op: LinearOp): void {
-  const name = linearName(op);
-  model.opsets.set(DOMAIN, 1);
-  if (!model.functions.some((f) => f.domain === DOMAIN && f.name === name))
-    model.functions.push(linearBody(op, model.opsets.get('') ?? 13));
+  return isStaticInput(w.input) || isRowInput(w.input, w.weight, g) ? 'codes' : undefined;
 }
 
 /** The bias of a Gemm that the operator adds itself; '' where there is none that it can. */
@@ -51,7 +40,8 @@ export const nativeLinear: Rule = {
   applies(w) {
     const { node, index } = w.use;
     const product = node.op === 'MatMul' || (node.op === 'Gemm' && attrInt(node, 'transA', 0) === 0);
-    return product && index === 1 && inputOf(w) !== undefined && typeof nativeGeometry(w.weight) !== 'string';
+    const g = nativeGeometry(w.weight);
+    return product && index === 1 && typeof g !== 'string' && inputOf(w, g) !== undefined;
   },
   opset: () => 13,
   takesInput: (w) => w.input !== undefined,
@@ -62,10 +52,10 @@ export const nativeLinear: Rule = {
     const parts = nativeWeight(w.weight, w.name, g);
     const hold = (part: 'codes' | 'scales' | 'zeros' | 'steps') =>
       l.hold(w.site, `${parts.key}|${part}`, () => l.editor.initializer(`${w.name}/${part}`, parts[part]!));
-    const input = inputOf(w) ?? 'float';
+    const input = inputOf(w, g) ?? 'float';
     const op: LinearOp = { bits: g.bits, input, ...(g.progressive ? { progressive: true } : {}) };
-    declare(l.editor.model, op);
-    const x = input === 'codes' ? staticInput(l, w, w.input!) : undefined;
+    declareLinear(l.editor.model, op);
+    const x = input === 'codes' ? codesOfInput(l, w, w.input!) : undefined;
     const e = new Emit(l.editor, node.outputs[0] ?? w.site.path);
     const own = vectorBias(l, w);
     const given: Record<string, () => string> = {

@@ -37,7 +37,7 @@ fn main() {
             });
             let tiles = Tiles { tiling, depth: k, group, codes: &c, spans: 1, scales: &s, zeros: None, starts: &st, lowest: false };
             let mut y = vec![0f32; m * n];
-            let out = Output::new(&mut y);
+            let out = Results::new(&mut y);
             let block = ((1 << 20) / k / 96).max(1) * 96;
             // The best time of each task, summed: what disturbs one run of a task does not disturb all.
             let mut times = vec![f64::MAX; m.div_ceil(block) * w.panels()];

@@ -15,22 +15,21 @@ use crate::Isa;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// A slice that several tasks write at once, apart from each other.
-pub struct Shared<'a, T> {
+/// What several tasks write at once, apart from each other.
+pub struct Output<'a, T = f32> {
     at: *mut T,
     len: usize,
     life: PhantomData<&'a mut [T]>,
 }
-// SAFETY: tasks write disjoint elements.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
+// SAFETY: tasks write disjoint columns.
+unsafe impl<T> Sync for Output<'_, T> {}
 
-impl<'a, T> Shared<'a, T> {
+impl<'a, T> Output<'a, T> {
     pub fn new(y: &'a mut [T]) -> Self {
-        Shared { at: y.as_mut_ptr(), len: y.len(), life: PhantomData }
+        Output { at: y.as_mut_ptr(), len: y.len(), life: PhantomData }
     }
-    /// Safety: `index` is in the slice.
-    pub(crate) unsafe fn at(&self, index: usize) -> *mut T {
-        self.at.add(index)
+    pub(crate) fn at(&self) -> *mut T {
+        self.at
     }
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -38,19 +37,19 @@ impl<'a, T> Shared<'a, T> {
 }
 
 /// y [rows, n]: floats, or codes round(y / scale) from −128 to 127.
-pub enum Output<'a> {
-    Floats(Shared<'a, f32>),
-    Codes(Shared<'a, i8>, f32),
+pub enum Results<'a> {
+    Floats(Output<'a>),
+    Codes(Output<'a, i8>, f32),
 }
 
-impl<'a> Output<'a> {
+impl<'a> Results<'a> {
     pub fn new(y: &'a mut [f32]) -> Self {
-        Output::Floats(Shared::new(y))
+        Results::Floats(Output::new(y))
     }
     fn len(&self) -> usize {
         match self {
-            Output::Floats(y) => y.len(),
-            Output::Codes(y, _) => y.len(),
+            Results::Floats(y) => y.len(),
+            Results::Codes(y, _) => y.len(),
         }
     }
 }
@@ -62,7 +61,7 @@ pub struct Task {
     pub rows: Range<usize>,
 }
 
-fn check(isa: Isa, w: &Weight, finish: &Finish, y: &Output, task: &Task, rows: usize) {
+fn check(isa: Isa, w: &Weight, finish: &Finish, y: &Results, task: &Task, rows: usize) {
     assert!(isa.available());
     assert!(task.panel < w.panels() && task.rows.start <= task.rows.end && task.rows.end <= rows && y.len() == rows * w.n);
     assert!(finish.fits(rows, w.n));

@@ -110,7 +110,7 @@ fn quantized(isa: Isa, c: &Case) -> Quantized {
     q
 }
 
-fn run_into(isa: Isa, c: &Case, finish: &Finish, y: &Output) {
+fn run_into(isa: Isa, c: &Case, finish: &Finish, y: &Results) {
     let w = c.packed.weight();
     let q = quantized(isa, c);
     let rows = Tiles { tiling: q.tiling, depth: w.depth(), group: q.group, codes: &q.codes, spans: q.spans, scales: &q.scales, zeros: q.zeros.as_deref(), starts: &q.starts, lowest: q.lowest };
@@ -134,7 +134,7 @@ fn run_into(isa: Isa, c: &Case, finish: &Finish, y: &Output) {
 
 fn run(isa: Isa, c: &Case, finish: &Finish) -> Vec<f32> {
     let mut y = vec![f32::NAN; c.rows * c.packed.n];
-    run_into(isa, c, finish, &Output::new(&mut y));
+    run_into(isa, c, finish, &Results::new(&mut y));
     y
 }
 
@@ -241,7 +241,7 @@ fn sums_are_finished() {
             each_isa(|isa| {
                 assert!(same_bits(&run(isa, &c, &finish), &scalar), "{} {rows} {n}", isa.name());
                 let mut codes = vec![99i8; rows * n];
-                run_into(isa, &c, &finish, &Output::Codes(Shared::new(&mut codes), 0.5));
+                run_into(isa, &c, &finish, &Results::Codes(Output::new(&mut codes), 0.5));
                 for (q, y) in codes.iter().zip(&scalar) {
                     assert_eq!(*q, (y / 0.5).round_ties_even().clamp(-128.0, 127.0) as i8);
                 }

@@ -209,10 +209,10 @@ impl Operator for Linear {
         if to_codes {
             let scale = context.input::<f32>(kernel.form.inputs() - 1, "y_scale")?.data;
             let &[scale] = scale else { return Err(format!("y_scale has {} values, not one", scale.len())) };
-            let y = Output::Codes(Shared::new(context.output(0, &shape)?), scale);
+            let y = Results::Codes(Output::new(context.output(0, &shape)?), scale);
             return kernel.run(context, &weight, x, rows, &finish, &y);
         }
-        let y = Output::new(context.output(0, &shape)?);
+        let y = Results::new(context.output(0, &shape)?);
         kernel.run(context, &weight, x, rows, &finish, &y)
     }
 }
@@ -256,7 +256,7 @@ fn low_rank<'a>(context: &'a Context, h: usize, up: usize, rows: usize, n: usize
 }
 
 impl Kernel {
-    fn run(&self, context: &Context, weight: &Weight, x: Activations, rows: usize, finish: &Finish, y: &Output) -> Outcome<()> {
+    fn run(&self, context: &Context, weight: &Weight, x: Activations, rows: usize, finish: &Finish, y: &Results) -> Outcome<()> {
         if rows == 0 {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! What is done with a row of sums before it is stored: bias, low-rank branch, residual or gate, rounding to codes.
 
-use super::Output;
+use super::Results;
 use crate::layout::COLUMNS;
 use crate::math::exp;
 use crate::simd::Simd;
@@ -88,13 +88,13 @@ impl Finish<'_> {
 
     /// Finishes a row and stores the columns that there are.
     #[inline(always)]
-    pub(super) unsafe fn write<S: Simd>(&self, x: S::Floats, y: &Output, at: Row) {
+    pub(super) unsafe fn write<S: Simd>(&self, x: S::Floats, y: &Results, at: Row) {
         let from = at.panel * COLUMNS;
         let count = (at.n - from).min(COLUMNS);
         let index = at.row * at.n + from;
-        if let (Output::Floats(y), Then::Nothing, None, COLUMNS) = (y, self.then, self.branch, count) {
+        if let (Results::Floats(y), Then::Nothing, None, COLUMNS) = (y, self.then, self.branch, count) {
             let x = self.bias.map_or(x, |b| S::plus(x, S::load(b.as_ptr().add(from))));
-            return S::store(x, y.at(index));
+            return S::store(x, y.at().add(index));
         }
         let x = match self.branch {
             None => x,
@@ -121,11 +121,11 @@ impl Finish<'_> {
             }
         }
         match y {
-            Output::Floats(y) => std::ptr::copy_nonoverlapping(row.as_ptr(), y.at(index), count),
-            Output::Codes(y, scale) => {
+            Results::Floats(y) => std::ptr::copy_nonoverlapping(row.as_ptr(), y.at().add(index), count),
+            Results::Codes(y, scale) => {
                 for (c, v) in row[..count].iter().enumerate() {
                     // A cast saturates, and NaN becomes 0.
-                    *y.at(index + c) = (v / scale).round_ties_even() as i8;
+                    *y.at().add(index + c) = (v / scale).round_ties_even() as i8;
                 }
             }
         }

@@ -1,21 +1,21 @@
 //! Float activations: codes are unpacked to floats piece by piece.
 
 use super::finish::{Finish, Row};
-use super::{check, Output, Task};
+use super::{check, Results, Task};
 use crate::isa::dispatch;
 use crate::layout::{Weight, COLUMNS, DEPTH};
 use crate::simd::Simd;
 use crate::Isa;
 
 /// y[m, n] = Σ_c (Σ_{k in c} x·(code − zero))·scale[n, g] in float32, finished; c: pieces of a group of at most 128, in order.
-pub fn float_task(isa: Isa, w: &Weight, x: &[f32], finish: &Finish, y: &Output, task: &Task) {
+pub fn float_task(isa: Isa, w: &Weight, x: &[f32], finish: &Finish, y: &Results, task: &Task) {
     check(isa, w, finish, y, task, x.len() / w.k);
     assert!(x.len() % w.k == 0);
     // SAFETY: the sizes are checked, the machine has `isa`.
     unsafe { float(isa, w, x, finish, y, task) }
 }
 
-dispatch! { fn float(w: &Weight, x: &[f32], finish: &Finish, y: &Output, task: &Task) = float_rows }
+dispatch! { fn float(w: &Weight, x: &[f32], finish: &Finish, y: &Results, task: &Task) = float_rows }
 
 /// Calls `tile` with as many rows at a time as the instruction set serves, then with fewer.
 macro_rules! tiles {
@@ -41,7 +41,7 @@ const PIECE: usize = 128;
 const BLOCK: usize = 32;
 
 #[inline(always)]
-unsafe fn float_rows<S: Simd>(w: &Weight, x: &[f32], finish: &Finish, y: &Output, task: &Task) {
+unsafe fn float_rows<S: Simd>(w: &Weight, x: &[f32], finish: &Finish, y: &Results, task: &Task) {
     let groups = w.groups();
     let mut unpacked = [0.0f32; PIECE * COLUMNS];
     for first in task.rows.clone().step_by(BLOCK) {

@@ -1,7 +1,7 @@
 //! Activations in int8: sums of a group in int32, groups added in order in float32.
 
 use super::finish::{Finish, Row};
-use super::{check, Output, Task};
+use super::{check, Results, Task};
 use crate::isa::dispatch;
 use crate::layout::{Weight, Zeros, COLUMNS, DEPTH};
 use crate::simd::{codes, Simd};
@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// y[m, n] = Σ_g (Σ_k (a − zero[m])·(code − zero))·scale[n, g]·s[m, g], finished. `columns`: [`column_sums`], where activations have zero points.
 /// Panics where sizes do not fit. Two tasks of one panel that overlap in rows must not run at once.
-pub fn int8_task(isa: Isa, w: &Weight, x: &Tiles, columns: &[i32], finish: &Finish, y: &Output, task: &Task) {
+pub fn int8_task(isa: Isa, w: &Weight, x: &Tiles, columns: &[i32], finish: &Finish, y: &Results, task: &Task) {
     let count = x.scales.len() / x.spans;
     check(isa, w, finish, y, task, count);
     assert!(x.tiling == Tiling::of(isa, x.group) && x.depth == w.depth() && x.depth % x.group == 0 && x.group % DEPTH == 0);
@@ -32,7 +32,7 @@ pub fn int8_task(isa: Isa, w: &Weight, x: &Tiles, columns: &[i32], finish: &Fini
     }
 }
 
-dispatch! { fn int8(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Output, panel: usize, rows: Range<usize>) = int8_rows }
+dispatch! { fn int8(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Results, panel: usize, rows: Range<usize>) = int8_rows }
 
 /// Σ_k (code − zero) of each group of `group` steps: [groups, 32] of one panel, of progressive weights with their steps.
 pub fn column_sums(isa: Isa, w: &Weight, group: usize, panel: usize, to: &mut [i32]) {
@@ -48,7 +48,7 @@ struct Pass<'a> {
     x: &'a Tiles<'a>,
     columns: Option<&'a [i32]>,
     finish: &'a Finish<'a>,
-    y: &'a Output<'a>,
+    y: &'a Results<'a>,
     panel: usize,
     /// Codes that begin with this panel.
     at: *const u8,
@@ -70,7 +70,7 @@ macro_rules! with_planes {
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn int8_rows<S: Simd>(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Output, panel: usize, rows: Range<usize>) {
+unsafe fn int8_rows<S: Simd>(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Results, panel: usize, rows: Range<usize>) {
     let mut pass = Pass { w, x, columns, finish, y, panel, at: w.codes.as_ptr().add(panel * w.panel()) };
     let cells = w.depth() / DEPTH;
     match w.bits {

@@ -1,7 +1,7 @@
 //! Tiles of 16 and 32 rows on tile registers (AMX). Chunks of the weight stay in the first-level cache while all rows pass by.
 
 use super::finish::{Finish, Row};
-use super::{scratch, Output, Task};
+use super::{scratch, Results, Task};
 use crate::layout::{Weight, Zeros, COLUMNS, DEPTH};
 use crate::simd::amx::{each_four_times, products, stepped, widen_signed, Configured};
 use crate::simd::avx512vnni::Avx512Vnni as S;
@@ -16,7 +16,7 @@ const SUMS: usize = 32 * COLUMNS;
 
 /// Computes the tall tiles of a task, gives the first row that is left.
 /// Safety: sizes are checked, the machine has AMX.
-pub unsafe fn rows(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Output, task: &Task) -> usize {
+pub unsafe fn rows(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Results, task: &Task) -> usize {
     let mut tiles = vec![];
     let mut row = task.rows.start;
     loop {
@@ -34,7 +34,7 @@ pub unsafe fn rows(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Fini
 }
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-unsafe fn panel(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Output, panel: usize, tiles: &[(usize, usize)]) {
+unsafe fn panel(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Results, panel: usize, tiles: &[(usize, usize)]) {
     let configured = Configured::new(x.tiling.step);
     let group = if w.steps.is_some() { w.depth() } else { x.group };
     let whole = group <= CHUNK;
