@@ -13,7 +13,7 @@ export const ONE = 'qc/one';
 /** Is an input one constant number? By its value: equal constants of a model are merged under any name. */
 export const isNumber = (model: Model, name: string, value: number): boolean => {
   const t = model.graph.initializers.get(name);
-  return t !== undefined && t.shape.every((d) => d === 1) && smallValues(t, 1)?.[0] === value;
+  return t?.shape.every((d) => d === 1) === true && smallValues(t, 1)?.[0] === value;
 };
 
 const PORTS = ['state', 'x', 'dt', 'B', 'C', 'z'];
