@@ -18,6 +18,7 @@ import { readRecipe } from './driver/recipe.ts';
 import { reportOf } from './driver/report.ts';
 import { Run } from './driver/run.ts';
 import { searchAll } from './driver/search.ts';
+import { correct } from './driver/correct.ts';
 import { solve } from './driver/solve.ts';
 import { staging } from './driver/stage.ts';
 import { checkCovered, chooseTarget } from './driver/target.ts';
@@ -52,8 +53,7 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const { plan, source: rewritten, calibrated } = staged;
     lawful(rewritten.model, 'rewritten', 'transform');
     const encoded = await run.phase('encode', () => encode(plan, rewritten.model, calibrated?.statistics, options.host.crunch));
-    const simulated = await run.phase('solve', () =>
-      solve({
+    const solving = {
         plan,
         source: rewritten,
         simulated: encoded,
@@ -64,8 +64,8 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
         },
         options,
         run,
-      }),
-    );
+      };
+    const simulated = await run.phase('solve', async () => correct(solving, await solve(solving)));
     const lowered = await run.phase('lower', () => target.lower(simulated, args as never));
     const emitted = await run.phase('lower', () =>
       emittedCaches({ plan, source, simulated, lowered, target, args, adapt: rewritten.adapt, options, run }),
