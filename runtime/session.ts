@@ -73,7 +73,7 @@ function settingsOf(o: Session.SessionOptions): SessionSettings {
 /**
  * Puts the backend `qc` before the stock one of `ort` (the object that `onnxruntime-node` exports): after this a plain
  * `InferenceSession.create(path)` runs models of target native on our kernels; `executionProviders: ['cpu']` is still stock.
- * Outputs that `preferredOutputLocation` sends to `ml-tensor` stay in ONNX Runtime's memory: such a tensor can be fed again without a copy,
+ * `executionProviders: ['qc']` is ours also for models without our operators. Outputs that `preferredOutputLocation` sends to `ml-tensor` stay in ONNX Runtime's memory: such a tensor can be fed again without a copy,
  * `getData()` copies it, `dispose()` frees it.
  */
 export function registerBackend(ort: Ort, addon: Addon): void {

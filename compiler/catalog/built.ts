@@ -130,6 +130,13 @@ const tables: readonly Entry[] = [
     { p: num({ doc: 'p: the larger, the nearer to the range itself.', min: 2, max: 100, default: 10 }) },
     { since: '0.2.0', formula: 'Σ_i ‖x_i R‖²_p ‖W‖² + Σ_o ‖w_o R‖²_p ‖X‖²' },
   ),
+  at(
+    'function',
+    'speedup',
+    'Speed as a multiple of the float model on the machine that compiles, measured as `qc bench` does: at usual sizes, or, where the model has caches, a prompt of 256 tokens and tokens one by one behind it. Without an argument the smallest of these.',
+    { of: choice(['run', 'prefill', 'decode'], { doc: 'What is measured.', optional: true }) },
+    { units: ['x'] },
+  ),
   at('function', 'mean_bits', 'Mean bits of a weight, without scales.', { of: span }),
   at('function', 'coverage', 'Share of the weights of linear and conv that are quantized.', { of: part }, { units: ['%', 'x'] }),
   at(

@@ -43,6 +43,10 @@ export async function nodeHost(options: NodeHostOptions = {}): Promise<NodeHost>
         ...(options.accuracyLevel === undefined ? {} : { accuracyLevel: options.accuracyLevel }),
       });
     },
+    async speed(models, threads) {
+      const { measureSpeed } = await import('./speed.ts');
+      return measureSpeed(models, threads ?? options.threads);
+    },
     now: () => performance.now(),
     workspace: openWorkspace,
     scratch: async () => cleanup.scratch(),

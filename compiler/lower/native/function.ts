@@ -37,6 +37,10 @@ export class Body {
   attribute(name: string): string {
     return this.constant({ type: 'ref', ref: name, of: 'ints' }, 'value_ints');
   }
+  /** The function's own attribute, an integer. */
+  integerAttribute(name: string): string {
+    return this.constant({ type: 'ref', ref: name, of: 'int' }, 'value_int');
+  }
   /** The function's own attribute, a float. */
   floatAttribute(name: string): string {
     return this.constant({ type: 'ref', ref: name, of: 'float' }, 'value_float');

@@ -5,19 +5,25 @@
 //! and nothing is contracted to FMA.
 
 pub mod attention;
+pub mod conv1d;
 pub mod isa;
 pub mod layout;
 pub mod linear;
 mod math;
 pub mod pointwise;
+pub mod port;
 pub mod quantize;
+pub mod scan;
 pub mod simd;
 pub mod tiles;
 
 pub use attention::{append, attend, Attention};
+pub use conv1d::{conv_task, Conv, Weights, CHANNELS};
 pub use isa::Isa;
 pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH};
 pub use linear::{float_task, int8_task, Output, Task};
-pub use pointwise::{rms_norm, silu_mul};
+pub use pointwise::{rms_norm, silu_mul, silu_scaled};
+pub use port::{Data, Port};
 pub use quantize::quantize_row;
+pub use scan::{scan_task, After, Scan, State};
 pub use tiles::{pack_tile, quantize_tile, start_factor, TileMut, Tiles, Tiling};

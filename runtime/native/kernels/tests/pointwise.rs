@@ -53,3 +53,27 @@ fn silu_mul_is_its_formula() {
         assert!(odd[0].is_nan() && odd[1] == f32::INFINITY);
     });
 }
+
+#[test]
+fn silu_scaled_is_its_formula() {
+    let mut r = Random(7);
+    let n = 37;
+    let (x, scale) = (r.floats(n * 29, 20.0), r.floats(n, 3.0));
+    for scale in [&scale[..], &scale[..1], &[1.0]] {
+        let want: Vec<f64> = x.iter().enumerate().map(|(i, &v)| f64::from(v) / (1.0 + (-f64::from(scale[i % n % scale.len()]) * f64::from(v)).exp())).collect();
+        let run = |isa| {
+            let mut y = vec![f32::NAN; x.len()];
+            silu_scaled(isa, &x, scale, &mut y);
+            y
+        };
+        each_isa(|isa| {
+            assert!(relative(&want, &run(isa)) < 1e-6);
+            assert!(same_bits(&run(isa), &run(Isa::Scalar)), "{}", isa.name());
+        });
+    }
+    // SiLUScaled(g / s, s)·s is SiLU(g), exactly where s is a power of two (MambaQuant's smoothing of gates).
+    let (mut plain, mut scaled) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+    silu_mul(Isa::detect(), &x, &vec![1.0; x.len()], &mut plain);
+    silu_scaled(Isa::detect(), &x.iter().map(|v| v / 8.0).collect::<Vec<_>>(), &[8.0], &mut scaled);
+    assert!(plain.iter().zip(&scaled).all(|(a, b)| (a / 8.0).to_bits() == b.to_bits()));
+}

@@ -3,10 +3,12 @@
 
 mod api;
 mod attention;
+mod conv1d;
 mod linear;
 mod op;
 mod pointwise;
 mod registry;
+mod scan;
 
 pub use op::chosen;
 pub use qc_kernels::Isa;

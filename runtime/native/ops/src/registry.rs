@@ -2,9 +2,11 @@
 
 use crate::api::{Api, Outcome};
 use crate::attention::CachedAttention;
+use crate::conv1d::CausalConv1d;
 use crate::linear::Linear;
 use crate::op::{Operator, Table};
-use crate::pointwise::{RmsNorm, SiluMul};
+use crate::pointwise::{RmsNorm, SiLUScaled, SiluMul};
+use crate::scan::SelectiveScan;
 use ort_sys::*;
 use qc_kernels::Isa;
 use std::ptr::null_mut;
@@ -39,6 +41,11 @@ operators! {
     RmsNorm => RmsNorm;
     SiluMul => SiluMul;
     CachedAttention => CachedAttention;
+    SelectiveScan { name: c"SelectiveScan", codes: false } => SelectiveScan;
+    SelectiveScan { name: c"SelectiveScanInt8", codes: true } => SelectiveScan;
+    CausalConv1d { name: c"CausalConv1d", codes: false } => CausalConv1d;
+    CausalConv1d { name: c"CausalConv1dInt8", codes: true } => CausalConv1d;
+    SiLUScaled => SiLUScaled;
 }
 
 /// The oldest interface that has parallel loops.
