@@ -3,6 +3,7 @@
 import { assess } from './driver/assess.ts';
 import { bench } from './driver/bench.ts';
 import { emittedCaches } from './driver/caches.ts';
+import { correct } from './driver/correct.ts';
 import { digesting } from './driver/digests.ts';
 import { dumpsOf } from './driver/dumps.ts';
 import { checkWritable, emit, writtenSize } from './driver/emit.ts';
@@ -18,7 +19,6 @@ import { readRecipe } from './driver/recipe.ts';
 import { reportOf } from './driver/report.ts';
 import { Run } from './driver/run.ts';
 import { searchAll } from './driver/search.ts';
-import { correct } from './driver/correct.ts';
 import { solve } from './driver/solve.ts';
 import { staging } from './driver/stage.ts';
 import { checkCovered, chooseTarget } from './driver/target.ts';
@@ -54,17 +54,17 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     lawful(rewritten.model, 'rewritten', 'transform');
     const encoded = await run.phase('encode', () => encode(plan, rewritten.model, calibrated?.statistics, options.host.crunch));
     const solving = {
-        plan,
-        source: rewritten,
-        simulated: encoded,
-        crunch: meter.crunch,
-        ingredients: async () => {
-          const nothing = { lowered: { emitted: [] }, run: { ledger: [] } };
-          return originOf({ read, plan, target: target.name, model: await source.fingerprint(), calibrated, options, ...nothing });
-        },
-        options,
-        run,
-      };
+      plan,
+      source: rewritten,
+      simulated: encoded,
+      crunch: meter.crunch,
+      ingredients: async () => {
+        const nothing = { lowered: { emitted: [] }, run: { ledger: [] } };
+        return originOf({ read, plan, target: target.name, model: await source.fingerprint(), calibrated, options, ...nothing });
+      },
+      options,
+      run,
+    };
     const simulated = await run.phase('solve', async () => correct(solving, await solve(solving)));
     const lowered = await run.phase('lower', () => target.lower(simulated, args as never));
     const emitted = await run.phase('lower', () =>

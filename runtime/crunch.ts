@@ -4,7 +4,17 @@ import { fail, QcError } from '../grammar/diagnostics.ts';
 import type { Engine } from './engine.ts';
 import { scaleBytes, sizes } from './geometry.ts';
 import { nativeEngine } from './native.ts';
-import { adaroundNumbers, dequantizeNumbers, element, formatNumbers, lawNumbers, leastSquaresNumbers, op, quantizeNumbers, solveNumbers } from './protocol.ts';
+import {
+  adaroundNumbers,
+  dequantizeNumbers,
+  element,
+  formatNumbers,
+  lawNumbers,
+  leastSquaresNumbers,
+  op,
+  quantizeNumbers,
+  solveNumbers,
+} from './protocol.ts';
 import { wasmEngine } from './wasm.ts';
 
 export interface CrunchOptions {
@@ -187,4 +197,7 @@ function codesOf(r: Coding) {
     found: { codes, scales, ...(zeros ? { zeros } : {}), ...(rowSteps ? { rowSteps } : {}) },
   };
 }
-const momentsOf = (r: { readonly hessian: Float64Array; readonly cross?: Float64Array }) => [view(r.hessian), ...(r.cross ? [view(r.cross)] : [])];
+const momentsOf = (r: { readonly hessian: Float64Array; readonly cross?: Float64Array }) => [
+  view(r.hessian),
+  ...(r.cross ? [view(r.cross)] : []),
+];

@@ -97,7 +97,14 @@ async function means(
 async function withBias(model: Model, name: string, bias: Tensor, added: Float64Array, s: Solving): Promise<Model> {
   const x = toFloat64(bias.dtype, await s.source.reader.bytes(bias));
   if (x.length !== added.length) throw new Error(`${name}: ${x.length} numbers for ${added.length} channels`);
-  const bytes = fromFloat32(bias.dtype as 'float32', Float32Array.from(x, (v, i) => v + added[i]!));
-  const initializers = new Map(model.graph.initializers).set(name, { dtype: bias.dtype, shape: bias.shape, source: { kind: 'bytes', bytes } });
+  const bytes = fromFloat32(
+    bias.dtype as 'float32',
+    Float32Array.from(x, (v, i) => v + added[i]!),
+  );
+  const initializers = new Map(model.graph.initializers).set(name, {
+    dtype: bias.dtype,
+    shape: bias.shape,
+    source: { kind: 'bytes', bytes },
+  });
   return { ...model, graph: { ...model.graph, initializers } };
 }

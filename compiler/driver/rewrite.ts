@@ -123,7 +123,9 @@ export function rewriting(
         const at = byId.get(site.id)!;
         if (at.bias !== undefined) return [];
         rewriter.bias(at);
-        return [{ kind: 'bias', by, name: at.path, detail: 'a bias of zeros, to be corrected', touched: [], same: [at.ports['output']!.value] }];
+        return [
+          { kind: 'bias', by, name: at.path, detail: 'a bias of zeros, to be corrected', touched: [], same: [at.ports['output']!.value] },
+        ];
       });
       now = { ...now, ...rewriter.finish(), fingerprint: async () => `${await source.fingerprint()}+${plan.transforms.length}:biases` };
       applied.push(...mine);
@@ -147,7 +149,8 @@ export function rewriting(
 }
 
 /** Linears whose bias a solver will correct, and that have none. */
-const withoutBias = (plan: Planned) => plan.solves.filter((s) => s.decides === 'correction' && s.site.role === 'linear' && s.site.bias === undefined);
+const withoutBias = (plan: Planned) =>
+  plan.solves.filter((s) => s.decides === 'correction' && s.site.role === 'linear' && s.site.bias === undefined);
 
 const unread = (): never => fail('calibration-missing', 'a transform needs calibration data');
 

@@ -127,7 +127,8 @@ const nameOf = ({ planned }: Job): string => (planned.decides === 'codes' ? plan
 
 /** Weights in the place, order and type of those that they replace. */
 function reweighted({ source, out, reduce, order }: EncodedWeight, { weight }: Reweighted): Tensor {
-  const x = order === 'or' ? weight : Float32Array.from({ length: weight.length }, (_, i) => weight[(i % out) * reduce + Math.floor(i / out)]!);
+  const x =
+    order === 'or' ? weight : Float32Array.from({ length: weight.length }, (_, i) => weight[(i % out) * reduce + Math.floor(i / out)]!);
   return { dtype: source.dtype, shape: source.shape, source: { kind: 'bytes', bytes: fromFloat32(source.dtype as 'float32', x) } };
 }
 
@@ -145,22 +146,24 @@ export function placesOf(model: Model): (site: Site) => number {
 }
 
 function jobsOf(plan: Planned, simulated: Simulated, place: (s: Site) => number): Job[] {
-  const jobs = plan.solves.filter((p) => p.decides !== 'correction').map((planned): Job => {
-    const solver = solvers.find((x) => x.name === planned.solver.name) as Solver | undefined;
-    const weight = simulated.weights.find((w) => w.site.id === planned.site.id && w.port === 'weight');
-    if (!solver || !weight) throw new Error(`${planned.site.id}: ${planned.solver.name} has nothing to solve`);
-    const why =
-      solver.covers(weight, planned.solver.args as never) ??
-      (planned.site.ports['input'] ? undefined : 'its input is no value of the graph');
-    if (why)
-      failAt(
-        'solve-refused',
-        `\`${solver.name}\` cannot solve ${planned.site.path}: ${why}.`,
-        planned.by.span,
-        'Leave it out of the selection, or change its type.',
-      );
-    return { planned, solver, weight, at: place(planned.site) };
-  });
+  const jobs = plan.solves
+    .filter((p) => p.decides !== 'correction')
+    .map((planned): Job => {
+      const solver = solvers.find((x) => x.name === planned.solver.name) as Solver | undefined;
+      const weight = simulated.weights.find((w) => w.site.id === planned.site.id && w.port === 'weight');
+      if (!solver || !weight) throw new Error(`${planned.site.id}: ${planned.solver.name} has nothing to solve`);
+      const why =
+        solver.covers(weight, planned.solver.args as never) ??
+        (planned.site.ports['input'] ? undefined : 'its input is no value of the graph');
+      if (why)
+        failAt(
+          'solve-refused',
+          `\`${solver.name}\` cannot solve ${planned.site.path}: ${why}.`,
+          planned.by.span,
+          'Leave it out of the selection, or change its type.',
+        );
+      return { planned, solver, weight, at: place(planned.site) };
+    });
   return jobs.sort((a, b) => a.at - b.at);
 }
 

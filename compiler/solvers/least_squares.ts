@@ -15,7 +15,10 @@ const params = {
     doc: 'Inputs of the float model, or those that went through the quantized blocks before.',
     default: 'sequential',
   }),
-  within: choice(['block', 'layer'], { doc: 'Sequential inputs: layers of one block see each other in float, or quantized.', default: 'block' }),
+  within: choice(['block', 'layer'], {
+    doc: 'Sequential inputs: layers of one block see each other in float, or quantized.',
+    default: 'block',
+  }),
   mask: bool({ doc: 'Weights that are zero stay zero.', default: true }),
 } satisfies Schema;
 
