@@ -1,10 +1,12 @@
-/** `--io quantized`: the lowered model with its caches as codes, proved to be the one that keeps them in float outside. */
+/** `--io quantized`: the lowered model with its caches as codes or narrow floats, proved to be the one that keeps them in float outside. */
 
 import { fail } from '../../grammar/diagnostics.ts';
 import { floats } from '../calibrate/values.ts';
 import type { Lowered, Target } from '../define.ts';
+import type { DType } from '../graph/types.ts';
 import type { Value } from '../host.ts';
 import { type Cache, cachesOf, withQuantizedCaches } from '../lower/cache.ts';
+import { numbers } from '../lower/make.ts';
 import { distance, TOLERANCE } from '../lower/prove.ts';
 import type { Planned } from '../plan/plan.ts';
 import { codeOf, dynamicStep } from '../simulate/rows.ts';
@@ -60,9 +62,15 @@ export async function emittedCaches(job: Job): Promise<Lowered> {
   return outside;
 }
 
+const narrow = (to: DType, v: Value): Uint8Array => {
+  const { source } = numbers(to, v.shape, floats(v));
+  return source.kind === 'bytes' ? source.bytes : new Uint8Array();
+};
+
 /** A float cache as the inputs that stand for it: the arithmetic of the operators, in float32. */
 export function quantizedCache(v: Value, c: Cache): Record<string, Value> {
   const { type } = c;
+  if (c.cast) return { [c.past]: { dtype: c.cast, shape: v.shape, bytes: narrow(c.cast, v) } };
   if (type.codes?.kind !== 'int') throw new Error(`${c.past}: no integer codes`);
   const x = floats(v);
   const d = v.shape.at(-1) ?? 1;

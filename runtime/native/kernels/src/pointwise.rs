@@ -1,27 +1,8 @@
-//! Norms and activations, row by row.
+//! Gated activations, element by element.
 
 use crate::isa::dispatch;
-use crate::math::{self, exp, sum};
+use crate::math::{self, exp};
 use crate::Isa;
-
-/// y = x / √(mean(x²) + eps) · gain for each row of x; gain has the length of a row. Panics where sizes do not fit.
-pub fn rms_norm(isa: Isa, x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) {
-    assert!(isa.available() && !gain.is_empty() && x.len() == y.len() && x.len() % gain.len() == 0);
-    // SAFETY: the machine has `isa`.
-    unsafe { rms(isa, x, gain, eps, y) }
-}
-dispatch! { fn rms(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) = rms_body }
-
-#[inline(always)]
-fn rms_body<S>(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32]) {
-    let n = gain.len();
-    for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)) {
-        let root = (sum(x, |v| v * v) / n as f32 + eps).sqrt();
-        for ((y, x), g) in y.iter_mut().zip(x).zip(gain) {
-            *y = x / root * g;
-        }
-    }
-}
 
 /// y = gate / (1 + e^(−gate)) · up. Panics where sizes do not fit.
 pub fn silu_mul(isa: Isa, gate: &[f32], up: &[f32], y: &mut [f32]) {
