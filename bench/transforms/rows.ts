@@ -251,6 +251,13 @@ export const rows: Readonly<Record<string, Row>> = {
     bar: 0.0004,
   },
   'minilm-w8a8': { models: ['minilm'], scheme: 'W8A8 per token', transforms: 'none', recipe: 'quantize linear as W8A8', bar: 0.999 },
+  'minilm-w8a8-zero': {
+    models: ['minilm'],
+    scheme: 'W8A8 per token',
+    transforms: 'none; activations with zero points',
+    recipe: 'quantize weight of linear as int8 { per: channel }\n  quantize input of linear as uint8 { mode: dynamic, per: token }',
+    bar: 0.999,
+  },
   'minilm-static': { models: ['minilm'], scheme: 'W8A8 static', transforms: 'none', recipe: 'quantize linear as W8A8_STATIC', bar: 0.993 },
   'minilm-static-zero': {
     models: ['minilm'],

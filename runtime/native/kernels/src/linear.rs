@@ -15,19 +15,19 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 /// y [rows, n], written by several tasks at once.
-pub struct Output<'a> {
-    at: *mut f32,
+pub struct Output<'a, T = f32> {
+    at: *mut T,
     len: usize,
-    life: PhantomData<&'a mut [f32]>,
+    life: PhantomData<&'a mut [T]>,
 }
 // SAFETY: tasks write disjoint columns.
-unsafe impl Sync for Output<'_> {}
+unsafe impl<T> Sync for Output<'_, T> {}
 
-impl<'a> Output<'a> {
-    pub fn new(y: &'a mut [f32]) -> Self {
+impl<'a, T> Output<'a, T> {
+    pub fn new(y: &'a mut [T]) -> Self {
         Output { at: y.as_mut_ptr(), len: y.len(), life: PhantomData }
     }
-    pub(crate) fn at(&self) -> *mut f32 {
+    pub(crate) fn at(&self) -> *mut T {
         self.at
     }
     pub(crate) fn len(&self) -> usize {
