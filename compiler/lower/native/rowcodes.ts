@@ -32,22 +32,23 @@ export interface StaticCodes {
   readonly codes: string;
   /** One number. */
   readonly step: string;
+  readonly zero: number;
   readonly lo: number;
   readonly hi: number;
   readonly nodes: readonly Node[];
 }
 
-/** The signed codes that are the only thing made of a value: QuantizeLinear under one step without a zero point, with or without Clip. */
+/** The signed codes that are the only thing made of a value: QuantizeLinear to int8 under one step, with or without Clip. */
 export function codesOf(v: View, value: string): StaticCodes | undefined {
   const [q, ...others] = v.consumers(value);
   if (!q || others.length > 0 || v.isOutput(value) || typeOf(q) !== 'QuantizeLinear') return undefined;
   const zero = v.constant(q.inputs[2] ?? '');
   const [step, middle] = [v.scalar(q.inputs[1]!), v.scalar(q.inputs[2] ?? '')];
-  if (zero?.tensor.dtype !== 'int8' || middle !== 0 || step === undefined || !(step > 0)) return undefined;
+  if (zero?.tensor.dtype !== 'int8' || middle === undefined || step === undefined || !(step > 0)) return undefined;
   const codes = q.outputs[0]!;
   const [clip, ...more] = v.consumers(codes);
   const [lo, hi] = [v.scalar(clip?.inputs[1] ?? ''), v.scalar(clip?.inputs[2] ?? '')];
   if (clip && more.length === 0 && typeOf(clip) === 'Clip' && lo !== undefined && hi !== undefined)
-    return { codes: clip.outputs[0]!, step: q.inputs[1]!, lo, hi, nodes: [clip, q] };
-  return { codes, step: q.inputs[1]!, lo: -128, hi: 127, nodes: [q] };
+    return { codes: clip.outputs[0]!, step: q.inputs[1]!, zero: middle, lo, hi, nodes: [clip, q] };
+  return { codes, step: q.inputs[1]!, zero: middle, lo: -128, hi: 127, nodes: [q] };
 }

@@ -40,7 +40,7 @@ const steps = (op: Omit<NormOp, 'emits'>): Fusion => ({
     return v.nodes(`${DOMAIN}::${normName({ ...op, emits: 'floats' })}`).flatMap((n): Place[] => {
       const c = codesOf(v, n.outputs[0]!);
       if (!c) return [];
-      const attrs = { eps: float(n, 'eps'), lo: { float: c.lo }, hi: { float: c.hi } };
+      const attrs = { eps: float(n, 'eps'), lo: { float: c.lo }, hi: { float: c.hi }, zero: { float: c.zero } };
       return [{ inputs: [...n.inputs, c.step], attrs, outputs: [c.codes, ...n.outputs.slice(1)], replaces: [n, ...c.nodes] }];
     });
   },
