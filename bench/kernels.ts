@@ -22,6 +22,12 @@ const folder = mkdtempSync(join(tmpdir(), 'qc-bench-'));
 const base = modelOf({ nodes: [node('MatMul', ['x', 'w'], ['y'])], input: ['M', k], initializers: { w: floats([k, n]) } });
 const token: Kind = { format: 'int8', grain: { per: 'token' }, mode: 'dynamic' };
 const int4 = (group: number): Kind => ({ format: 'int4', grain: { per: 'group', group } });
+const step: Kind = { format: 'int8', grain: { per: 'tensor' } };
+const progressive: Kind = {
+  format: 'progressive',
+  args: { outer: { name: 'int8', args: { bound: 119 } }, inner: { name: 'uint4', args: { group: 128 } } },
+  grain: { per: 'group', group: 128 },
+};
 const int8: Kind = { format: 'int8', grain: { per: 'channel' } };
 
 const write = async (name: string, model: Model) => {
@@ -48,8 +54,11 @@ const jobs = [
   await dynamicQuantizeMatMul('DynamicQuantizeMatMul'),
   await native('LinearW4A8-g128', int4(128), token),
   await native('LinearW4A8-g32', int4(32), token),
+  await native('LinearP4A8-g128', progressive, token),
   await native('LinearW8A8', int8, token),
-  await native('LinearW8A8-int6-g128', { format: 'int6', grain: { per: 'group', group: 128 } }, token),
+  await native('LinearW8C8', int8, step),
+  await native('LinearW6A8-g128', { format: 'int6', grain: { per: 'group', group: 128 } }, token),
+  await native('LinearW3A8-g128', { format: 'int3', grain: { per: 'group', group: 128 } }, token),
   await native('LinearW4-g128', int4(128)),
 ];
 const library = path(`../runtime/native/qc-ops.${process.platform}-${process.arch}.so`);
@@ -78,7 +87,7 @@ for (const [rows, of] of Object.entries(times)) {
   for (const [name, all] of Object.entries(of)) {
     const best = Math.min(...all);
     const gops = (2 * Number(rows) * k * n) / best / 1e6;
-    const bits = name.includes('W8') || name.startsWith('Dyn') ? 8 : 4;
+    const bits = name.startsWith('Dyn') ? 8 : Number(/Linear[WP](\d)/.exec(name)?.[1] ?? 4);
     const gbs = (k * n * bits) / 8 / best / 1e6;
     const cells = [`${best.toFixed(3)} (${median(all).toFixed(3)}) ms`, `${gops.toFixed(0)} GOPS`, `${gbs.toFixed(1)} GB/s`];
     const ratios = `${ratio(nbits, all).toFixed(2)}× MatMulNBits  ${ratio(dynamic, all).toFixed(2)}× DynamicQuantizeMatMul`;

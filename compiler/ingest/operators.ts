@@ -106,10 +106,7 @@ export const operators: Readonly<Record<string, Rule>> = {
   [`${ms}QLinearSoftmax`]: qLinearPlain('Softmax', 1),
   [`${ms}QLinearAveragePool`]: qLinearPlain('AveragePool', 1),
   [`${ms}QLinearGlobalAveragePool`]: qLinearPlain('GlobalAveragePool', 1),
-  'qc.v1::LinearW4': native,
-  'qc.v1::LinearW8': native,
-  'qc.v1::LinearW4A8': native,
-  'qc.v1::LinearW8A8': native,
+  ...Object.fromEntries([2, 3, 4, 5, 6, 7, 8].flatMap((bits) => ['', 'A8'].map((x) => [`qc.v1::LinearW${bits}${x}`, native]))),
   Clip: clip,
   ...Object.fromEntries(
     [

@@ -49,10 +49,12 @@ export const gatherBlockQuantized: Rule = async (r, n) => {
 
 /** Linears of the native kernels. */
 export const native: Rule = async (r, n) => {
-  const [x = '', codes = '', scales = '', zeros = '', bias = ''] = n.inputs;
+  const [x = '', codes = '', scales = '', zeros = '', bias = '', residual = '', h = ''] = n.inputs;
   const [k = 0, out = 0] = attrInts(n, 'shape') ?? [];
   const [, bits, int8] = /^LinearW(\d)(A8)?$/.exec(n.op) ?? [];
   const s = r.constants.tensor(scales);
+  // What the operator has taken in besides a bias is not taken apart again.
+  for (const more of [residual, h]) if (more !== '' && (await r.constants.uniform(more)) !== 0) return false;
   if (!s || bits === undefined || !k || !out) return false;
   const group = attrInt(n, 'group', 0);
   // A scale for each channel has no group of its own: its group is the whole reduction.

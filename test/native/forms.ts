@@ -68,7 +68,7 @@ export const finished: Record<string, { parts: Parts; suffix: string }> = {
       input: [5, 64],
       initializers: { ...wide, u: floats([64, 48], 4) },
     },
-    suffix: 'Add',
+    suffix: '',
   },
   'bias and branch': {
     parts: {
@@ -84,7 +84,7 @@ export const finished: Record<string, { parts: Parts; suffix: string }> = {
       input: [40, 64],
       initializers: wide,
     },
-    suffix: 'LowRank',
+    suffix: '',
   },
   gate: {
     parts: {

@@ -109,6 +109,8 @@ else {
       [input(3, 2, 'uint8', [2]), /need 256 zero points, not 2/],
       [input(1, 2048 * 4, 'float32', [2048]), /"codes" is not uint8/],
       [input(4, 8, 'float32', [2]), /bias has 2 values/],
+      [input(5, 8, 'float32', [2]), /residual has the shape \[2\], not that of y/],
+      [input(6, 8, 'float32', [2]), /are no branch of 6 rows to N = 48/],
     ];
     const jobs: Job[] = [];
     for (const [model] of bad) jobs.push({ model: await write(model), shape: [2, 3, 64], seed: 1 });

@@ -3,7 +3,7 @@ import type { Func, Model } from '../../graph/types.ts';
 import { Body, DOMAIN } from './function.ts';
 import { planes } from './pack.ts';
 
-/** An operator of the linear family: y = last(x·Wᵀ + h·U + bias); docs/layouts.md has them all. */
+/** An operator of the linear family: y = (x·Wᵀ + h·U + bias)·silu(gate) + residual; docs/layouts.md has them all. */
 export interface LinearOp {
   /** 2 to 8. */
   readonly bits: number;
@@ -11,40 +11,39 @@ export interface LinearOp {
   readonly progressive?: boolean;
   /** rows: floats that the operator rounds to int8, one scale a row; codes: int8 with scales and zero points. */
   readonly input: 'float' | 'rows' | 'codes';
-  readonly lowRank?: boolean;
-  /** What comes last: y + residual, or silu(gate)·y. */
-  readonly last?: 'add' | 'gate';
-  /** y in int8. */
+  /** Of those that read codes. */
+  readonly gated?: boolean;
+  /** y in int8; of those that read codes. */
   readonly codes?: boolean;
 }
 
-const inputs = { float: '', rows: 'A8', codes: 'C8' } as const;
-const lasts = { add: 'Add', gate: 'Gated' } as const;
+const forms = { float: '', rows: 'A8', codes: 'C8' } as const;
 export const linearName = (op: LinearOp): string =>
-  `Linear${op.progressive ? 'P' : 'W'}${op.bits}${inputs[op.input]}${op.lowRank ? 'LowRank' : ''}${op.last ? lasts[op.last] : ''}${op.codes ? 'Codes' : ''}`;
+  `Linear${op.progressive ? 'P' : 'W'}${op.bits}${forms[op.input]}${op.gated ? 'Gated' : ''}${op.codes ? 'Codes' : ''}`;
 
 /** The operator called `name`; undefined where it is none of the family. */
 export function linearOp(name: string): LinearOp | undefined {
-  const m = /^Linear([WP])([2-8])(A8|C8)?(LowRank)?(Add|Gated)?(Codes)?$/.exec(name);
+  const m = /^Linear([WP])([2-8])(A8|C8)?(Gated)?(Codes)?$/.exec(name);
   if (!m) return undefined;
-  const [, weight, bits, input, lowRank, last, codes] = m;
+  const [, weight, bits, input, gated, codes] = m;
   return {
     bits: Number(bits),
     input: input === 'A8' ? 'rows' : input === 'C8' ? 'codes' : 'float',
     ...(weight === 'P' ? { progressive: true } : {}),
-    ...(lowRank ? { lowRank: true } : {}),
-    ...(last ? { last: last === 'Add' ? 'add' : 'gate' } : {}),
+    ...(gated ? { gated: true } : {}),
     ...(codes ? { codes: true } : {}),
   };
 }
 
+/** What there may be nothing of: one 0 then. */
+export const absent = { bias: [1], residual: [1], h: [1], up: [1, 1, 1] } as const;
+
 /** Its inputs, in order. */
 export const linearInputs = (op: LinearOp): string[] => [
-  ...['x', 'codes', 'scales', 'zeros', 'bias'],
+  ...['x', 'codes', 'scales', 'zeros', ...Object.keys(absent)],
   ...(op.input === 'codes' ? ['x_scale', 'x_zero'] : []),
   ...(op.progressive ? ['steps'] : []),
-  ...(op.lowRank ? ['h', 'up'] : []),
-  ...(op.last === 'add' ? ['residual'] : op.last === 'gate' ? ['gate'] : []),
+  ...(op.gated ? ['gate'] : []),
   ...(op.codes ? ['y_scale'] : []),
 ];
 
@@ -105,7 +104,7 @@ function product(b: Body, op: LinearOp): string {
   return b.op('Mul', [b.op('MatMul', [codes, w]), scale]);
 }
 
-/** h·U with U in panels of 32 columns. */
+/** h·U with U in panels of 32 columns; of one 0 each, 0. */
 function branch(b: Body): string {
   const rows = b.op('Transpose', [b.op('Cast', ['up'], { to: FLOAT })], { perm: [1, 0, 2] });
   const matrix = b.op('Reshape', [rows, b.ints([0, -1])]);
@@ -116,12 +115,9 @@ function branch(b: Body): string {
 /** The body of a linear operator, for a model of operator set `opset` (at least 13). */
 export function linearBody(op: LinearOp, opset: number): Func {
   const b = new Body(opset);
-  let y = product(b, op);
-  if (op.lowRank) y = b.op('Add', [y, branch(b)]);
-  y = b.op('Add', [y, 'bias'], {}, op.last || op.codes ? undefined : 'y');
-  const named = op.codes ? undefined : 'y';
-  if (op.last === 'add') y = b.op('Add', [y, 'residual'], {}, named);
-  if (op.last === 'gate') y = b.op('Mul', [b.op('Mul', ['gate', b.op('Sigmoid', ['gate'])]), y], {}, named);
+  const sum = b.op('Add', [b.op('Add', [product(b, op), branch(b)]), 'bias']);
+  const gated = op.gated ? b.op('Mul', [b.op('Mul', ['gate', b.op('Sigmoid', ['gate'])]), sum]) : sum;
+  const y = b.op('Add', [gated, 'residual'], {}, op.codes ? undefined : 'y');
   if (op.codes)
     b.op('Cast', [b.op('Clip', [b.op('Round', [b.op('Div', [y, 'y_scale'])]), b.float(-128), b.float(127)])], { to: INT8 }, 'y');
   const doc = 'y = x Wᵀ + bias with W = scale·(code − zero) in layout 1; the reference of the kernel of the same name.';

@@ -4,7 +4,7 @@ import { allNodes } from '../../graph/walk.ts';
 import { attrInt, typeOf, type View } from '../../match/view.ts';
 import { Editor } from '../editor.ts';
 import { node } from '../make.ts';
-import { declareLinear, type LinearOp, linearInputs, linearName, linearOp } from './body.ts';
+import { type absent, declareLinear, type LinearOp, linearInputs, linearName, linearOp } from './body.ts';
 import { DOMAIN } from './function.ts';
 import { COLUMNS } from './pack.ts';
 
@@ -56,20 +56,24 @@ const columnsOf = (v: View, y: string): number | undefined => {
 const otherInput = (n: Node, y: string): string | undefined =>
   typeOf(n) === 'Add' && n.inputs[0] !== n.inputs[1] ? n.inputs.find((i) => i !== y) : undefined;
 
+/** Is there something of what there may be nothing of? */
+const has = (v: View, g: Grown, name: keyof typeof absent): boolean => v.scalar(g.inputs.get(name) ?? '') !== 0;
+
 /** + bias, where it has none yet. */
 const bias: Step = (v, _, g, n) => {
   const other = otherInput(n, g.y);
   const held = other === undefined ? undefined : v.constant(other);
   const plain = held?.name === other && held?.tensor.dtype === 'float32' && held.tensor.shape.length === 1;
-  if (other === undefined || g.op.last || !plain || held.tensor.shape[0] !== columnsOf(v, g.y)) return undefined;
-  return v.scalar(g.inputs.get('bias') ?? '') === 0 ? { op: g.op, inputs: { bias: other } } : undefined;
+  if (other === undefined || g.op.gated || has(v, g, 'residual') || !plain || held.tensor.shape[0] !== columnsOf(v, g.y)) return undefined;
+  return has(v, g, 'bias') ? undefined : { op: g.op, inputs: { bias: other } };
 };
 
 /** + h·U. */
 const lowRank: Step = (v, e, g, n) => {
   const other = otherInput(n, g.y);
   const product = other === undefined ? undefined : v.producer(other);
-  if (!product || g.op.lowRank || g.op.last || typeOf(product) !== 'MatMul' || v.consumers(other!).length !== 1) return undefined;
+  if (!product || has(v, g, 'h') || g.op.gated || has(v, g, 'residual') || typeOf(product) !== 'MatMul' || v.consumers(other!).length !== 1)
+    return undefined;
   const [h = '', up = ''] = product.inputs;
   const held = v.constant(up);
   const float = held?.tensor.dtype === 'float16' || held?.tensor.dtype === 'float32';
@@ -77,28 +81,29 @@ const lowRank: Step = (v, e, g, n) => {
     return undefined;
   if (held.tensor.shape[1] !== columnsOf(v, g.y)) return undefined;
   const name = e.shared(`${held.name}/panels`, () => panels(held.name, held.tensor));
-  return { op: { ...g.op, lowRank: true }, inputs: { h, up: name }, gone: [product] };
+  return { op: g.op, inputs: { h, up: name }, gone: [product] };
 };
 
 /** + residual. */
 const residual: Step = (v, _, g, n) => {
   const other = otherInput(n, g.y);
-  if (other === undefined || g.op.last || !sameShape(v, g.y, other) || v.dtype(other) !== 'float32') return undefined;
-  return { op: { ...g.op, last: 'add' }, inputs: { residual: other } };
+  if (other === undefined || has(v, g, 'residual') || !sameShape(v, g.y, other) || v.dtype(other) !== 'float32') return undefined;
+  return { op: g.op, inputs: { residual: other } };
 };
 
 /** · silu(gate). */
 const gate: Step = (v, _, g, n) => {
   const [by = '', up] = n.inputs;
-  if (typeOf(n) !== `${DOMAIN}::SiluMul` || up !== g.y || by === g.y || g.op.last || g.op.lowRank || !sameShape(v, by, g.y))
-    return undefined;
-  return { op: { ...g.op, last: 'gate' }, inputs: { gate: by } };
+  if (typeOf(n) !== `${DOMAIN}::SiluMul` || up !== g.y || by === g.y || !sameShape(v, by, g.y)) return undefined;
+  if (g.op.input !== 'codes' || g.op.gated || has(v, g, 'residual')) return undefined;
+  return { op: { ...g.op, gated: true }, inputs: { gate: by } };
 };
 
 /** Rounded to int8 under one step. */
 const codes: Step = (v, _, g, n) => {
   const zero = v.constant(n.inputs[2] ?? '');
-  if (typeOf(n) !== 'QuantizeLinear' || n.inputs[0] !== g.y || g.op.lowRank || attrInt(n, 'block_size', 0) !== 0) return undefined;
+  if (typeOf(n) !== 'QuantizeLinear' || n.inputs[0] !== g.y || g.op.input !== 'codes' || attrInt(n, 'block_size', 0) !== 0)
+    return undefined;
   if (zero?.tensor.dtype !== 'int8' || v.scalar(n.inputs[2]!) !== 0 || v.constant(n.inputs[1]!)?.tensor.dtype !== 'float32')
     return undefined;
   return v.scalar(n.inputs[1]!) === undefined ? undefined : { op: { ...g.op, codes: true }, inputs: { y_scale: n.inputs[1]! } };

@@ -1,11 +1,12 @@
 /** Linear layers as operators of qc.v1, each with its reference body. */
 import { attrFloat, attrInt } from '../../match/view.ts';
+import type { Editor } from '../editor.ts';
 import { Emit } from '../emit.ts';
 import { finishProduct } from '../integer.ts';
 import type { Lowering, Rule, Work } from '../lowering.ts';
 import { float32s } from '../make.ts';
 import { codesOfInput, isRowInput, isStaticInput, lastAxis } from './activations.ts';
-import { declareLinear, type LinearOp, linearInputs, linearName } from './body.ts';
+import { absent, declareLinear, type LinearOp, linearInputs, linearName } from './body.ts';
 import { nativeGeometry, nativeWeight } from './encode.ts';
 import { DOMAIN } from './function.ts';
 import { type Geometry, LAYOUT } from './pack.ts';
@@ -25,6 +26,10 @@ function inputOf(w: Work, g: Geometry): LinearOp['input'] | undefined {
   if (byRows(w)) return 'rows';
   return isStaticInput(w.input) || isRowInput(w.input, w.weight, g) ? 'codes' : undefined;
 }
+
+/** An input that says nothing. */
+const nothing = (e: Editor, name: keyof typeof absent): string =>
+  e.shared(`qc/nothing/${absent[name].length}`, () => float32s([0], absent[name]));
 
 /** The bias of a Gemm that the operator adds itself; '' where there is none that it can. */
 function vectorBias(l: Lowering, w: Work): string {
@@ -64,7 +69,10 @@ export const nativeLinear: Rule = {
       scales: () => hold('scales'),
       zeros: () => hold('zeros'),
       steps: () => hold('steps'),
-      bias: () => own || l.editor.shared('qc/no-bias', () => float32s([0], [1])),
+      bias: () => own || nothing(l.editor, 'bias'),
+      residual: () => nothing(l.editor, 'residual'),
+      h: () => nothing(l.editor, 'h'),
+      up: () => nothing(l.editor, 'up'),
       x_scale: () => x?.scale ?? '',
       x_zero: () => x?.zero ?? '',
     };

@@ -2,7 +2,7 @@
 
 /// Defines [`Isa`] from one list: variant, name, rows that one pass over a weight may serve, where it exists, the features that it needs.
 macro_rules! instruction_sets {
-    ($($variant:ident $name:literal rows $rows:expr $(, if $arch:tt has [$($feature:tt)*] $(and $check:path)?)?;)*) => {
+    ($($variant:ident $name:literal rows $rows:expr $(, if $arch:tt by $detected:ident has [$($feature:tt)*] $(and $check:path)?)?;)*) => {
         /// The instruction set that a call uses; best last. `Scalar` is the compiler's baseline.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Isa { $($(#[cfg(target_arch = $arch)])? $variant,)* }
@@ -17,7 +17,7 @@ macro_rules! instruction_sets {
 
             /// Does this machine have it?
             pub fn available(self) -> bool {
-                match self { $($(#[cfg(target_arch = $arch)])? Isa::$variant => true $($(&& std::arch::is_x86_feature_detected!($feature))* $(&& $check())?)?,)* }
+                match self { $($(#[cfg(target_arch = $arch)])? Isa::$variant => true $($(&& std::arch::$detected!($feature))* $(&& $check())?)?,)* }
             }
 
             /// Numbers of rows that one pass over a weight may serve, descending to 1.
@@ -30,10 +30,11 @@ macro_rules! instruction_sets {
 
 instruction_sets! {
     Scalar "scalar" rows [1];
-    Avx2 "avx2" rows [2, 1], if "x86_64" has ["avx2" "f16c"];
-    AvxVnni "avxvnni" rows [2, 1], if "x86_64" has ["avx2" "f16c" "avxvnni"];
-    Avx512Vnni "avx512vnni" rows [12, 8, 4, 2, 1], if "x86_64" has ["avx2" "f16c" "avx512f" "avx512bw" "avx512vnni"];
-    Amx "amx" rows [32, 16, 12, 8, 4, 2, 1], if "x86_64" has ["avx2" "f16c" "avx512f" "avx512bw" "avx512vnni"] and crate::simd::amx::available;
+    Neon "neon" rows [2, 1], if "aarch64" by is_aarch64_feature_detected has ["neon" "dotprod"];
+    Avx2 "avx2" rows [2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "f16c"];
+    AvxVnni "avxvnni" rows [2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "f16c" "avxvnni"];
+    Avx512Vnni "avx512vnni" rows [12, 8, 4, 2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "f16c" "avx512f" "avx512bw" "avx512vnni"];
+    Amx "amx" rows [32, 16, 12, 8, 4, 2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "f16c" "avx512f" "avx512bw" "avx512vnni"] and crate::simd::amx::available;
 }
 
 impl Isa {
@@ -80,7 +81,14 @@ macro_rules! dispatch {
             unsafe fn avx512vnni($($arg: $ty),*) {
                 $body::<$crate::simd::avx512vnni::Avx512Vnni>($($arg),*)
             }
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon,dotprod")]
+            unsafe fn neon($($arg: $ty),*) {
+                $body::<$crate::simd::neon::Neon>($($arg),*)
+            }
             match isa {
+                #[cfg(target_arch = "aarch64")]
+                $crate::Isa::Neon => neon($($arg),*),
                 $crate::Isa::Scalar => $body::<$crate::simd::scalar::Scalar>($($arg),*),
                 #[cfg(target_arch = "x86_64")]
                 $crate::Isa::Avx2 => avx2($($arg),*),

@@ -27,7 +27,7 @@ pub use conv1d::{conv_task, Conv, Weights, CHANNELS};
 pub use hadamard::{hadamard, Blocks};
 pub use isa::Isa;
 pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH, WIDTHS};
-pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Results, Task, Then};
+pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Results, Task};
 pub use norm::{norm, Norm, Normed};
 pub use pointwise::{silu_mul, silu_scaled};
 pub use port::{Data, Port};

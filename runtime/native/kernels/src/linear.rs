@@ -6,7 +6,7 @@ mod int8;
 #[cfg(target_arch = "x86_64")]
 mod tall;
 
-pub use finish::{Branch, Factor, Finish, Then};
+pub use finish::{Branch, Factor, Finish};
 pub use float::float_task;
 pub use int8::{column_sums, int8_task};
 

@@ -75,6 +75,8 @@ pub fn start_factor(isa: Isa, w: &Weight) -> i32 {
 /// What the products of an instruction set have already taken off 8-bit codes.
 pub(crate) fn offset(isa: Isa, bits: usize) -> i32 {
     match isa {
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon if bits == 8 => <crate::simd::neon::Neon as crate::simd::Simd>::OFFSET8,
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 if bits == 8 => <crate::simd::avx2::Avx2 as crate::simd::Simd>::OFFSET8,
         _ => 0,

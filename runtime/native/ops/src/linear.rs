@@ -1,11 +1,11 @@
-//! The linear family: y = then(x·Wᵀ + bias + h·U) with W in layout 1 (docs/layouts.md).
+//! The linear family: y = (x·Wᵀ + h·U + bias)·silu(gate) + residual with W in layout 1 (docs/layouts.md).
 //!
 //! `Linear` + weight (`W2` … `W8`; `P4`: progressive) + input (none: float; `A8`: float, rounded to int8 by the row; `C8`: int8 codes)
-//! + `LowRank` + `Add` or `Gated` + `Codes`.
+//! + of C8 `Gated`, `Codes`.
 //! Inputs: x […, K]; codes uint8 [panels, steps / 4, 16·bits]; scales float32 [panels, groups, 32] (P4: [panels, 1, 32]); zeros uint8
-//! [panels, groups, 32] or [1, 1, 1]; bias float32 [N] or [1]; then, where the name says so, in this order:
-//! C8: x_scale float32 and x_zero int8, one, one a row, or several a row, each for as many steps; P4: steps uint8 [panels, groups, 32];
-//! LowRank: h float32 […, R], up float16 or float32 [panels, R, 32]; Add: residual, Gated: gate float32, like y; Codes: y_scale float32, one.
+//! [panels, groups, 32] or [1, 1, 1]; bias float32 [N] or [1]; residual float32 like y, or one 0; h float32 […, R] and up float16 or float32
+//! [panels, R, 32], or one 0 each; then, where the name says so, in this order: C8: x_scale float32 and x_zero int8, one, one a row, or several
+//! a row, each for as many steps; P4: steps uint8 [panels, groups, 32]; Gated: gate float32, like y; Codes: y_scale float32, one.
 //! Attributes: shape [K, N], group, layout.
 
 use crate::api::{Context, Element, Half, Info, Outcome, View};
@@ -29,37 +29,28 @@ pub enum Input {
     Codes,
 }
 
-/// What is done last.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Last {
-    Nothing,
-    Add,
-    Gate,
-}
-
 /// One operator of the family.
 #[derive(Debug, Clone, Copy)]
 pub struct Form {
     pub bits: usize,
     pub progressive: bool,
     pub input: Input,
-    pub branch: bool,
-    pub last: Last,
+    pub gated: bool,
     /// y in int8.
     pub codes: bool,
 }
 
+/// Inputs that all have.
+const COMMON: usize = 8;
+
 impl Form {
-    /// The list: an operator for each.
+    /// The list: an operator for each. A session pays for every one of them when it is made, so what can be said by an input of one element is no form.
     pub fn all() -> impl Iterator<Item = Form> {
         let weights = WIDTHS.into_iter().map(|bits| (bits, false)).chain([(4, true)]);
-        let ends = [Last::Nothing, Last::Add, Last::Gate].into_iter().flat_map(|last| [false, true].map(|codes| (false, last, codes)));
-        let ends: Vec<_> = ends.chain([(true, Last::Nothing, false), (true, Last::Add, false)]).collect();
-        weights.flat_map(move |(bits, progressive)| {
-            let ends = ends.clone();
-            [Input::Float, Input::Rows, Input::Codes].into_iter().flat_map(move |input| {
-                ends.clone().into_iter().map(move |(branch, last, codes)| Form { bits, progressive, input, branch, last, codes })
-            })
+        weights.flat_map(|(bits, progressive)| {
+            let form = move |(input, gated, codes)| Form { bits, progressive, input, gated, codes };
+            let of_codes = [(false, false), (true, false), (false, true), (true, true)].map(|(gated, codes)| (Input::Codes, gated, codes));
+            [(Input::Float, false, false), (Input::Rows, false, false)].into_iter().chain(of_codes).map(form)
         })
     }
 
@@ -70,20 +61,11 @@ impl Form {
             Input::Rows => "A8",
             Input::Codes => "C8",
         };
-        let last = match self.last {
-            Last::Nothing => "",
-            Last::Add => "Add",
-            Last::Gate => "Gated",
-        };
-        format!("Linear{weight}{}{input}{}{last}{}", self.bits, if self.branch { "LowRank" } else { "" }, if self.codes { "Codes" } else { "" })
+        format!("Linear{weight}{}{input}{}{}", self.bits, if self.gated { "Gated" } else { "" }, if self.codes { "Codes" } else { "" })
     }
 
     fn inputs(&self) -> usize {
-        5 + 2 * usize::from(self.input == Input::Codes)
-            + usize::from(self.progressive)
-            + 2 * usize::from(self.branch)
-            + usize::from(self.last != Last::Nothing)
-            + usize::from(self.codes)
+        COMMON + 2 * usize::from(self.input == Input::Codes) + usize::from(self.progressive) + usize::from(self.gated) + usize::from(self.codes)
     }
 }
 
@@ -153,12 +135,12 @@ impl Operator for Linear {
     }
 
     fn compute(kernel: &Kernel, context: &Context) -> Outcome<()> {
-        let Form { bits, progressive, input, branch, last, codes: to_codes } = kernel.form;
+        let Form { bits, progressive, input, gated, codes: to_codes } = kernel.form;
         let codes = context.input::<u8>(1, "codes")?;
         let scales = context.input::<f32>(2, "scales")?.data;
         let zeros = context.input::<u8>(3, "zeros")?.data;
         let bias = context.input::<f32>(4, "bias")?.data;
-        let mut next = 5..kernel.form.inputs();
+        let mut next = COMMON..kernel.form.inputs();
         let mut next = || next.next().unwrap_or_default();
         let zeros = if zeros.len() == 1 { Zeros::One(zeros[0]) } else { Zeros::Each(zeros) };
         let (k, n, group) = (kernel.k, kernel.n, kernel.group);
@@ -194,18 +176,15 @@ impl Operator for Linear {
             b if b.len() == n => Some(b),
             b => return Err(format!("the bias has {} values, not N = {n} or 1", b.len())),
         };
-        let branch = if branch { Some(low_rank(context, next(), next(), rows, n)?) } else { None };
+        let branch = low_rank(context, rows, n)?;
         shape.push(n);
-        let mut like_y = |name| {
-            let v = context.input::<f32>(next(), name)?;
+        let like_y = |index, name| {
+            let v = context.input::<f32>(index, name)?;
             if v.shape == shape { Ok(v.data) } else { Err(format!("{name} has the shape {:?}, not that of y, {shape:?}", v.shape)) }
         };
-        let then = match last {
-            Last::Nothing => Then::Nothing,
-            Last::Add => Then::Add(like_y("residual")?),
-            Last::Gate => Then::Gate(like_y("gate")?),
-        };
-        let finish = Finish { bias, branch, then };
+        let residual = if context.input::<f32>(5, "residual")?.data == [0.0] { None } else { Some(like_y(5, "residual")?) };
+        let gate = if gated { Some(like_y(next(), "gate")?) } else { None };
+        let finish = Finish { bias, branch, gate, residual };
         if to_codes {
             let scale = context.input::<f32>(kernel.form.inputs() - 1, "y_scale")?.data;
             let &[scale] = scale else { return Err(format!("y_scale has {} values, not one", scale.len())) };
@@ -240,19 +219,23 @@ fn with_scales<'a>(w: &Weight, codes: &'a [i8], scale: &View<'a, f32>, zero: &Vi
     Ok(Activations::Codes { codes, spans, scales: scale.data, zeros })
 }
 
-fn low_rank<'a>(context: &'a Context, h: usize, up: usize, rows: usize, n: usize) -> Outcome<Branch<'a>> {
-    let h = context.input::<f32>(h, "h")?;
+/// The branch h·U; none where h is one 0.
+fn low_rank(context: &Context, rows: usize, n: usize) -> Outcome<Option<Branch<'_>>> {
+    let h = context.input::<f32>(6, "h")?;
+    if h.data == [0.0] {
+        return Ok(None);
+    }
     let rank = h.shape.last().copied().unwrap_or(0);
-    let factor = if context.element(up, "up")? == Half::TYPE {
-        Factor::Half(Half::bits(context.input::<Half>(up, "up")?.data))
+    let factor = if context.element(7, "up")? == Half::TYPE {
+        Factor::Half(Half::bits(context.input::<Half>(7, "up")?.data))
     } else {
-        Factor::Float(context.input::<f32>(up, "up")?.data)
+        Factor::Float(context.input::<f32>(7, "up")?.data)
     };
     let want = n.checked_next_multiple_of(COLUMNS).and_then(|n| n.checked_mul(rank));
     if h.data.len() != rows * rank || Some(factor.len()) != want {
         return Err(format!("h of the shape {:?} and up of {} values are no branch of {rows} rows to N = {n}", h.shape, factor.len()));
     }
-    Ok(Branch { rank, h: h.data, up: factor })
+    Ok(Some(Branch { rank, h: h.data, up: factor }))
 }
 
 impl Kernel {

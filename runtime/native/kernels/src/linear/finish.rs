@@ -1,4 +1,4 @@
-//! What is done with a row of sums before it is stored: bias, low-rank branch, residual or gate, rounding to codes.
+//! What is done with a row of sums before it is stored: bias, low-rank branch, gate, residual, rounding to codes.
 
 use super::Results;
 use crate::layout::COLUMNS;
@@ -47,23 +47,13 @@ impl Branch<'_> {
     }
 }
 
-/// The last operation on y.
-#[derive(Debug, Clone, Copy, Default)]
-pub enum Then<'a> {
-    #[default]
-    Nothing,
-    /// y + residual, of y's shape.
-    Add(&'a [f32]),
-    /// silu(gate)·y, of y's shape.
-    Gate(&'a [f32]),
-}
-
-/// y = then(sums + branch + bias).
+/// y = (sums + branch + bias)·silu(gate) + residual; gate and residual have the shape of y.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Finish<'a> {
     pub bias: Option<&'a [f32]>,
     pub branch: Option<Branch<'a>>,
-    pub then: Then<'a>,
+    pub gate: Option<&'a [f32]>,
+    pub residual: Option<&'a [f32]>,
 }
 
 /// One row of a panel of y [rows, n].
@@ -77,13 +67,9 @@ pub(super) struct Row {
 impl Finish<'_> {
     /// Do the sizes fit y [rows, n]?
     pub(super) fn fits(&self, rows: usize, n: usize) -> bool {
-        let whole = |x: &[f32]| x.len() == rows * n;
-        let then = match self.then {
-            Then::Nothing => true,
-            Then::Add(x) | Then::Gate(x) => whole(x),
-        };
+        let whole = |x: Option<&[f32]>| x.is_none_or(|x| x.len() == rows * n);
         let branch = self.branch.is_none_or(|b| b.h.len() == rows * b.rank && b.up.len() == n.next_multiple_of(COLUMNS) * b.rank);
-        self.bias.is_none_or(|b| b.len() == n) && then && branch
+        self.bias.is_none_or(|b| b.len() == n) && whole(self.gate) && whole(self.residual) && branch
     }
 
     /// Finishes a row and stores the columns that there are.
@@ -92,7 +78,7 @@ impl Finish<'_> {
         let from = at.panel * COLUMNS;
         let count = (at.n - from).min(COLUMNS);
         let index = at.row * at.n + from;
-        if let (Results::Floats(y), Then::Nothing, None, COLUMNS) = (y, self.then, self.branch, count) {
+        if let (Results::Floats(y), None, None, None, COLUMNS) = (y, self.gate, self.residual, self.branch, count) {
             let x = self.bias.map_or(x, |b| S::plus(x, S::load(b.as_ptr().add(from))));
             return S::store(x, y.at().add(index));
         }
@@ -107,17 +93,14 @@ impl Finish<'_> {
                 *v += b;
             }
         }
-        match self.then {
-            Then::Nothing => {}
-            Then::Add(x) => {
-                for (v, x) in row[..count].iter_mut().zip(&x[index..index + count]) {
-                    *v += x;
-                }
+        if let Some(gate) = self.gate {
+            for (v, &g) in row[..count].iter_mut().zip(&gate[index..index + count]) {
+                *v *= g / (1.0 + exp(-g));
             }
-            Then::Gate(x) => {
-                for (v, &g) in row[..count].iter_mut().zip(&x[index..index + count]) {
-                    *v *= g / (1.0 + exp(-g));
-                }
+        }
+        if let Some(residual) = self.residual {
+            for (v, x) in row[..count].iter_mut().zip(&residual[index..index + count]) {
+                *v += x;
             }
         }
         match y {

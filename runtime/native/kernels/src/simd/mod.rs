@@ -9,6 +9,8 @@ pub mod avx2;
 pub mod avx512vnni;
 #[cfg(target_arch = "x86_64")]
 pub mod avxvnni;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
 
 /// How the codes lie that [`Simd::products`] reads: 2 to 7: planes of so many bits; else bytes.
 pub mod codes {

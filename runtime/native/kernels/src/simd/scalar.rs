@@ -30,6 +30,12 @@ fn half(bits: u16) -> f32 {
     f32::from_bits(x.to_bits() | sign)
 }
 
+/// Thirty-two of them.
+#[inline(always)]
+pub(super) unsafe fn halves(from: *const u16) -> [f32; 32] {
+    from_fn(|i| half(*from.add(i)))
+}
+
 impl Simd for Scalar {
     type Ints = [i32; 32];
     type Floats = [f32; 32];
@@ -119,7 +125,7 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     unsafe fn load_half(from: *const u16) -> Self::Floats {
-        from_fn(|i| half(*from.add(i)))
+        halves(from)
     }
     #[inline(always)]
     unsafe fn store(x: Self::Floats, to: *mut f32) {

@@ -1,0 +1,199 @@
+//! NEON with the dot product: sdot on 128 bits, four columns a register. Its intrinsics are not stable, so it is written in assembly.
+
+use super::codes::{self, BYTES, WIDE};
+use super::Simd;
+use std::arch::aarch64::*;
+use std::arch::asm;
+use std::array::from_fn;
+
+pub struct Neon;
+
+/// sums + Σ w·a over four bytes each.
+#[inline(always)]
+unsafe fn sdot(mut sums: int32x4_t, w: uint8x16_t, a: int32x4_t) -> int32x4_t {
+    asm!("sdot {0:v}.4s, {1:v}.16b, {2:v}.16b", inout(vreg) sums, in(vreg) w, in(vreg) a, options(pure, nomem, nostack, preserves_flags));
+    sums
+}
+
+#[inline(always)]
+unsafe fn load<const N: usize>(from: *const u8) -> [uint8x16_t; N] {
+    from_fn(|j| vld1q_u8(from.add(16 * j)))
+}
+
+/// (x >> BY) below `mask`.
+#[inline(always)]
+unsafe fn part(x: uint8x16_t, by: usize, mask: u8) -> uint8x16_t {
+    vandq_u8(vshlq_u8(x, vdupq_n_s8(-(by as i8))), vdupq_n_u8(mask))
+}
+
+/// A plane of WIDTH bits as bytes; COUNT = WIDTH registers hold it.
+#[inline(always)]
+unsafe fn plane<const WIDTH: usize>(at: *const u8) -> [uint8x16_t; 8] {
+    let x = load::<WIDTH>(at);
+    from_fn(|j| part(x[j % WIDTH], j / WIDTH * WIDTH, (1 << WIDTH) - 1))
+}
+
+/// x + 2^by·upper.
+#[inline(always)]
+unsafe fn above(x: [uint8x16_t; 8], by: i8, upper: [uint8x16_t; 8]) -> [uint8x16_t; 8] {
+    from_fn(|j| vorrq_u8(x[j], vshlq_u8(upper[j], vdupq_n_s8(by))))
+}
+
+/// The codes of a cell as bytes.
+#[inline(always)]
+unsafe fn widened<const CODES: u8>(cell: *const u8) -> [uint8x16_t; 8] {
+    match CODES {
+        2 => plane::<2>(cell),
+        3 => above(plane::<2>(cell), 2, plane::<1>(cell.add(32))),
+        4 => plane::<4>(cell),
+        5 => above(plane::<4>(cell), 4, plane::<1>(cell.add(64))),
+        6 => above(plane::<4>(cell), 4, plane::<2>(cell.add(64))),
+        7 => above(above(plane::<4>(cell), 4, plane::<2>(cell.add(64))), 6, plane::<1>(cell.add(96))),
+        _ => load::<8>(cell),
+    }
+}
+
+/// Thirty-two bytes as integers.
+#[inline(always)]
+unsafe fn integers(from: *const u8) -> [int32x4_t; 8] {
+    let [x, y] = load::<2>(from);
+    let wide = [vmovl_u8(vget_low_u8(x)), vmovl_u8(vget_high_u8(x)), vmovl_u8(vget_low_u8(y)), vmovl_u8(vget_high_u8(y))];
+    from_fn(|j| {
+        let half = wide[j / 2];
+        vreinterpretq_s32_u32(if j % 2 == 0 { vmovl_u16(vget_low_u16(half)) } else { vmovl_u16(vget_high_u16(half)) })
+    })
+}
+
+/// Sixteen bytes less zero points, as floats.
+#[inline(always)]
+unsafe fn store_centred(x: uint8x16_t, zeros: *const f32, to: *mut f32) {
+    let wide = [vmovl_u8(vget_low_u8(x)), vmovl_u8(vget_high_u8(x))];
+    for j in 0..4 {
+        let half = wide[j / 2];
+        let q = vcvtq_f32_u32(if j % 2 == 0 { vmovl_u16(vget_low_u16(half)) } else { vmovl_u16(vget_high_u16(half)) });
+        vst1q_f32(to.add(4 * j), vsubq_f32(q, vld1q_f32(zeros.add(4 * j))));
+    }
+}
+
+impl Simd for Neon {
+    type Ints = [int32x4_t; 8];
+    type Floats = [float32x4_t; 8];
+    /// Bytes as signed ones: code − 128.
+    const OFFSET8: i32 = 128;
+    const ROWS: usize = 2;
+    const WIDEN: usize = 16;
+
+    #[inline(always)]
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
+        let mut sums: [Self::Ints; R] = from_fn(|r| [vdupq_n_s32(*start.add(r)); 8]);
+        let top = vdupq_n_u8(if CODES == BYTES || CODES == WIDE { 128 } else { 0 });
+        for cell in 0..cells {
+            let w = widened::<CODES>(codes.add(cell * codes::cell(CODES)));
+            for r in 0..R {
+                let x = vdupq_n_s32(a.add((cell * R + r) * 4).cast::<i32>().read_unaligned());
+                for j in 0..8 {
+                    sums[r][j] = sdot(sums[r][j], veorq_u8(w[j], top), x);
+                }
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn widen<const CODES: u8>(codes: *const u8, to: *mut u8) {
+        for (j, x) in widened::<CODES>(codes).into_iter().enumerate() {
+            vst1q_u8(to.add(16 * j), x);
+        }
+    }
+    #[inline(always)]
+    unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {
+        let z = integers(zeros);
+        from_fn(|j| vmlsq_s32(sums[j], vsubq_s32(z[j], vdupq_n_s32(offset)), vdupq_n_s32(by)))
+    }
+    #[inline(always)]
+    unsafe fn less_ints(sums: Self::Ints, ints: *const i32, by: i32) -> Self::Ints {
+        from_fn(|j| vmlsq_s32(sums[j], vld1q_s32(ints.add(4 * j)), vdupq_n_s32(by)))
+    }
+    #[inline(always)]
+    unsafe fn add_stepped(acc: Self::Ints, sums: Self::Ints, steps: *const u8) -> Self::Ints {
+        let steps = integers(steps);
+        from_fn(|j| vmlaq_s32(acc[j], sums[j], steps[j]))
+    }
+    #[inline(always)]
+    unsafe fn no_ints() -> Self::Ints {
+        [vdupq_n_s32(0); 8]
+    }
+    #[inline(always)]
+    unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
+        for (j, v) in x.into_iter().enumerate() {
+            vst1q_s32(to.add(4 * j), v);
+        }
+    }
+    #[inline(always)]
+    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
+        Self::add_product(acc, from_fn(|j| vcvtq_f32_s32(sums[j])), scales)
+    }
+
+    #[inline(always)]
+    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
+        let x = vld4q_u8(codes);
+        for (k, x) in [x.0, x.1, x.2, x.3].into_iter().enumerate() {
+            store_centred(part(x, 0, 15), zeros, to.add(32 * k));
+            store_centred(part(x, 4, 15), zeros.add(16), to.add(32 * k + 16));
+        }
+    }
+    #[inline(always)]
+    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
+        for half in 0..2 {
+            let x = vld4q_u8(codes.add(64 * half));
+            for (k, x) in [x.0, x.1, x.2, x.3].into_iter().enumerate() {
+                store_centred(x, zeros.add(16 * half), to.add(32 * k + 16 * half));
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+        let mut sums = [[vdupq_n_f32(0.0); 8]; R];
+        for k in 0..depth {
+            let w = Self::load(w.add(stride * k));
+            for r in 0..R {
+                let x = vdupq_n_f32(*a[r].add(k));
+                for j in 0..8 {
+                    // Not vfmaq: no set contracts.
+                    sums[r][j] = vaddq_f32(sums[r][j], vmulq_f32(w[j], x));
+                }
+            }
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
+        from_fn(|j| vaddq_f32(acc[j], vmulq_f32(part[j], vld1q_f32(scales.add(4 * j)))))
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> Self::Floats {
+        [vdupq_n_f32(0.0); 8]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::Floats {
+        from_fn(|j| vld1q_f32(from.add(4 * j)))
+    }
+    #[inline(always)]
+    unsafe fn load_half(from: *const u16) -> Self::Floats {
+        Self::load(super::scalar::halves(from).as_ptr())
+    }
+    #[inline(always)]
+    unsafe fn store(x: Self::Floats, to: *mut f32) {
+        for (j, v) in x.into_iter().enumerate() {
+            vst1q_f32(to.add(4 * j), v);
+        }
+    }
+    #[inline(always)]
+    unsafe fn times(x: Self::Floats, by: f32) -> Self::Floats {
+        from_fn(|j| vmulq_f32(x[j], vdupq_n_f32(by)))
+    }
+    #[inline(always)]
+    unsafe fn plus(x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        from_fn(|j| vaddq_f32(x[j], y[j]))
+    }
+}
