@@ -23,7 +23,7 @@ export async function loadCrunch(options: CrunchOptions = {}): Promise<Crunch> {
   if (prefer !== 'wasm') {
     const native = await nativeEngine(folder);
     if (typeof native !== 'string') return crunchOf(native);
-    if (native.startsWith('bad-isa: ')) fail('bad-isa', native.slice(9), 'QC_ISA is scalar or avx2');
+    if (native.startsWith('bad-isa: ')) fail('bad-isa', native.slice(9), 'QC_ISA is scalar, avx2 or avx512');
     why = `the native addon does not load (${native})`;
   }
   if (prefer === 'native') fail('no-crunch', why, 'npm run build:native builds it, with cargo');
@@ -120,7 +120,7 @@ function crunchOf(engine: Engine): Crunch {
       return out;
     },
     async gram(h, x, n) {
-      await call(op.gram, [n], view(x), [], [view(h)]);
+      await call(op.cross, [n], view(x), [], [view(h)]);
     },
     async cross(c, x, y, n) {
       await call(op.cross, [n], view(x), y === x ? [] : [view(y)], [view(c)]);

@@ -14,7 +14,7 @@ import type {
 import type { DType } from '../compiler/graph/types.ts';
 import { fail } from '../grammar/diagnostics.ts';
 
-export const op = { quantize: 0, dequantize: 1, cast: 2, gram: 3, moments: 4, histogram: 5, clip: 6, solve: 7, cross: 8, hash: 9 } as const;
+export const op = { quantize: 0, dequantize: 1, cast: 2, moments: 4, histogram: 5, clip: 6, solve: 7, cross: 8, hash: 9 } as const;
 
 /** Bytes of a weight's element. */
 export const floatBytes: Record<FloatType, number> = { float32: 4, float16: 2, bfloat16: 2, float64: 8 };
