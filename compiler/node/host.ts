@@ -43,7 +43,7 @@ export async function nodeHost(options: NodeHostOptions = {}): Promise<NodeHost>
       });
     },
     now: () => performance.now(),
-    workspace: openWorkspace,
+    workspace: (path, mark, keep) => openWorkspace(path, mark, keep, cleanup),
     scratch: async () => cleanup.scratch(),
     async close() {
       cleanup.close();
