@@ -10,12 +10,12 @@ import { Folding } from './moments.ts';
 import type { Shelf } from './shelf.ts';
 import type { Stream } from './stream.ts';
 
-const valueOf = (site: Site): string => site.ports['input']!.value;
+const inputOf = (site: Site): string => site.ports['input']!.value;
 export const channelOf = (site: Site): number => site.ports['input']!.axes['channel'] ?? -1;
 
 /** Sites with equal keys have the same matrix of inputs. */
 export const inputKey = (site: Site): string =>
-  site.role === 'conv' ? `${valueOf(site)} ${JSON.stringify(patches(site))}` : valueOf(site);
+  site.role === 'conv' ? `${inputOf(site)} ${JSON.stringify(patches(site))}` : inputOf(site);
 
 /** The inputs of a site as a matrix [rows, n], of a convolution those of every place of its kernel. Error: observer-channels, where n is not `before` (0: unknown). */
 function rowsOf(site: Site, v: Value, before: number): { x: Float32Array; channels: number } {
@@ -34,7 +34,7 @@ export async function momentsOf(
   passing = false,
 ): Promise<Map<string, Folding>> {
   const inputs = new Map(sites.map((s) => [inputKey(s), s]));
-  const values = [...new Set(sites.map(valueOf))];
+  const values = [...new Set(sites.map(inputOf))];
   const moments = new Map<string, Folding>();
   const beside = float?.stream.read(float.model, values, front);
   try {
@@ -43,10 +43,10 @@ export async function momentsOf(
       if (passing) continue;
       for (const [key, site] of inputs) {
         const before = moments.get(key);
-        const { x, channels: n } = rowsOf(site, found[valueOf(site)]!, before?.n ?? 0);
+        const { x, channels: n } = rowsOf(site, found[inputOf(site)]!, before?.n ?? 0);
         const m = before ?? new Folding(crunch, shelf, n);
         moments.set(key, m);
-        await m.add(x, exact && rowsOf(site, exact[valueOf(site)]!, n).x);
+        await m.add(x, exact && rowsOf(site, exact[inputOf(site)]!, n).x);
       }
     }
     // the end of the other stream, where its front moves
