@@ -1,5 +1,5 @@
 /** Which folder may import which: docs of the rule are in CONTRIBUTING.md. */
-const oneFileNames = "^compiler/(roles|transforms|formats|solvers|observers|objectives|searches|samplers|targets|laws|metrics|scalings|clips|matrices)/";
+const oneFileNames = "^compiler/(roles|transforms|formats|solvers|observers|objectives|searches|samplers|targets|laws|metrics|scalings|clips|orders|matrices)/";
 module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },

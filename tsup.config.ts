@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: { index: 'compiler/index.ts', cli: 'compiler/cli/main.ts', runtime: 'runtime/index.ts' },
+  entry: { index: 'compiler/index.ts', cli: 'compiler/cli/main.ts', runtime: 'runtime/index.ts', 'bench-child': 'runtime/bench-child.ts' },
   format: 'esm',
   platform: 'node',
   target: 'node20',

@@ -1,8 +1,8 @@
 /**
- * Measures what transforms bring: each scheme with and without them, scored by score.py on the evaluation files. Rows go into
- * docs/measured/transforms.md between the two marks; rows that are not run stay.
+ * Measures what transforms bring: each scheme with and without them, scored by score.py on the evaluation files. Rows are kept in
+ * docs/measured/transforms.json and written into docs/measured/transforms.md between the two marks; rows that are not run stay.
  *
- *   npx tsx bench/transforms.ts [--only name,…] [--list] [--models ../shared/models] [--before QUEUE]
+ *   npx tsx bench/transforms.ts [--only name,name@model,…] [--list] [--models ../shared/models]
  *
  * Needs `npm run build`, and Python with onnxruntime for score.py.
  */
@@ -10,7 +10,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cli, watch } from './watch.ts';
+import { type Row, rows } from './transforms/rows.ts';
+import { cli, score, watch } from './watch.ts';
 
 const { values: o } = parseArgs({
   options: {
@@ -18,124 +19,35 @@ const { values: o } = parseArgs({
     score: { type: 'string', default: '../shared/tools/score.py' },
     only: { type: 'string', default: '' },
     python: { type: 'string', default: 'python3' },
-    /** A command that runs others (a queue). */
-    before: { type: 'string', default: '' },
     list: { type: 'boolean', default: false },
   },
 });
 const PAGE = 'docs/measured/transforms.md';
+const STORE = 'docs/measured/transforms.json';
 const [BEGIN, END] = ['<!-- measured -->', '<!-- /measured -->'];
 
-const outliers = `transform smooth on attention.v -> attention.output
-  transform smooth on mlp.up -> mlp.down`;
-const rotations = `transform rotate on residual { matrix: hadamard }
-  transform rotate on attention.v -> attention.output { per: head }
-  transform rotate on mlp.up -> mlp.down { online: yes }`;
-const w4 = 'quantize weight of linear as int4 { group: 32, scale: mse(40, shrink: 0.6, signed: yes) }';
-const a4 = `${w4}
-  quantize input of linear as int4 { mode: dynamic, group: 32, symmetric: no }`;
-const solve = 'solve gptq on linear { order: hessian, cd: 2, rescale: yes }';
-
-interface Row {
-  readonly models: readonly string[];
-  readonly scheme: string;
-  readonly transforms: string;
-  readonly recipe: string;
+interface Measured {
+  /** kl, or mean cosine for minilm. */
+  readonly value?: number;
+  readonly nll?: readonly [diff: number, error: number];
+  /** The same of the calibration files, which is what choices are made by. */
+  readonly calibration?: number;
+  readonly decode?: number;
+  readonly proof?: string;
+  readonly size?: number;
+  readonly failed?: string;
 }
-const both = ['llama', 'llama-outlier'];
-const rows: Readonly<Record<string, Row>> = {
-  w8a8: { models: both, scheme: 'W8A8 per token', transforms: 'none', recipe: 'quantize linear as W8A8' },
-  'w8a8-rotated': { models: both, scheme: 'W8A8 per token', transforms: 'std.llm_w8a8_rotated', recipe: 'apply std.llm_w8a8_rotated()' },
-  'w8a8-static': { models: both, scheme: 'W8A8 static', transforms: 'none', recipe: 'quantize linear as W8A8_STATIC' },
-  'w8a8-migrated': {
-    models: both,
-    scheme: 'W8A8 static, norm inputs migrated',
-    transforms: 'std.w8a8_migrated',
-    recipe: 'apply std.w8a8_migrated()',
-  },
-  'w8a8-migrated-gptq': {
-    models: ['llama'],
-    scheme: 'W8A8 static, norm inputs migrated',
-    transforms: 'std.w8a8_migrated, GPTQ toward the float model',
-    recipe: 'apply std.w8a8_migrated()\n  solve gptq on linear { order: hessian, target: float }',
-  },
-  w4a4: { models: both, scheme: 'W4A4 group 32, GPTQ', transforms: 'none', recipe: `${a4}\n  ${solve}` },
-  'w4a4-hadamard': {
-    models: both,
-    scheme: 'W4A4 group 32, GPTQ',
-    transforms: 'smooth on v -> o, up -> down; Hadamard rotations',
-    recipe: `${outliers}\n  ${rotations}\n  ${a4}\n  ${solve}`,
-  },
-  'w4a4-ostquant': {
-    models: both,
-    scheme: 'W4A4 group 32, GPTQ',
-    transforms: 'std.ostquant (learnt rotations)',
-    recipe: 'apply std.ostquant()',
-  },
-  'w4a4-svd32': { models: both, scheme: 'W4A4 group 32, GPTQ', transforms: 'std.svdquant, rank 32', recipe: 'apply std.svdquant()' },
-  'w4a4-svd16': {
-    models: ['llama'],
-    scheme: 'W4A4 group 32, GPTQ',
-    transforms: 'std.svdquant, rank 16',
-    recipe: 'apply std.svdquant(rank: 16)',
-  },
-  'w4a4-svd-learnt': {
-    models: ['llama'],
-    scheme: 'W4A4 group 32, GPTQ',
-    transforms: 'as std.ostquant, then lowrank 32',
-    recipe: `apply std.ostquant()\n  transform lowrank on linear { rank: 32, share: [q, k, v, gate, up] }`,
-  },
-  'w4a4-svd16-learnt': {
-    models: ['llama'],
-    scheme: 'W4A4 group 32, GPTQ',
-    transforms: 'as std.ostquant, then lowrank 16',
-    recipe: `apply std.ostquant()\n  transform lowrank on linear { rank: 16, share: [q, k, v, gate, up] }`,
-  },
-  'w4a4-token': {
-    models: both,
-    scheme: 'W4A4 by channel and token, GPTQ',
-    transforms: 'none',
-    recipe: `quantize weight of linear as int4 { per: channel, scale: mse(40, shrink: 0.6) }
-  quantize input of linear as int4 { mode: dynamic, per: token, symmetric: no }
-  solve gptq on linear { order: hessian }`,
-  },
-  mergequant: {
-    models: both,
-    scheme: 'W4A4 static by channel behind norms, GPTQ',
-    transforms: 'std.mergequant',
-    recipe: 'apply std.mergequant()',
-  },
-  w4a16: { models: both, scheme: 'W4A16 group 32, rounded', transforms: 'none', recipe: w4 },
-  'w4a16-awq': {
-    models: both,
-    scheme: 'W4A16 group 32, rounded',
-    transforms: 'awq on v -> o, up -> down, norm -> linear',
-    recipe: `transform scale on attention.v -> attention.output { law: awq(20) }
-  transform scale on mlp.up -> mlp.down { law: awq(20) }
-  transform scale on norm -> linear { law: awq(20) }
-  ${w4}`,
-  },
-  'smoothquant-plus': {
-    models: ['llama-outlier'],
-    scheme: 'uint4 group 32, rounded',
-    transforms: 'std.smoothquant_plus',
-    recipe: 'apply std.smoothquant_plus(group: 32, samples: 8)',
-  },
-  'smoothquant-plus-none': {
-    models: ['llama-outlier'],
-    scheme: 'uint4 group 32, rounded',
-    transforms: 'none',
-    recipe: 'quantize weight of linear as uint4 { group: 32 }',
-  },
-};
 
-const run = (command: string, args: readonly string[]) => (o.before ? watch(o.before, [command, ...args]) : watch(command, args));
-
-async function measure(name: string, row: Row, model: string, dir: string): Promise<string> {
+async function measure(name: string, row: Row, model: string, dir: string): Promise<Measured> {
   const folder = join(o.models, model);
   const [recipe, out] = [join(dir, `${name}.qrecipe`), join(dir, `${name}-${model}.onnx`)];
-  const data = row.recipe.includes('calibrate') ? '' : 'calibrate data("calib") { samples: 128 }\n  ';
-  writeFileSync(recipe, `use "@qrecipe/std@^0.1" as std\n\nrecipe measured version "1.0.0" {\n  ${data}${row.recipe}\n}\n`);
+  const language = model !== 'minilm';
+  const body = [
+    ...(row.recipe.includes('calibrate') || row.recipe.includes('apply ') ? [] : ['calibrate data("calib")']),
+    row.recipe,
+    ...(language ? ['evaluate kl(output("logits"))'] : []),
+  ];
+  writeFileSync(recipe, `use "@qrecipe/std@^0.1" as std\n\nrecipe measured version "1.0.0" {\n  ${body.join('\n  ')}\n}\n`);
   const args = [
     cli,
     'compile',
@@ -147,48 +59,82 @@ async function measure(name: string, row: Row, model: string, dir: string): Prom
     'ort',
     '--data',
     `calib=${join(folder, 'calib')}`,
-    '--force',
   ];
-  const done = await run(process.execPath, [...args, '--json', '--quiet']);
-  if (done.code !== 0)
-    return `| ${model} | ${row.scheme} | ${row.transforms} | does not compile: ${done.output.slice(0, 160).replaceAll('\n', ' ')} | | |`;
-  const scored = await run(o.python, [o.score, folder, out]);
-  const s = JSON.parse(scored.output.trim().split('\n').at(-1)!) as Record<string, number>;
-  const proof = /within ([\d.e-]+)/.exec(done.output)?.[1] ?? '';
-  rmSync(out, { force: true });
-  rmSync(`${out}.data`, { force: true });
-  const n = (x: number, digits = 3) => Number(x.toPrecision(digits)).toString();
-  return `| ${model} | ${row.scheme} | ${row.transforms} | ${n(s['kl']!)} | ${s['nll_diff']!.toFixed(5)} ± ${s['nll_diff_se']!.toFixed(5)} | ${proof} |`;
+  const done = await watch(process.execPath, [...args, '--force', '--json', '--quiet']);
+  if (done.code !== 0) return { failed: done.output.slice(0, 200).replaceAll(/\s+/g, ' ') };
+  const { bytes, metrics } = JSON.parse(done.output.slice(done.output.indexOf('{'))) as {
+    bytes: { before: number; after: number };
+    metrics?: { value: number }[];
+  };
+  const s = await score(o.python, o.score, folder, out);
+  const decode = row.decode ? (await score(o.python, o.score, folder, out, '--decode'))['decode_kl'] : undefined;
+  const proof = /proof of transforms[^}]*within ([\d.e-]+)/.exec(done.output)?.[1];
+  for (const f of [out, `${out}.data`, `${out}.qstats`]) rmSync(f, { force: true });
+  return {
+    value: s['kl'] ?? s['mean_cosine']!,
+    ...(s['nll_diff'] === undefined ? {} : { nll: [s['nll_diff'], s['nll_diff_se']!] as const }),
+    ...(metrics?.[0] ? { calibration: metrics[0].value } : {}),
+    ...(decode === undefined ? {} : { decode }),
+    ...(proof ? { proof } : {}),
+    size: bytes.after / bytes.before,
+  };
 }
 
-const key = (line: string): string => line.split('|').slice(1, 4).join('|');
-/** Puts a row in the place of the one for the same model, scheme and transforms, or at the end. */
-function keep(line: string): void {
+const digits = (x: number | undefined, n = 3): string => (x === undefined ? '' : Number(x.toPrecision(n)).toString());
+
+function write(known: Readonly<Record<string, Measured>>): void {
+  const lines = Object.entries(rows).flatMap(([name, row]) =>
+    row.models.flatMap((model) => {
+      const m = known[`${name}@${model}`];
+      if (!m) return [];
+      if (m.failed) return [[model, row.scheme, row.transforms, `does not compile: ${m.failed}`]];
+      const bar = typeof row.bar === 'object' ? row.bar[model] : row.bar;
+      const holds = bar === undefined ? '' : (model === 'minilm' ? m.value! >= bar : m.value! <= bar) ? `${bar} holds` : `${bar} –`;
+      const nll = m.nll ? `${m.nll[0].toFixed(5)} ± ${m.nll[1].toFixed(5)}` : '';
+      const value = model === 'minilm' ? `cosine ${m.value!.toFixed(5)}` : digits(m.value);
+      return [
+        [
+          model,
+          row.scheme,
+          row.transforms,
+          value,
+          nll,
+          digits(m.calibration),
+          bar === undefined ? '' : holds,
+          m.size ? `${m.size.toFixed(3)}×` : '',
+        ],
+      ];
+    }),
+  );
+  const order = (l: readonly string[]): string => `${l[1]} ${l[0]}`;
+  const head = ['model', 'scheme', 'transforms', 'kl', 'nll_diff', 'kl on calibration data', 'bar', 'size'];
+  const sorted = lines.toSorted((a, b) => (order(a) < order(b) ? -1 : order(a) > order(b) ? 1 : 0));
+  const table = [head, head.map(() => '---'), ...sorted].map((l) => `| ${l.join(' | ')} |`).join('\n');
   const page = readFileSync(PAGE, 'utf8');
-  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
-  const [head, ...found] = page
-    .slice(from + BEGIN.length, to)
-    .trim()
-    .split(/\n(?=\| llama|\| minilm|\| vit)/);
-  const lines = found.filter((l) => key(l) !== key(line));
-  const order = (l: string): string => key(l).split('|').slice(0, 2).join('|');
-  const all = [...lines, line].toSorted((a, b) => (order(a) < order(b) ? -1 : order(a) > order(b) ? 1 : 0));
-  writeFileSync(PAGE, `${page.slice(0, from + BEGIN.length)}\n${head}\n${all.join('\n')}\n${page.slice(to)}`);
+  writeFileSync(PAGE, `${page.slice(0, page.indexOf(BEGIN) + BEGIN.length)}\n${table}\n${page.slice(page.indexOf(END))}`);
 }
+
+/** Read again each time: two runs may measure side by side. */
+const stored = (): Record<string, Measured> => (existsSync(STORE) ? JSON.parse(readFileSync(STORE, 'utf8')) : {});
 
 if (o.list) console.log(Object.keys(rows).join('\n'));
 else {
   if (!existsSync(cli)) throw new Error('run `npm run build` first');
   const dir = mkdtempSync(join(tmpdir(), 'qc-transforms-'));
   try {
-    const only = o.only ? new Set(o.only.split(',')) : undefined;
-    for (const [name, row] of Object.entries(rows))
-      for (const model of row.models)
-        if (!only || only.has(name) || only.has(`${name}@${model}`)) {
-          const line = await measure(name, row, model, dir);
-          console.log(line);
-          keep(line);
-        }
+    const wanted = o.only ? o.only.split(',') : Object.keys(rows);
+    for (const word of wanted) {
+      const [name, one] = word.split('@') as [string, string?];
+      const row = rows[name];
+      if (!row) throw new Error(`no row ${name}: see --list`);
+      for (const model of one ? [one] : row.models) {
+        const m = await measure(name, row, model, dir);
+        console.log(`${name}@${model} ${JSON.stringify(m)}`);
+        const known = { ...stored(), [`${name}@${model}`]: m };
+        writeFileSync(STORE, `${JSON.stringify(known, null, 2)}\n`);
+        write(known);
+      }
+    }
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

@@ -145,6 +145,20 @@ export interface Clip<S extends Schema = Schema> extends Named<S> {
   range(h: ChannelHistogram, steps: number, p: ParamsOf<S>): { readonly lo: number; readonly hi: number };
 }
 
+/** Channels of a value as heads of equal size (one head where there are none), in groups of heads that stay where they are. */
+export interface OrderQuestion {
+  readonly heads: number;
+  readonly size: number;
+  readonly groups: number;
+  /** The largest magnitude of each channel, head after head. */
+  readonly absmax: Float64Array;
+}
+/** A law of orders: which channel comes to which place. */
+export interface Order<S extends Schema = Schema> extends Named<S> {
+  /** `from`: the channel that comes to each place; `clusters`: for each place the cluster that shares a scale. */
+  order(q: OrderQuestion, p: ParamsOf<S>): { readonly from: Int32Array; readonly clusters?: Int32Array; readonly note: string };
+}
+
 /** An orthogonal matrix by name. */
 export interface OrthogonalMatrix<S extends Schema = Schema> extends Named<S> {
   /** It comes from a covariance: whose. */
@@ -190,13 +204,26 @@ export interface Decision {
   readonly note: string;
 }
 
-/** An algorithm that finds the numbers of a layer from calibration inputs. */
-export interface Solver<S extends Schema = Schema> extends Named<S> {
-  readonly decides: 'codes';
+/** Weights that a solver found, [out, reduce]; they are rounded, or given to a solver of codes, afterwards. */
+export interface Reweighted {
+  readonly weight: Float32Array;
+  readonly note: string;
+}
+
+interface Solving<S extends Schema> extends Named<S> {
   /** undefined: it can solve weights of this type. Else the reason why not. */
   covers(w: import('./simulated.ts').EncodedWeight, p: ParamsOf<S>): string | undefined;
   /** Which inputs it wants: of the float model, or those that went through the quantized layers before; and whether it also wants the float ones beside them. */
   wants(p: ParamsOf<S>): { readonly inputs: 'float' | 'block' | 'layer'; readonly float: boolean };
-  solve(layer: Layer, p: ParamsOf<S>): Promise<Decision>;
 }
+/** An algorithm that finds the numbers of a layer from calibration inputs. Of one layer they run in this order: weight, codes, correction. */
+export type Solver<S extends Schema = Schema> = Solving<S> &
+  (
+    | { readonly decides: 'codes'; solve(layer: Layer, p: ParamsOf<S>): Promise<Decision> }
+    | { readonly decides: 'weight'; solve(layer: Layer, p: ParamsOf<S>): Promise<Reweighted> }
+    /** What is added to the bias, from the mean output of the float model and of the quantized one, by output channel. */
+    | { readonly decides: 'correction'; correct(float: Float64Array, actual: Float64Array, p: ParamsOf<S>): Float64Array }
+  );
+/** One kind of solver, for the file that defines it. */
+export type SolverOf<K extends Solver['decides'], S extends Schema> = Extract<Solver<S>, { decides: K }>;
 export type { Session, Tensor };

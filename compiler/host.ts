@@ -43,6 +43,14 @@ export interface Workspace {
   remove(): Promise<void>;
 }
 
+/** How much faster one model is than another, round by round: the median, and the interval that holds the true one in 95 of 100 cases. */
+export interface Speedup {
+  readonly kind: 'run' | 'prefill' | 'decode';
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 export interface Host {
   /** Opens below a folder that the user named; a path that leaves `folder` (.., absolute, symlink) is refused with QcError `path-escape`. */
   open(folder: string, relative: string): Promise<ReadFile>;
@@ -51,8 +59,10 @@ export interface Host {
   /** Refuses an existing path unless `force`. */
   create(path: string, force: boolean): Promise<WriteFile>;
   /** An ONNX Runtime session. `dir` is the folder that the model's relative file ranges refer to. */
-  session(model: Model, dir: string, options?: { threads?: number; customOps?: string }): Promise<Session>;
+  session(model: Model, dir: string, options?: { threads?: number }): Promise<Session>;
   readonly crunch: Crunch;
+  /** Races two model files in processes of their own; absent where there are none (browser). */
+  speed?(models: readonly [float: string, quantized: string], threads?: number): Promise<readonly Speedup[]>;
   /** Milliseconds, for progress only. */
   now(): number;
   /**

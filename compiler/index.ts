@@ -1,5 +1,6 @@
 /** The public library: `import { compile, check, format, inspect, explain, evaluate } from 'qrecipe'`. */
 export { type Diagnostic, QcError, type Span } from '../grammar/diagnostics.ts';
+export { type Bisection, type BisectOptions, bisect, type SuspectPort, type SuspectStatement } from './bisect.ts';
 export { type Checked, type CheckOptions, check, type Resolver, type SourceText } from './check/check.ts';
 export { type CompileOptions, type CompileResult, compile, type Dump, type Event, type PlanOptions, type Required } from './compile.ts';
 export type { Crunch } from './crunch.ts';

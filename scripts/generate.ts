@@ -14,6 +14,7 @@ const folders = [
   'transforms',
   'scalings',
   'clips',
+  'orders',
   'matrices',
   'samplers',
   'targets',

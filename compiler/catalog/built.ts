@@ -7,6 +7,7 @@ import { laws } from '../laws/index.ts';
 import { matrices } from '../matrices/index.ts';
 import { metrics } from '../metrics/index.ts';
 import { objectives } from '../objectives/index.ts';
+import { orders } from '../orders/index.ts';
 import { schemes } from '../plan/schemes.ts';
 import { roles } from '../roles/index.ts';
 import { samplers } from '../samplers/index.ts';
@@ -27,6 +28,7 @@ const folders: readonly (readonly [NameKind, readonly object[]])[] = [
   ['law', laws],
   ['law', scalings],
   ['law', clips],
+  ['law', orders],
   ['matrix', matrices],
   ['solver', solvers],
   ['objective', objectives],
@@ -127,6 +129,13 @@ const tables: readonly Entry[] = [
     'What `transform rotate { learn: … }` lowers: a smooth form of the ranges that quantizers see.',
     { p: num({ doc: 'p: the larger, the nearer to the range itself.', min: 2, max: 100, default: 10 }) },
     { since: '0.2.0', formula: 'Σ_i ‖x_i R‖²_p ‖W‖² + Σ_o ‖w_o R‖²_p ‖X‖²' },
+  ),
+  at(
+    'function',
+    'speedup',
+    'Speed as a multiple of the float model on the machine that compiles, measured as `qc bench` does: at usual sizes, or, where the model has caches, a prompt of 256 tokens and tokens one by one behind it. Without an argument the smallest of these.',
+    { of: choice(['run', 'prefill', 'decode'], { doc: 'What is measured.', optional: true }) },
+    { units: ['x'] },
   ),
   at('function', 'mean_bits', 'Mean bits of a weight, without scales.', { of: span }),
   at('function', 'coverage', 'Share of the weights of linear and conv that are quantized.', { of: part }, { units: ['%', 'x'] }),

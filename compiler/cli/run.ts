@@ -1,11 +1,14 @@
 /** `run(argv, io)`: the whole command line as a function. Commands load what they need when they run, so that `--help` is quick. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError } from 'commander';
 import add from './commands/add.ts';
 import api from './commands/api.ts';
+import bench from './commands/bench.ts';
+import bisect from './commands/bisect.ts';
 import check from './commands/check.ts';
 import compile from './commands/compile.ts';
 import diff from './commands/diff.ts';
 import docs from './commands/docs.ts';
+import doctor from './commands/doctor.ts';
 import evaluate from './commands/eval.ts';
 import explain from './commands/explain.ts';
 import fmt from './commands/fmt.ts';
@@ -21,6 +24,7 @@ import runModel from './commands/run.ts';
 import update from './commands/update.ts';
 import upgrade from './commands/upgrade.ts';
 import why from './commands/why.ts';
+import { count } from './count.ts';
 import { type Exit, exit } from './exit.ts';
 import type { Io } from './io.ts';
 
@@ -87,11 +91,13 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     compile,
     check,
     explain,
+    bisect,
     diff,
     inspect,
     reproduce,
     evaluate,
     runModel,
+    bench,
     fmt,
     upgrade,
     init,
@@ -105,6 +111,7 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     why,
     api,
     publish,
+    doctor,
   ])
     declare(cli);
   try {
@@ -119,10 +126,4 @@ export async function run(argv: readonly string[], outer: Io): Promise<Exit> {
     const { report } = await import('./errors.ts');
     return report(error, io, argv.includes('--json'));
   }
-}
-
-function count(text: string): number {
-  const n = Number(text);
-  if (!Number.isInteger(n) || n < 1 || n > 1024) throw new InvalidArgumentError('A whole number from 1 to 1024 is wanted.');
-  return n;
 }

@@ -7,8 +7,9 @@ import type { Simulated } from '../simulated.ts';
 import { hasData, judgingSource } from './data.ts';
 import type { Source } from './model.ts';
 import { prove } from './proof.ts';
-import { evaluations, judge, outputsToCompare } from './require.ts';
+import { evaluations, judge, needsSpeed, outputsToCompare } from './require.ts';
 import type { Run } from './run.ts';
+import { measureSpeedup } from './speed.ts';
 import type { CompileOptions, CompileResult, Required } from './types.ts';
 
 export interface Assessment {
@@ -56,7 +57,14 @@ export async function assess(a: Assessed): Promise<Assessment> {
         ...(options.signal ? { signal: options.signal } : {}),
       })
     : undefined;
-  const known = { plan, model, sizes: sizesOf(plan, model, source.bytes), written: a.size, ...(comparison ? { comparison } : {}) };
+  const speed = needsSpeed(plan) ? await measureSpeedup(lowered.model, source, options) : undefined;
+  for (const s of speed ?? [])
+    a.run.note(
+      'speed',
+      `${s.kind}: ${s.median.toFixed(2)}x the float model on this machine, 95 % interval ${s.low.toFixed(2)}–${s.high.toFixed(2)}`,
+    );
+  const sizes = sizesOf(plan, model, source.bytes);
+  const known = { plan, model, sizes, written: a.size, ...(comparison ? { comparison } : {}), ...(speed ? { speed } : {}) };
   return { requires: judge(plan, known), metrics: evaluations(plan, known), ...(comparison ? { comparison } : {}) };
 }
 

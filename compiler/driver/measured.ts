@@ -3,6 +3,7 @@
 import type { Metric } from '../define.ts';
 import type { Comparison } from '../evaluate/index.ts';
 import type { Model } from '../graph/types.ts';
+import type { Speedup } from '../host.ts';
 import { metrics } from '../metrics/index.ts';
 import { type Call, evaluate, failAt, type Scope, truth, type Val } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
@@ -11,6 +12,7 @@ import { coverage, meanBits, type Sizes } from '../plan/size.ts';
 import type { Expr, Selection } from '../recipe.ts';
 import type { Unit } from '../schema.ts';
 import type { Site } from '../sites.ts';
+import { speedupOf } from './speed.ts';
 
 export interface Known {
   readonly plan: Planned;
@@ -19,6 +21,8 @@ export interface Known {
   /** Bytes that were written; computed ones before that. */
   readonly written?: number;
   readonly comparison?: Comparison;
+  /** Beside the float model, where a condition asks. */
+  readonly speed?: readonly Speedup[];
 }
 
 const num = (value: number, unit?: Unit): Val => ({ kind: 'number', value, ...(unit ? { unit } : {}) });
@@ -83,6 +87,8 @@ function measure(call: Call, scope: Scope, known: Known): Val | undefined {
       return num(meanBits(sitesOf(call, scope, known), plan.slots, sizes));
     case 'coverage':
       return num(coverage({ sites: { ...plan.sites, sites: sitesOf(call, scope, known) }, slots: plan.slots }, sizes));
+    case 'speedup':
+      return known.speed && num(speedupOf(call, kindOf(call, scope), known.speed), 'x');
     case 'fraction':
       return num(fraction(call, scope, known));
   }
@@ -90,6 +96,11 @@ function measure(call: Call, scope: Scope, known: Known): Val | undefined {
   if (!metric || !known.comparison) return undefined;
   const values = outputsOf(call, scope, known.model).map((o) => known.comparison!.outputs.get(o)?.[metric.name] ?? Number.NaN);
   return num(sum(values) / values.length, metric.unit === 'dB' ? 'dB' : undefined);
+}
+
+function kindOf(call: Call, scope: Scope): string | undefined {
+  const of = call.args['of'] ? evaluate(call.args['of'], scope) : undefined;
+  return of?.kind === 'ref' ? of.name : of?.kind === 'string' ? of.value : undefined;
 }
 
 /** Share of the weights of the tied groups for which a condition on their variables holds. */

@@ -4,6 +4,7 @@ import type { Planned } from '../plan/plan.ts';
 import type { Expr } from '../recipe.ts';
 import { saidOf } from './explanation.ts';
 import { type Known, measuring, metricCalls, outputsOf } from './measured.ts';
+import { asksSpeed } from './speed.ts';
 import type { CompileResult, Required } from './types.ts';
 
 type Asked = Planned['requires'][number]['scope'];
@@ -16,6 +17,9 @@ const expressions = (plan: Planned): { e: Expr; scope: Asked }[] => [
 export function outputsToCompare(plan: Planned, model: Known['model']): string[] {
   return [...new Set(expressions(plan).flatMap(({ e, scope }) => metricCalls(e, scope).flatMap((c) => outputsOf(c, scope, model))))];
 }
+
+/** Has the speed to be measured? */
+export const needsSpeed = (plan: Planned): boolean => expressions(plan).some(({ e, scope }) => asksSpeed(e, scope));
 
 /** Judges every `require`. */
 export function judge(plan: Planned, known: Known): Required[] {

@@ -66,7 +66,7 @@ export function staging(
       if (caches.length)
         run.warnings.push({
           code: 'cache-scaled',
-          message: `The caches ${caches.slice(0, 2).join(', ')}${caches.length > 2 ? ` and ${caches.length - 2} more` : ''} hold scaled values: only this model can read them.`,
+          message: `The caches ${caches.slice(0, 2).join(', ')}${caches.length > 2 ? ` and ${caches.length - 2} more` : ''} hold scaled or reordered values: only this model can read them.`,
         });
       await proveTransforms(source, staged, options, run);
       return staged;

@@ -106,6 +106,11 @@ export class Rewriter {
     this.#fixed.set(site.id, { ...this.#fixed.get(site.id), [`fixed_${port}`]: quantizer });
   }
 
+  /** Says of a port which positions share a scale. */
+  cluster(site: Site, port: string, clusters: Int32Array): void {
+    this.#fixed.set(site.id, { ...this.#fixed.get(site.id), [`clusters_${port}`]: Array.from(clusters) });
+  }
+
   #own(site: Site, name: string): string {
     if (this.#constants.has(name)) return name;
     if (!this.tensor(name)) refuse('not-constant', `${name} of ${site.path} is no constant of the main graph`);

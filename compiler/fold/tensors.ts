@@ -19,7 +19,9 @@ export type Step =
   /** Adds the slice `from`, times a factor, to the slice `into`. */
   | { readonly kind: 'merge'; readonly axis: number; readonly from: number; readonly into: number; readonly factor: number }
   /** Takes these indices of the axis, in this order. */
-  | { readonly kind: 'gather'; readonly axis: number; readonly indices: Int32Array };
+  | { readonly kind: 'gather'; readonly axis: number; readonly indices: Int32Array }
+  /** Takes these elements, in this order, into the same shape. */
+  | { readonly kind: 'take'; readonly indices: Int32Array };
 
 /** The shape after steps. */
 export const shapeAfter = (shape: readonly number[], steps: readonly Step[]): number[] =>
@@ -35,6 +37,11 @@ export function applySteps(given: Float64Array, before: readonly number[], steps
     if (s.kind === 'gather') {
       x = gathered(x, shape, s.axis, s.indices);
       shape = shapeAfter(shape, [s]);
+      continue;
+    }
+    if (s.kind === 'take') {
+      const old = x;
+      x = Float64Array.from(s.indices, (i) => old[i]!);
       continue;
     }
     if (s.kind === 'fill') {

@@ -3,7 +3,8 @@ import type { Node } from '../graph/types.ts';
 import { attrInt, attrInts } from '../match/view.ts';
 import type { ValueFacts } from './facts.ts';
 import type { Reading } from './floats.ts';
-import { lookedUp, product } from './operators.ts';
+import { lookedUp } from './operators.ts';
+import { product } from './products.ts';
 import type { Of, State } from './states.ts';
 
 const FLOAT32 = 1;

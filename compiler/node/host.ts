@@ -1,5 +1,4 @@
 import { performance } from 'node:perf_hooks';
-import { fail } from '../../grammar/diagnostics.ts';
 import type { Crunch } from '../crunch.ts';
 import type { Host } from '../host.ts';
 import { startCleanup } from './cleanup.ts';
@@ -16,6 +15,8 @@ export interface NodeHostOptions {
   readonly threads?: number;
   /** `session.qdq_matmulnbits_accuracy_level`; default 1 (float32). */
   readonly accuracyLevel?: 0 | 1 | 4;
+  /** Sessions run operators of qc.v1 on our kernels; default: through their bodies. */
+  readonly kernels?: boolean;
 }
 
 /** The effects of a run on this machine: files, ONNX Runtime sessions, crunch. `close` removes temporaries and scratch; exit and signals do so too. */
@@ -33,14 +34,18 @@ export async function nodeHost(options: NodeHostOptions = {}): Promise<NodeHost>
     list: listFiles,
     create: (path, force) => createFile(path, force, cleanup),
     async session(model, dir, wanted = {}) {
-      if (wanted.customOps !== undefined) fail('custom-ops', 'onnxruntime-node registers no custom operators');
       const [{ openSession }, { sessionModel }] = await Promise.all([import('./session.ts'), import('./encode.ts')]);
       const { bytes, folder } = await sessionModel(model, dir, host);
       const threads = wanted.threads ?? options.threads;
       return openSession(bytes, folder, {
         ...(threads === undefined ? {} : { threads }),
+        ...(options.kernels ? { kernels: true } : {}),
         ...(options.accuracyLevel === undefined ? {} : { accuracyLevel: options.accuracyLevel }),
       });
+    },
+    async speed(models, threads) {
+      const { measureSpeed } = await import('./speed.ts');
+      return measureSpeed(models, threads ?? options.threads);
     },
     now: () => performance.now(),
     workspace: (path, mark, keep) => openWorkspace(path, mark, keep, cleanup),

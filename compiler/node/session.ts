@@ -14,6 +14,8 @@ export interface SessionOptions {
   readonly accuracyLevel?: 0 | 1 | 4;
   /** off: the graph as it is, no fusion. */
   readonly optimize?: 'off' | 'all';
+  /** Operators of qc.v1 on our kernels, where the addon is; else through their bodies, as stock ONNX Runtime does. */
+  readonly kernels?: boolean;
 }
 
 /**
@@ -27,8 +29,9 @@ export async function openSession(model: Uint8Array, folder: string, options: Se
     // threads that wait for work in a loop take the cores from our own
     'intra_op.allow_spinning': '0',
   };
+  if (options.kernels) await import('../../runtime/index.ts');
   const session = await InferenceSession.create(model, {
-    executionProviders: ['cpu'],
+    ...(options.kernels ? {} : { executionProviders: ['cpu'] }),
     intraOpNumThreads: options.threads ?? 0,
     graphOptimizationLevel: options.optimize === 'off' ? 'disabled' : 'all',
     logSeverityLevel: 3,

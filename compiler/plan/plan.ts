@@ -23,6 +23,8 @@ export interface PlanInput {
   readonly params?: Params;
   /** Values of variables; those that are absent take the first value of their domain. */
   readonly binding?: Binding;
+  /** Statements that are left out, as if nobody had written them. */
+  readonly without?: ReadonlySet<Statement>;
 }
 
 /** A plan with the searches that are still to run and the binding that it was made under. */
@@ -47,9 +49,10 @@ type Of<V extends Statement['verb']> = Scoped<Extract<Statement, { verb: V }>>;
 export function plan(input: PlanInput): Planned {
   const bareGround: Ground = { model: input.model, sites: input.sites };
   const params = input.params ?? {};
-  const bare = flatten(input.recipe, params, {});
+  const flat = (binding: Binding) => flatten(input.recipe, params, binding).filter((s) => !input.without?.has(s.statement));
+  const bare = flat({});
   const variables = variablesOf(bare, bareGround, params, input.binding);
-  const statements = flatten(input.recipe, params, variables.start);
+  const statements = flat(variables.start);
   const transforms = planTransforms(
     statements.filter((s) => isA(s, 'transform')),
     bareGround,

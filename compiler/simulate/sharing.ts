@@ -44,7 +44,11 @@ export function sharing(site: Site, port: string, grain: Grain): Sharing | undef
   if (grain.per === 'element') return { observer, dims, shape: dims, groups: () => each((i) => i) };
   if (grain.per === 'channel')
     return { observer, dims, shape: conv ? [...dims, 1] : channels, groups: () => each((i) => Math.floor(i / inner)) };
-  if (grain.per === 'cluster')
+  if (grain.per === 'cluster') {
+    // A permutation that sorted the channels has also said where its clusters end.
+    const sorted = site.facts[`clusters_${port}`];
+    if (Array.isArray(sorted) && sorted.length * inner === size)
+      return { observer, dims, shape: channels, groups: () => each((i) => sorted[Math.floor(i / inner)]!) };
     return {
       observer,
       dims,
@@ -59,6 +63,7 @@ export function sharing(site: Site, port: string, grain: Grain): Sharing | undef
         return each((i) => label[Math.floor(i / inner)]!);
       },
     };
+  }
   const count = groupsOf(site);
   const first = dims[0]!;
   const share = first % count === 0 ? first / count : first;

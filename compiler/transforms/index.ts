@@ -3,6 +3,7 @@ import dilate from './dilate.ts';
 import lowrank from './lowrank.ts';
 import migrate from './migrate.ts';
 import noise from './noise.ts';
+import permute from './permute.ts';
 import reparam from './reparam.ts';
 import rotate from './rotate.ts';
 import scale from './scale.ts';
@@ -16,6 +17,7 @@ export const transforms = [
   lowrank,
   migrate,
   noise,
+  permute,
   reparam,
   rotate,
   scale,

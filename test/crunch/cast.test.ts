@@ -45,6 +45,28 @@ test('known values', async () => {
   }
 });
 
+/** e4m3fn by its definition: exponent bias 7, no infinity, 0x7f is no number. */
+const e4m3 = (code: number): number => {
+  const [sign, e, m] = [code & 0x80 ? -1 : 1, (code >> 3) & 15, code & 7];
+  return sign * (e === 0 ? (m / 8) * 2 ** -6 : (1 + m / 8) * 2 ** (e - 7));
+};
+test('e4m3: all 256 codes come back, ties go to the even code, what is too large saturates', async () => {
+  const codes = Array.from({ length: 256 }, (_, c) => c).filter((c) => (c & 0x7f) !== 0x7f);
+  const between = codes.filter((c) => (c & 0x7f) < 0x7e);
+  for (const [, c] of all) {
+    const cast = async (x: number[]) => [...(await c.cast(bytesOf(Float32Array.from(x)), 'float32', 'float8e4m3fn'))];
+    assert.equal(await cast(codes.map(e4m3)), codes);
+    assert.equal([...new Float32Array((await c.cast(Uint8Array.from(codes), 'float8e4m3fn', 'float32')).slice().buffer)], codes.map(e4m3));
+    const middles = between.map((code) => (e4m3(code) + e4m3(code + 1)) / 2);
+    assert.equal(
+      await cast(middles),
+      between.map((code) => (code % 2 ? code + 1 : code)),
+    );
+    assert.equal(await cast([449, 464, 1e6, -465, -1e30]), [0x7e, 0x7e, 0x7e, 0xfe, 0xfe]);
+    assert.is((await cast([Number.NaN]))[0]! & 0x7f, 0x7f);
+  }
+});
+
 test('a type that nothing converts is refused', async () => {
   const message = await all[0]![1].cast(new Uint8Array(8), 'complex64', 'float32').catch((e: Error) => e.message);
   assert.is(message, 'unsupported-cast: elements of type complex64 cannot be converted');

@@ -7,7 +7,7 @@ import { loadCrunch } from '../../runtime/crunch.ts';
 export async function engines(): Promise<readonly [string, Crunch][]> {
   const all: [string, Crunch][] = [];
   const addon = new URL(`../../runtime/native/qc.${process.platform}-${process.arch}.node`, import.meta.url);
-  for (const isa of existsSync(addon) ? ['scalar', 'avx2', 'avx512'] : []) {
+  for (const isa of existsSync(addon) ? ['scalar', 'avx2', 'avx512vnni'] : []) {
     process.env['QC_ISA'] = isa;
     try {
       all.push([isa, await loadCrunch({ prefer: 'native' })]);

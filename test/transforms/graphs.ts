@@ -67,6 +67,8 @@ export interface Heads {
   readonly rope?: 'half' | 'interleaved';
   /** q, k, v from one linear that is split. */
   readonly fused?: boolean;
+  /** Inputs that hold past keys and values; then heads are not grouped. */
+  readonly past?: readonly [key: string, value: string];
 }
 
 /** Attention over x [1, t, n] with grouped heads. */
@@ -85,7 +87,8 @@ export function attention(b: Builder, x: string, p: string, n: number, h: Heads)
     parts = b.ops('Split', [all, b.ints(heads * d, kv * d, kv * d)], { axis: -1 }, { outputs: 3 });
   } else
     parts = [biased(b, x, `${p}.q_proj`, n, heads * d), biased(b, x, `${p}.k_proj`, n, kv * d), biased(b, x, `${p}.v_proj`, n, kv * d)];
-  const [q, k, v] = [turn(apart(parts[0]!, heads)), repeated(turn(apart(parts[1]!, kv))), repeated(apart(parts[2]!, kv))];
+  const kept = (x: string, at: 0 | 1) => (h.past ? b.op('Concat', [h.past[at], x], { axis: 2 }) : x);
+  const [q, k, v] = [turn(apart(parts[0]!, heads)), repeated(kept(turn(apart(parts[1]!, kv)), 0)), repeated(kept(apart(parts[2]!, kv), 1))];
   const scores = b.op('Mul', [b.op('MatMul', [q, b.op('Transpose', [k], { perm: [0, 1, 3, 2] })]), b.number(1 / Math.sqrt(d))]);
   const context = b.op('MatMul', [b.op('Softmax', [scores], { axis: -1 }), v]);
   const joined = b.op('Reshape', [b.op('Transpose', [context], { perm: [0, 2, 1, 3] }), b.ints(1, t, heads * d)]);

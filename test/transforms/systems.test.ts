@@ -41,7 +41,7 @@ const w4a4 = async (x: Float32Array, w: Float32Array) => sqnr(outputs(x, w), out
 const turned = async (l: Layer, r: Rotation): Promise<Layer> => {
   const m = Float32Array.from(matrixOf(r));
   const [x, held, w] = [await times(l.x, m, N, crunch), await times(l.held, m, N, crunch), await times(l.w, m, N, crunch)];
-  return { x, held, w };
+  return { x, held, w, gain: l.gain };
 };
 const evidence = (l: Layer): Evidence => ({ pairs: [{ x: l.x, w: l.w, site, input, weight }], ctx });
 

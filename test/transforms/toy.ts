@@ -26,6 +26,8 @@ export interface Layer {
   readonly x: Float32Array;
   readonly held: Float32Array;
   readonly w: Float32Array;
+  /** What the channels of x were multiplied by: the gain of a norm before it. */
+  readonly gain: Float64Array;
 }
 
 export function layer(seed = 1, rows = 256): Layer {
@@ -42,7 +44,7 @@ export function layer(seed = 1, rows = 256): Layer {
     }
   }
   const w = Float32Array.from({ length: N * N }, () => 0.05 * g());
-  return { x: all.slice(0, rows * N), held: all.slice(rows * N), w };
+  return { x: all.slice(0, rows * N), held: all.slice(rows * N), w, gain };
 }
 
 /** X Wᵀ for rows of N. */
@@ -68,12 +70,12 @@ export function sqnr(y: Float64Array, actual: Float64Array): number {
 }
 
 /** SmoothQuant's scales: X / s, W · s. */
-export function smoothed({ x, held, w }: Layer, alpha: number): Layer {
+export function smoothed({ x, held, w, gain }: Layer, alpha: number): Layer {
   const most = (m: Float32Array, k: number) => {
     let a = 0;
     for (let i = k; i < m.length; i += N) a = Math.max(a, Math.abs(m[i]!));
     return a;
   };
   const s = Float64Array.from({ length: N }, (_, k) => most(x, k) ** alpha / most(w, k) ** (1 - alpha));
-  return { x: x.map((v, i) => v / s[i % N]!), held: held.map((v, i) => v / s[i % N]!), w: w.map((v, i) => v * s[i % N]!) };
+  return { x: x.map((v, i) => v / s[i % N]!), held: held.map((v, i) => v / s[i % N]!), w: w.map((v, i) => v * s[i % N]!), gain };
 }

@@ -40,7 +40,6 @@ export const functions = [
     { of: selection({ doc: 'Where.', optional: true }) },
     { units: ['x', '%'] },
   ),
-  planned('function', 'speedup', 'Speed as a multiple of the float model on this machine.', {}, { units: ['x'] }),
   planned('function', 'kendall_tau', 'Agreement of two rankings.'),
   planned('function', 'linspace', 'Numbers at equal distances.', { from: num({ doc: 'First.' }), to: num({ doc: 'Last.' }) }),
   planned('function', 'cfg', 'Classifier-free guidance.', {

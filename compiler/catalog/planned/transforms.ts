@@ -2,16 +2,7 @@
 import { ref } from '../../schema.ts';
 import { planned } from '../entry.ts';
 
-const law = ref('law', { doc: 'How the map is chosen.', optional: true });
-
 export const transforms = [
-  planned(
-    'transform',
-    'permute',
-    'Reorders channels so that similar ones share a scale; folds, no gather remains.',
-    { law },
-    { cite: 'Chiang et al., Quamba2, 2025 (arXiv:2503.22879)' },
-  ),
   planned(
     'transform',
     'tabulate',

@@ -39,7 +39,7 @@ export default (cli: Cli): void =>
         import('../../node/host.ts'),
         import('../progress.ts'),
       ]);
-      const host = await nodeHost(options.threads === undefined ? {} : { threads: options.threads });
+      const host = await nodeHost({ kernels: true, ...(options.threads === undefined ? {} : { threads: options.threads }) });
       const shown = await progress(io, options.quiet === true || options.json === true);
       let failed = true;
       try {

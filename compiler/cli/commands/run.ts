@@ -26,7 +26,7 @@ export default (cli: Cli): void =>
         import('../../calibrate/index.ts'),
         import('../../../grammar/diagnostics.ts'),
       ]);
-      const host = await nodeHost(options.threads === undefined ? {} : { threads: options.threads });
+      const host = await nodeHost({ kernels: true, ...(options.threads === undefined ? {} : { threads: options.threads }) });
       try {
         const loaded = await loadModel(host, resolve(io.cwd, model!));
         const source = await dataSource(host, resolve(io.cwd, data!));

@@ -4,6 +4,7 @@ mod mapped;
 mod session;
 mod session_run;
 mod threads;
+mod values;
 
 use mapped::Mapped;
 use napi::bindgen_prelude::*;
@@ -21,7 +22,7 @@ pub struct FileRange {
     pub len: f64,
 }
 
-/// The instruction set called `name`, or the best of this machine for an empty name.
+/// The instruction set of the solvers for `name`, a set of the kernels: the nearest below. The best of this machine for an empty name.
 #[napi]
 pub fn isa(name: String) -> Result<String> {
     Ok(named_isa(&name).map_err(to_error)?.name().into())
@@ -31,7 +32,45 @@ fn named_isa(name: &str) -> std::result::Result<Isa, Fault> {
     if name.is_empty() {
         return Ok(Isa::detect());
     }
-    Isa::named(name).ok_or_else(|| Fault { code: "bad-isa", message: format!("this machine has no instruction set {name}") })
+    if let Some(isa) = Isa::named(name) {
+        return Ok(isa);
+    }
+    let kernels = qc_ops::named(name).map_err(|message| Fault { code: "bad-isa", message })?;
+    Ok(if kernels.name() == "avxvnni" { Isa::named("avx2").unwrap_or(Isa::Scalar) } else { Isa::detect() })
+}
+
+/// An instruction set that this build knows.
+#[napi(object)]
+pub struct Known {
+    pub name: String,
+    pub available: bool,
+}
+
+/// Instruction sets of the kernels, best last.
+#[napi]
+pub fn instruction_sets() -> Vec<Known> {
+    qc_ops::Isa::ALL.iter().map(|i| Known { name: i.name().into(), available: i.available() }).collect()
+}
+
+/// An operator, and the variant of its kernel that runs.
+#[napi(object)]
+pub struct OperatorInfo {
+    pub name: String,
+    pub variant: String,
+}
+
+/// Operators of qc.v1 under the instruction set `isa`; empty: QC_ISA's, else the best of this machine.
+#[napi]
+pub fn operators(isa: String) -> Result<Vec<OperatorInfo>> {
+    let isa = if isa.is_empty() { qc_ops::chosen() } else { qc_ops::named(&isa) };
+    let isa = isa.map_err(|message| to_error(Fault { code: "bad-isa", message }))?;
+    Ok(qc_ops::operators(isa).map(|(name, variant)| OperatorInfo { name: name.into(), variant: variant.name().into() }).collect())
+}
+
+/// The version of this library.
+#[napi]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
 }
 
 pub struct Call {

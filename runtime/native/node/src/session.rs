@@ -1,10 +1,12 @@
 //! Sessions on the ONNX Runtime that onnxruntime-node ships, with the operators of qc.v1 registered.
 
-use crate::session_run::{Feed, Fetched};
+use crate::session_run::{Feed, Fetch, Fetched};
+use crate::values::{number_of, Value};
 use napi::bindgen_prelude::*;
 use napi::Task;
 use napi_derive::napi;
 use ort_sys::*;
+use std::collections::HashMap;
 use std::ffi::{c_char, CStr, CString};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr::null_mut;
@@ -59,8 +61,24 @@ impl Runtime {
 pub struct Opening {
     runtime: String,
     model: Either<String, Uint8Array>,
-    threads: u32,
-    config: Vec<(String, String)>,
+    options: SessionSettings,
+}
+
+/// What a session is opened with, in the terms of onnxruntime's session options.
+#[napi(object)]
+pub struct SessionSettings {
+    /// Threads inside an operator; 0: ONNX Runtime's own choice.
+    pub threads: u32,
+    /// Session configuration entries, key and value in turn.
+    pub config: Vec<String>,
+    /// Optimisation of the graph: 0 none, 1 basic, 2 extended, 99 all.
+    pub optimize: u32,
+    pub arena: bool,
+    pub pattern: bool,
+    /// Sizes of named dimensions, name and size in turn.
+    pub dimensions: Vec<String>,
+    /// Where a profile is written: the beginning of its path.
+    pub profile: Option<String>,
 }
 
 pub struct Opened {
@@ -68,6 +86,7 @@ pub struct Opened {
     pub session: *mut OrtSession,
     pub inputs: Vec<String>,
     pub outputs: Vec<String>,
+    values: Mutex<(u32, HashMap<u32, Arc<Value>>)>,
 }
 // SAFETY: ONNX Runtime's sessions may be used from all threads.
 unsafe impl Send for Opened {}
@@ -91,6 +110,51 @@ fn text(s: &str) -> Outcome<CString> {
     CString::new(s).map_err(|_| format!("\"{s}\" has a zero character"))
 }
 
+/// A path as ONNX Runtime takes it on this system.
+#[cfg(not(windows))]
+fn os_path(s: &str) -> Outcome<Vec<c_char>> {
+    Ok(text(s)?.as_bytes_with_nul().iter().map(|&b| b as c_char).collect())
+}
+#[cfg(windows)]
+fn os_path(s: &str) -> Outcome<Vec<u16>> {
+    text(s)?;
+    Ok(s.encode_utf16().chain([0]).collect())
+}
+
+impl SessionSettings {
+    /// Safety: `options` are alive.
+    unsafe fn apply(&self, runtime: Runtime, options: *mut OrtSessionOptions) -> Outcome<()> {
+        let api = runtime.api;
+        runtime.check((api.SetIntraOpNumThreads)(options, self.threads.min(1024) as i32))?;
+        runtime.check((api.SetSessionGraphOptimizationLevel)(
+            options,
+            match self.optimize {
+                0 => GraphOptimizationLevel::ORT_DISABLE_ALL,
+                1 => GraphOptimizationLevel::ORT_ENABLE_BASIC,
+                2 => GraphOptimizationLevel::ORT_ENABLE_EXTENDED,
+                _ => GraphOptimizationLevel::ORT_ENABLE_ALL,
+            },
+        ))?;
+        if !self.arena {
+            runtime.check((api.DisableCpuMemArena)(options))?;
+        }
+        if !self.pattern {
+            runtime.check((api.DisableMemPattern)(options))?;
+        }
+        for pair in self.config.chunks_exact(2) {
+            runtime.check((api.AddSessionConfigEntry)(options, text(&pair[0])?.as_ptr(), text(&pair[1])?.as_ptr()))?;
+        }
+        for pair in self.dimensions.chunks_exact(2) {
+            let size = pair[1].parse::<i64>().map_err(|_| format!("{} is no size", pair[1]))?;
+            runtime.check((api.AddFreeDimensionOverrideByName)(options, text(&pair[0])?.as_ptr(), size))?;
+        }
+        match &self.profile {
+            Some(path) => runtime.check((api.EnableProfiling)(options, os_path(path)?.as_ptr())),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Opening {
     fn open(&self) -> Outcome<Opened> {
         let runtime = Runtime::load(&self.runtime)?;
@@ -99,17 +163,14 @@ impl Opening {
         unsafe {
             let mut options = Options(runtime, null_mut());
             runtime.check((api.CreateSessionOptions)(&mut options.1))?;
-            runtime.check((api.SetIntraOpNumThreads)(options.1, self.threads.min(1024) as i32))?;
-            for (key, value) in &self.config {
-                runtime.check((api.AddSessionConfigEntry)(options.1, text(key)?.as_ptr(), text(value)?.as_ptr()))?;
-            }
+            self.options.apply(runtime, options.1)?;
             qc_ops::add_domain(api, options.1)?;
             let mut session = null_mut();
             runtime.check(match &self.model {
-                Either::A(path) => (api.CreateSession)(runtime.env, text(path)?.as_ptr(), options.1, &mut session),
+                Either::A(path) => (api.CreateSession)(runtime.env, os_path(path)?.as_ptr(), options.1, &mut session),
                 Either::B(bytes) => (api.CreateSessionFromArray)(runtime.env, bytes.as_ptr().cast(), bytes.len(), options.1, &mut session),
             })?;
-            let mut opened = Opened { runtime, session, inputs: vec![], outputs: vec![] };
+            let mut opened = Opened { runtime, session, inputs: vec![], outputs: vec![], values: Mutex::default() };
             let (mut inputs, mut outputs) = (0, 0);
             runtime.check((api.SessionGetInputCount)(session, &mut inputs))?;
             runtime.check((api.SessionGetOutputCount)(session, &mut outputs))?;
@@ -130,6 +191,57 @@ impl Opened {
         let text = CStr::from_ptr(name).to_string_lossy().into_owned();
         self.runtime.check((self.runtime.api.AllocatorFree)(allocator, name.cast()))?;
         Ok(text)
+    }
+}
+
+impl Opened {
+    pub fn hold(&self, value: Value) -> Outcome<u32> {
+        let (last, values) = &mut *self.values.lock().map_err(|_| "internal error")?;
+        *last = last.checked_add(1).ok_or("too many values")?;
+        values.insert(*last, Arc::new(value));
+        Ok(*last)
+    }
+    pub fn held(&self, id: u32) -> Outcome<Arc<Value>> {
+        let values = self.values.lock().map_err(|_| "internal error")?;
+        values.1.get(&id).cloned().ok_or_else(|| "its tensor was disposed, or belongs to another session".into())
+    }
+    fn forget(&self, id: u32) {
+        if let Ok(mut values) = self.values.lock() {
+            values.1.remove(&id);
+        }
+    }
+
+    fn metadata(&self, key: &str) -> Outcome<Option<String>> {
+        let (runtime, api) = (self.runtime, self.runtime.api);
+        let (mut metadata, mut allocator, mut value) = (null_mut(), null_mut(), null_mut());
+        // SAFETY: what is made is released.
+        unsafe {
+            runtime.check((api.GetAllocatorWithDefaultOptions)(&mut allocator))?;
+            let key = text(key)?;
+            runtime.check((api.SessionGetModelMetadata)(self.session, &mut metadata))?;
+            let status = (api.ModelMetadataLookupCustomMetadataMap)(metadata, allocator, key.as_ptr(), &mut value);
+            (api.ReleaseModelMetadata)(metadata);
+            runtime.check(status)?;
+            if value.is_null() {
+                return Ok(None);
+            }
+            let found = CStr::from_ptr(value).to_string_lossy().into_owned();
+            runtime.check((api.AllocatorFree)(allocator, value.cast()))?;
+            Ok(Some(found))
+        }
+    }
+
+    fn end_profiling(&self) -> Outcome<String> {
+        let (runtime, api) = (self.runtime, self.runtime.api);
+        let (mut allocator, mut path) = (null_mut(), null_mut());
+        // SAFETY: the name is released.
+        unsafe {
+            runtime.check((api.GetAllocatorWithDefaultOptions)(&mut allocator))?;
+            runtime.check((api.SessionEndProfiling)(self.session, allocator, &mut path))?;
+            let found = CStr::from_ptr(path).to_string_lossy().into_owned();
+            runtime.check((api.AllocatorFree)(allocator, path.cast()))?;
+            Ok(found)
+        }
     }
 }
 
@@ -167,7 +279,7 @@ impl Opened {
             let (mut element, mut rank) = (ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED, 0);
             runtime.check((api.GetTensorElementType)(info, &mut element))?;
             runtime.check((api.GetDimensionsCount)(info, &mut rank))?;
-            described.element = crate::session_run::number_of(element);
+            described.element = number_of(element);
             described.dims.resize(rank, 0);
             runtime.check((api.GetDimensions)(info, described.dims.as_mut_ptr(), rank))?;
             let mut symbols = vec![std::ptr::null(); rank];
@@ -194,12 +306,10 @@ impl Task for Opening {
     }
 }
 
-/// Opens a session of the ONNX Runtime at `runtime` (its library) on a model's path or bytes; 0 threads: its own choice.
-/// `config`: session configuration entries, key and value in turn.
+/// Opens a session of the ONNX Runtime at `runtime` (its library) on a model's path or bytes.
 #[napi]
-pub fn open_session(runtime: String, model: Either<String, Uint8Array>, threads: u32, config: Vec<String>) -> AsyncTask<Opening> {
-    let config = config.chunks_exact(2).map(|p| (p[0].clone(), p[1].clone())).collect();
-    AsyncTask::new(Opening { runtime, model, threads, config })
+pub fn open_session(runtime: String, model: Either<String, Uint8Array>, options: SessionSettings) -> AsyncTask<Opening> {
+    AsyncTask::new(Opening { runtime, model, options })
 }
 
 #[napi]
@@ -210,7 +320,7 @@ pub struct Session {
 pub struct Running {
     opened: Arc<Opened>,
     feeds: Vec<Feed>,
-    fetch: Vec<String>,
+    fetch: Vec<Fetch>,
 }
 
 #[napi]
@@ -238,10 +348,44 @@ impl Session {
         let opened = self.opened()?;
         guarded(|| (0..opened.outputs.len()).map(|i| opened.describe(opened.runtime.api.SessionGetOutputTypeInfo, i)).collect())
     }
-    /// Runs off the main thread. The bytes of feeds must not change until the promise settles.
+    /// Runs off the main thread. Bytes of feeds and fetches must not be touched until the promise settles.
     #[napi]
-    pub fn run(&self, feeds: Vec<Feed>, fetch: Vec<String>) -> Result<AsyncTask<Running>> {
+    pub fn run(&self, feeds: Vec<Feed>, fetch: Vec<Fetch>) -> Result<AsyncTask<Running>> {
         Ok(AsyncTask::new(Running { opened: self.opened()?.clone(), feeds, fetch }))
+    }
+    /// Copies a held value's bytes. Errors: another length.
+    #[napi]
+    pub fn copy(&self, held: u32, mut to: Uint8Array) -> Result<()> {
+        guarded(|| {
+            let value = self.opened.as_ref().ok_or("the session is closed")?.held(held)?;
+            let (_, _, bytes) = value.read()?;
+            // SAFETY: on the main thread, where JavaScript does not run meanwhile.
+            let to = unsafe { to.as_mut() };
+            if to.len() != bytes.len() {
+                return Err(format!("the value has {} bytes, not {}", bytes.len(), to.len()));
+            }
+            to.copy_from_slice(bytes);
+            Ok(())
+        })
+    }
+    /// Frees a held value, once runs that read it are done.
+    #[napi]
+    pub fn release(&self, held: u32) {
+        if let Some(opened) = &self.opened {
+            opened.forget(held);
+        }
+    }
+    /// An entry of the model's metadata.
+    #[napi]
+    pub fn metadata(&self, key: String) -> Result<Option<String>> {
+        let opened = self.opened()?;
+        guarded(|| opened.metadata(&key))
+    }
+    /// Ends profiling; the path of the profile.
+    #[napi]
+    pub fn end_profiling(&self) -> Result<String> {
+        let opened = self.opened()?;
+        guarded(|| opened.end_profiling())
     }
     /// Frees the session, once runs that are under way are done.
     #[napi]
@@ -254,7 +398,7 @@ impl Task for Running {
     type Output = Vec<Fetched>;
     type JsValue = Vec<Fetched>;
     fn compute(&mut self) -> Result<Vec<Fetched>> {
-        guarded(|| crate::session_run::run(&self.opened, &mut self.feeds, &self.fetch))
+        guarded(|| crate::session_run::run(&self.opened, &mut self.feeds, &mut self.fetch))
     }
     fn resolve(&mut self, _env: Env, output: Vec<Fetched>) -> Result<Vec<Fetched>> {
         Ok(output)

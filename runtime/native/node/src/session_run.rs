@@ -1,129 +1,90 @@
-//! One run of a session: bytes in, bytes out.
+//! One run of a session: values in, values out.
 
-use crate::session::{Opened, Outcome, Runtime};
+use crate::session::{Opened, Outcome};
+use crate::values::Value;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
-use ort_sys::*;
-use std::ffi::{c_void, CString};
+use std::ffi::CString;
 use std::ptr::{null, null_mut};
+use std::sync::Arc;
 
-/// An input: ONNX's number of the element type, the shape, little-endian bytes.
+/// An input: ONNX's number of the element type, the shape and little-endian bytes, or a value that the session holds.
 #[napi(object)]
 pub struct Feed {
     pub name: String,
     pub element: u32,
     pub dims: Vec<i64>,
-    pub data: Uint8Array,
+    pub data: Option<Uint8Array>,
+    pub held: Option<u32>,
 }
 
+/// An output. With `data`: written there. With `grow` (0: from nothing): written over the held value that it continues, where that has
+/// room, and held. Else ONNX Runtime's own memory, held.
 #[napi(object)]
-pub struct Fetched {
+pub struct Fetch {
+    pub name: String,
     pub element: u32,
     pub dims: Vec<i64>,
-    pub data: Uint8Array,
+    pub data: Option<Uint8Array>,
+    pub grow: Option<u32>,
 }
 
-type Element = ONNXTensorElementDataType;
-
-/// Element types of whole bytes that Node passes: ONNX's number, width, ONNX Runtime's name.
-const ELEMENTS: [(u32, usize, Element); 12] = [
-    (1, 4, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT),
-    (2, 1, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8),
-    (3, 1, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8),
-    (4, 2, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16),
-    (5, 2, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT16),
-    (6, 4, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32),
-    (7, 8, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64),
-    (9, 1, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL),
-    (10, 2, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16),
-    (11, 8, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE),
-    (12, 4, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT32),
-    (13, 8, Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT64),
-];
-
-/// ONNX's number of an element type; 0 for one that cannot be passed.
-pub fn number_of(element: Element) -> u32 {
-    ELEMENTS.iter().find(|e| e.2 == element).map_or(0, |e| e.0)
-}
-
-/// Values that are released on every way out.
-struct Values(Runtime, Vec<*mut OrtValue>);
-impl Drop for Values {
-    fn drop(&mut self) {
-        for &v in self.1.iter().filter(|v| !v.is_null()) {
-            // SAFETY: released once.
-            unsafe { (self.0.api.ReleaseValue)(v) }
-        }
-    }
+/// An output after the run; held: 0 where it went to the bytes that were given.
+#[napi(object)]
+pub struct Fetched {
+    pub held: u32,
+    pub element: u32,
+    pub dims: Vec<i64>,
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> Outcome<Vec<CString>> {
     names.map(|n| CString::new(n.as_str()).map_err(|_| "a name has a zero character".to_string())).collect()
 }
 
-pub fn run(opened: &Opened, feeds: &mut [Feed], fetch: &[String]) -> Outcome<Vec<Fetched>> {
+/// Runs; bytes of feeds and fetches must not be touched meanwhile.
+pub fn run(opened: &Opened, feeds: &mut [Feed], fetch: &mut [Fetch]) -> Outcome<Vec<Fetched>> {
     let runtime = opened.runtime;
-    let api = runtime.api;
-    let mut inputs = Values(runtime, vec![]);
-    for feed in feeds.iter_mut() {
-        inputs.1.push(value(runtime, feed)?);
-    }
-    let mut outputs = Values(runtime, vec![null_mut(); fetch.len()]);
-    let (input_names, output_names) = (names(feeds.iter().map(|f| &f.name))?, names(fetch.iter())?);
+    let inputs = feeds.iter_mut().map(|f| input(opened, f).map_err(|e| format!("input \"{}\": {e}", f.name))).collect::<Outcome<Vec<_>>>()?;
+    let outputs = fetch.iter_mut().map(|f| output(opened, f).map_err(|e| format!("output \"{}\": {e}", f.name))).collect::<Outcome<Vec<_>>>()?;
+    let (input_names, output_names) = (names(feeds.iter().map(|f| &f.name))?, names(fetch.iter().map(|f| &f.name))?);
     let pointers = |n: &[CString]| n.iter().map(|n| n.as_ptr()).collect::<Vec<_>>();
     let (input_names, output_names) = (pointers(&input_names), pointers(&output_names));
-    let given: Vec<*const OrtValue> = inputs.1.iter().map(|v| v.cast_const()).collect();
+    let given: Vec<_> = inputs.iter().map(|v| v.value.cast_const()).collect();
+    let mut made: Vec<_> = outputs.iter().map(|v| v.as_ref().map_or(null_mut(), |v| v.value)).collect();
     // SAFETY: all arrays have the lengths that are passed and live during the call.
-    runtime.check(unsafe {
-        let (n, m) = (given.len(), fetch.len());
-        (api.Run)(opened.session, null(), input_names.as_ptr(), given.as_ptr(), n, output_names.as_ptr(), m, outputs.1.as_mut_ptr())
-    })?;
-    outputs.1.iter().zip(fetch).map(|(&v, name)| fetched(runtime, v).map_err(|e| format!("output \"{name}\": {e}"))).collect()
+    let status = unsafe {
+        let (n, m) = (given.len(), made.len());
+        (runtime.api.Run)(opened.session, null(), input_names.as_ptr(), given.as_ptr(), n, output_names.as_ptr(), m, made.as_mut_ptr())
+    };
+    // What the run made is released on every way out.
+    let results: Vec<Value> = outputs.into_iter().zip(made).map(|(given, made)| given.unwrap_or_else(|| Value::made(runtime, made))).collect();
+    runtime.check(status)?;
+    results.into_iter().zip(fetch).map(|(v, f)| keep(opened, v, f).map_err(|e| format!("output \"{}\": {e}", f.name))).collect()
 }
 
-/// A tensor over the feed's own bytes.
-fn value(runtime: Runtime, feed: &mut Feed) -> Outcome<*mut OrtValue> {
-    let fault = |what: &str| format!("input \"{}\": {what}", feed.name);
-    let &(_, width, element) = ELEMENTS.iter().find(|e| e.0 == feed.element).ok_or_else(|| fault("its type cannot be passed"))?;
-    let count = feed.dims.iter().try_fold(1usize, |n, &d| n.checked_mul(usize::try_from(d).ok()?));
-    if count.and_then(|n| n.checked_mul(width)) != Some(feed.data.len()) {
-        return Err(fault(&format!("{} bytes are not a tensor of shape {:?}", feed.data.len(), feed.dims)));
+fn input(opened: &Opened, feed: &mut Feed) -> Outcome<Arc<Value>> {
+    match (&mut feed.data, feed.held) {
+        // SAFETY: JavaScript leaves the bytes alone until the promise settles.
+        (Some(data), _) => Ok(Arc::new(Value::over(opened.runtime, unsafe { data.as_mut() }, feed.element, &feed.dims)?)),
+        (None, Some(id)) => opened.held(id),
+        _ => Err("no data".into()),
     }
-    let (mut memory, mut value) = (null_mut(), null_mut());
-    // SAFETY: the bytes outlive the run; JavaScript leaves them alone until the promise settles.
-    unsafe {
-        runtime.check((runtime.api.CreateCpuMemoryInfo)(OrtAllocatorType::OrtDeviceAllocator, OrtMemType::OrtMemTypeDefault, &mut memory))?;
-        let data = feed.data.as_mut().as_mut_ptr().cast::<c_void>();
-        let made =
-            (runtime.api.CreateTensorWithDataAsOrtValue)(memory, data, feed.data.len(), feed.dims.as_ptr(), feed.dims.len(), element, &mut value);
-        (runtime.api.ReleaseMemoryInfo)(memory);
-        runtime.check(made)?;
-    }
-    Ok(value)
 }
 
-fn fetched(runtime: Runtime, value: *mut OrtValue) -> Outcome<Fetched> {
-    let api = runtime.api;
-    // SAFETY: `value` is alive; the description is released before its checks are looked at.
-    unsafe {
-        let mut info = null_mut();
-        runtime.check((api.GetTensorTypeAndShape)(value, &mut info))?;
-        let (mut element, mut rank, mut count) = (Element::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED, 0, 0);
-        let checks = [
-            (api.GetTensorElementType)(info, &mut element),
-            (api.GetDimensionsCount)(info, &mut rank),
-            (api.GetTensorShapeElementCount)(info, &mut count),
-        ];
-        let mut dims = vec![0i64; rank];
-        let shape = (api.GetDimensions)(info, dims.as_mut_ptr(), rank);
-        (api.ReleaseTensorTypeAndShapeInfo)(info);
-        for status in checks.into_iter().chain([shape]) {
-            runtime.check(status)?;
-        }
-        let &(number, width, _) = ELEMENTS.iter().find(|e| e.2 == element).ok_or("its type cannot be passed")?;
-        let mut data = null_mut();
-        runtime.check((api.GetTensorMutableData)(value, &mut data))?;
-        let bytes = if count == 0 { vec![] } else { std::slice::from_raw_parts(data.cast::<u8>(), count * width).to_vec() };
-        Ok(Fetched { element: number, dims, data: bytes.into() })
+fn output(opened: &Opened, fetch: &mut Fetch) -> Outcome<Option<Value>> {
+    match (&mut fetch.data, fetch.grow) {
+        // SAFETY: as above.
+        (Some(data), _) => Value::over(opened.runtime, unsafe { data.as_mut() }, fetch.element, &fetch.dims).map(Some),
+        (None, Some(0)) => Value::grown(opened.runtime, None, fetch.element, &fetch.dims).map(Some),
+        (None, Some(id)) => Value::grown(opened.runtime, Some(&*opened.held(id)?), fetch.element, &fetch.dims).map(Some),
+        _ => Ok(None),
     }
+}
+
+fn keep(opened: &Opened, value: Value, fetch: &Fetch) -> Outcome<Fetched> {
+    if fetch.data.is_some() {
+        return Ok(Fetched { held: 0, element: fetch.element, dims: vec![] });
+    }
+    let (element, dims, _) = value.read()?;
+    Ok(Fetched { held: opened.hold(value)?, element, dims })
 }

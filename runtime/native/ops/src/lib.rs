@@ -3,9 +3,22 @@
 
 mod api;
 mod attention;
+mod cache;
+mod conv1d;
+mod hadamard;
 mod linear;
+mod norm;
 mod op;
 mod pointwise;
 mod registry;
+mod rows;
+mod scan;
 
-pub use registry::{add_domain, RegisterCustomOps};
+pub use op::chosen;
+pub use qc_kernels::Isa;
+pub use registry::{add_domain, operators, RegisterCustomOps};
+
+/// The instruction set called `name`, if this machine has it.
+pub fn named(name: &str) -> Result<Isa, String> {
+    Isa::named(name)
+}

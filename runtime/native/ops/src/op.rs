@@ -8,7 +8,7 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 /// An operator: its inputs, the last of which may be absent, and the types of its outputs.
 pub trait Operator: Sync + 'static {
     type Kernel: Sync;
-    fn name(&self) -> &'static CStr;
+    fn name(&self) -> &CStr;
     fn inputs(&self) -> usize;
     /// How many inputs there must be; those behind may be left out.
     fn required(&self) -> usize {
@@ -16,6 +16,10 @@ pub trait Operator: Sync + 'static {
     }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
         &[f32::TYPE]
+    }
+    /// The variant of its kernel that runs on `isa`. Tile registers multiply int8 rows only: who has no use for them runs as the set below.
+    fn variant(&self, isa: Isa) -> Isa {
+        isa.below_tiles()
     }
     /// Reads and checks the attributes.
     fn make(&self, info: &Info) -> Outcome<Self::Kernel>;
@@ -73,6 +77,10 @@ impl<O: Operator> Table<O> {
             GetEndVersion: Some(one_int),
         };
         Table { base, operator }
+    }
+
+    pub fn operator(&self) -> &O {
+        &self.operator
     }
 
     pub fn base(&'static self) -> *const OrtCustomOp {
