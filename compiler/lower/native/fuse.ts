@@ -10,6 +10,7 @@ import { type AttrValue, node } from '../make.ts';
 import { DOMAIN } from './function.ts';
 import { addLayerNorm, addRmsNorm } from './fused/addnorm.ts';
 import { attentions } from './fused/attention.ts';
+import hadamard from './fused/hadamard.ts';
 import layerNorm from './fused/layernorm.ts';
 import { normQuantize } from './fused/normquantize.ts';
 import quantizeRows from './fused/quantizerows.ts';
@@ -36,7 +37,7 @@ export interface Fusion {
 
 /** Each stage sees what the ones before it made. */
 const stages: readonly (readonly Fusion[])[] = [
-  [rmsNorm, layerNorm, siluMul, ...attentions],
+  [rmsNorm, layerNorm, siluMul, hadamard, ...attentions],
   [addRmsNorm, addLayerNorm],
   normQuantize,
   [quantizeRows],

@@ -46,11 +46,12 @@ export function normBody(name: string, opset: number): Func {
   const y = op.layer ? b.op('Add', [b.op('Mul', scaled), 'bias'], {}, out) : b.op('Mul', scaled, {}, out);
   if (op.emits === 'rows') rowCodes(b, y, 'codes', 'scale');
   if (op.emits === 'steps') {
-    const q = b.op('Clip', [b.op('Round', [b.op('Div', [y, 'step'])]), b.floatAttribute('lo'), b.floatAttribute('hi')]);
+    const moved = b.op('Add', [b.op('Round', [b.op('Div', [y, 'step'])]), b.floatAttribute('zero')]);
+    const q = b.op('Clip', [moved, b.floatAttribute('lo'), b.floatAttribute('hi')]);
     b.op('Cast', [q], { to: 3 }, 'codes');
   }
   const results = { floats: ['y'], rows: ['codes', 'scale'], steps: ['codes'] }[op.emits];
-  const attrs = { floats: [], rows: ['top'], steps: ['lo', 'hi'] }[op.emits];
+  const attrs = { floats: [], rows: ['top'], steps: ['lo', 'hi', 'zero'] }[op.emits];
   const inputs = ['x', ...(op.add ? ['residual'] : []), 'gain', ...(op.layer ? ['bias'] : []), ...(op.emits === 'steps' ? ['step'] : [])];
   const formula = op.layer ? '(x − mean) / √(mean((x − mean)²) + eps) · gain + bias' : 'x / √(mean(x²) + eps) · gain';
   const behind = { floats: '', rows: ', as codes with a scale a row', steps: ', as codes under a step' }[op.emits];

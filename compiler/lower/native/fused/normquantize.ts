@@ -28,7 +28,7 @@ const rows = (op: Omit<NormOp, 'emits'>): Fusion => ({
       const [codes, scale] = [e.fresh(`${y}/codes`), e.fresh(`${y}/scale`)];
       const outputs = [codes, scale, ...n.outputs.slice(1)];
       const attrs = { eps: float(n, 'eps'), top: { float: 127 } };
-      return [{ inputs: n.inputs, attrs, outputs, replaces: [n], rewire: () => rewireRows(readers, codes, scale) }];
+      return [{ inputs: n.inputs, attrs, outputs, replaces: [n], rewire: () => rewireRows(e, readers, codes, scale) }];
     });
   },
 });
@@ -40,7 +40,7 @@ const steps = (op: Omit<NormOp, 'emits'>): Fusion => ({
     return v.nodes(`${DOMAIN}::${normName({ ...op, emits: 'floats' })}`).flatMap((n): Place[] => {
       const c = codesOf(v, n.outputs[0]!);
       if (!c) return [];
-      const attrs = { eps: float(n, 'eps'), lo: { float: c.lo }, hi: { float: c.hi } };
+      const attrs = { eps: float(n, 'eps'), lo: { float: c.lo }, hi: { float: c.hi }, zero: { float: c.zero } };
       return [{ inputs: [...n.inputs, c.step], attrs, outputs: [c.codes, ...n.outputs.slice(1)], replaces: [n, ...c.nodes] }];
     });
   },

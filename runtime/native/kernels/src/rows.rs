@@ -76,12 +76,12 @@ pub(crate) fn quantize_rows_body(rows: Rows, x: &[f32], codes: &mut [i8], scale:
     }
 }
 
-/// clip(round(x / step), lo, hi); a NaN is 0.
+/// clip(round(x / step) + zero, lo, hi); a NaN is 0.
 #[inline(always)]
-pub(crate) fn round_body(x: &[f32], step: f32, lo: i8, hi: i8, codes: &mut [i8]) {
+pub(crate) fn round_body(x: &[f32], (step, zero): (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) {
     let (lo, hi) = (f32::from(lo), f32::from(hi));
     for (q, v) in codes.iter_mut().zip(x) {
-        *q = clip((v / step).round_ties_even(), lo, hi) as i8;
+        *q = clip((v / step).round_ties_even() + zero, lo, hi) as i8;
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Inputs: x […, n], residual like x (`Add`), gain [n], bias [n] (`LayerNorm`), step of one element (`QuantizeStatic`).
 //! Outputs: y like x, or codes int8 like x; scale float32 […, 1] (`Quantize`); sum = x + residual (`Add`).
-//! Attributes: eps; top, the largest code (`Quantize`); lo and hi (`QuantizeStatic`).
+//! Attributes: eps; top, the largest code (`Quantize`); lo, hi and zero (`QuantizeStatic`).
 
 use crate::api::{Context, Element, Info, Outcome};
 use crate::op::{chosen, Operator};
@@ -34,7 +34,7 @@ pub struct Norm {
 enum Format {
     Floats,
     Rows(Rows),
-    Steps(i8, i8),
+    Steps { lo: i8, hi: i8, zero: f32 },
 }
 pub struct Kernel {
     isa: Isa,
@@ -70,9 +70,9 @@ impl Operator for Norm {
             Emits::Floats => Format::Floats,
             Emits::Rows => Format::Rows(symmetric(info)?),
             Emits::Steps => {
-                let (lo, hi) = (info.float(c"lo")?, info.float(c"hi")?);
-                let fits = lo < hi && [lo, hi].iter().all(|v| v.fract() == 0.0 && (-128.0..=127.0).contains(v));
-                fits.then_some(Format::Steps(lo as i8, hi as i8)).ok_or_else(|| format!("codes from {lo} to {hi} are no signed bytes"))?
+                let (lo, hi, zero) = (info.float(c"lo")?, info.float(c"hi")?, info.float(c"zero")?);
+                let fits = lo < hi && [lo, hi, zero].iter().all(|v| v.fract() == 0.0 && (-128.0..=127.0).contains(v));
+                fits.then_some(Format::Steps { lo: lo as i8, hi: hi as i8, zero }).ok_or_else(|| format!("codes from {lo} to {hi} around {zero} are no signed bytes"))?
             }
         };
         Ok(Kernel { isa: chosen()?, eps, layer: self.layer, add: self.add, format })
@@ -89,7 +89,7 @@ impl Operator for Norm {
         let residual = input(k.add, "residual")?;
         let gain = input(true, "gain")?.map_or(&[][..], |g| g.data);
         let bias = input(k.layer, "bias")?.map(|b| b.data);
-        let step = input(matches!(k.format, Format::Steps(..)), "step")?.map(|s| s.data);
+        let step = input(matches!(k.format, Format::Steps { .. }), "step")?.map(|s| s.data);
         let n = gain.len();
         if n == 0 || x.shape.last() != Some(&n) {
             return Err(format!("x has the shape {:?}, its last size is not that of gain, {n}", x.shape));
@@ -130,9 +130,9 @@ impl Operator for Norm {
                     .collect();
                 parts.run(context, k.isa, &rule, to)
             }
-            Format::Steps(lo, hi) => {
+            Format::Steps { lo, hi, zero } => {
                 let mut codes = context.output::<i8>(0, &x.shape)?;
-                let to = (0..rows.div_ceil(size)).map(|_| Normed::Steps { step, lo, hi, codes: take(&mut codes, size * n) }).collect();
+                let to = (0..rows.div_ceil(size)).map(|_| Normed::Steps { step, zero, lo, hi, codes: take(&mut codes, size * n) }).collect();
                 parts.run(context, k.isa, &rule, to)
             }
         }
