@@ -3,6 +3,7 @@
 import { assess } from './driver/assess.ts';
 import { bench } from './driver/bench.ts';
 import { emittedCaches } from './driver/caches.ts';
+import { correct } from './driver/correct.ts';
 import { digesting } from './driver/digests.ts';
 import { dumpsOf } from './driver/dumps.ts';
 import { checkWritable, emit, writtenSize } from './driver/emit.ts';
@@ -52,20 +53,19 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
     const { plan, source: rewritten, calibrated } = staged;
     lawful(rewritten.model, 'rewritten', 'transform');
     const encoded = await run.phase('encode', () => encode(plan, rewritten.model, calibrated?.statistics, options.host.crunch));
-    const simulated = await run.phase('solve', () =>
-      solve({
-        plan,
-        source: rewritten,
-        simulated: encoded,
-        crunch: meter.crunch,
-        ingredients: async () => {
-          const nothing = { lowered: { emitted: [] }, run: { ledger: [] } };
-          return originOf({ read, plan, target: target.name, model: await source.fingerprint(), calibrated, options, ...nothing });
-        },
-        options,
-        run,
-      }),
-    );
+    const solving = {
+      plan,
+      source: rewritten,
+      simulated: encoded,
+      crunch: meter.crunch,
+      ingredients: async () => {
+        const nothing = { lowered: { emitted: [] }, run: { ledger: [] } };
+        return originOf({ read, plan, target: target.name, model: await source.fingerprint(), calibrated, options, ...nothing });
+      },
+      options,
+      run,
+    };
+    const simulated = await run.phase('solve', async () => correct(solving, await solve(solving)));
     const lowered = await run.phase('lower', () => target.lower(simulated, args as never));
     const emitted = await run.phase('lower', () =>
       emittedCaches({ plan, source, simulated, lowered, target, args, adapt: rewritten.adapt, options, run }),

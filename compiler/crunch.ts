@@ -161,6 +161,41 @@ export interface SolveResult {
   readonly dead: number;
 }
 
+/** Rounding down or up, learnt for each weight (AdaRound) on the layer's quadratic; never worse than rounding to nearest with the same scales. */
+export interface AdaRoundRequest
+  extends Pick<
+    SolveRequest,
+    'label' | 'weight' | 'format' | 'symmetric' | 'grain' | 'law' | 'scaleType' | 'outer' | 'hessian' | 'cross' | 'damp'
+  > {
+  readonly iterations: number;
+  /** Step of Adam. */
+  readonly rate: number;
+  /** Weight of the regulariser, against a loss in squared steps times the mean diagonal of H. */
+  readonly regular: number;
+}
+/** As SolveResult; `nearest` is the loss of rounding to nearest, `kept` the number of rows that stayed so. Losses leave a constant out. */
+export interface AdaRoundResult extends Pick<SolveResult, 'codes' | 'scales' | 'zeros' | 'rowSteps' | 'error' | 'energy' | 'loss'> {
+  readonly nearest: number;
+  readonly kept: number;
+}
+/** min |X·v − X_float·w|² + λ|v − w|² over the weights that a mask leaves free: v_S = (H_SS + λ)⁻¹ (C w + λ w)_S. */
+export interface LeastSquaresRequest {
+  readonly weight: Matrix;
+  readonly hessian: Float64Array;
+  readonly cross?: Float64Array;
+  readonly damp: number;
+  /** [out, reduce]: 0 where a weight stays zero. */
+  readonly mask?: Uint8Array;
+}
+export interface LeastSquaresResult {
+  /** [out, reduce]. */
+  readonly weight: Float32Array;
+  /** Losses without their constant, of the masked weights as they were and of those found. */
+  readonly before: number;
+  readonly after: number;
+  readonly free: number;
+}
+
 export interface Crunch {
   /** 'native' or 'wasm', and the instruction set in use. */
   readonly kind: 'native' | 'wasm';
@@ -176,6 +211,10 @@ export interface Crunch {
   /** C += XᵀY for X, Y float32 [rows, n], C float64 [n, n], in float32 within 128 rows: for solvers, whose damping covers that. Y may be X itself. */
   cross(c: Float64Array, x: Float32Array, y: Float32Array, n: number): Promise<void>;
   solve(r: SolveRequest): Promise<SolveResult>;
+  /** Errors: `hessian-nan`, `nan-weight`, `bad-law`. */
+  adaround(r: AdaRoundRequest): Promise<AdaRoundResult>;
+  /** Errors: `hessian-nan`, `hessian-singular`, `nan-weight`. */
+  leastSquares(r: LeastSquaresRequest): Promise<LeastSquaresResult>;
   /** Per column of X [rows, n]: min, max, Σ, Σx², Σ|x| folded into acc [5, n] (float64). */
   moments(acc: Float64Array, x: Float32Array, n: number): Promise<void>;
   /** Counts into `bins` equal bins over [lo, hi], outside values clamped into the end bins. */

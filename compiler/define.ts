@@ -204,13 +204,26 @@ export interface Decision {
   readonly note: string;
 }
 
-/** An algorithm that finds the numbers of a layer from calibration inputs. */
-export interface Solver<S extends Schema = Schema> extends Named<S> {
-  readonly decides: 'codes';
+/** Weights that a solver found, [out, reduce]; they are rounded, or given to a solver of codes, afterwards. */
+export interface Reweighted {
+  readonly weight: Float32Array;
+  readonly note: string;
+}
+
+export interface Solving<S extends Schema> extends Named<S> {
   /** undefined: it can solve weights of this type. Else the reason why not. */
   covers(w: import('./simulated.ts').EncodedWeight, p: ParamsOf<S>): string | undefined;
   /** Which inputs it wants: of the float model, or those that went through the quantized layers before; and whether it also wants the float ones beside them. */
   wants(p: ParamsOf<S>): { readonly inputs: 'float' | 'block' | 'layer'; readonly float: boolean };
-  solve(layer: Layer, p: ParamsOf<S>): Promise<Decision>;
 }
+/** An algorithm that finds the numbers of a layer from calibration inputs. Of one layer they run in this order: weight, codes, correction. */
+export type Solver<S extends Schema = Schema> = Solving<S> &
+  (
+    | { readonly decides: 'codes'; solve(layer: Layer, p: ParamsOf<S>): Promise<Decision> }
+    | { readonly decides: 'weight'; solve(layer: Layer, p: ParamsOf<S>): Promise<Reweighted> }
+    /** What is added to the bias, from the mean output of the float model and of the quantized one, by output channel. */
+    | { readonly decides: 'correction'; correct(float: Float64Array, actual: Float64Array, p: ParamsOf<S>): Float64Array }
+  );
+/** One kind of solver, for the file that defines it. */
+export type SolverOf<K extends Solver['decides'], S extends Schema> = Extract<Solver<S>, { decides: K }>;
 export type { Session, Tensor };

@@ -194,7 +194,7 @@ function comparePlans(recipe: string, a: Planned, b: Planned, source: Source): M
 }
 /** The type of every port, with the solver that finds its numbers. */
 function typesOf(p: Planned): Map<string, string> {
-  const solvers = new Map(p.solves.map((s) => [s.site.id, s.solver.name]));
+  const solvers = new Map(p.solves.filter((s) => s.decides === 'codes').map((s) => [s.site.id, s.solver.name]));
   return new Map(
     p.slots.flatMap((s) => {
       const solver = s.port === 'weight' ? solvers.get(s.site.id) : undefined;

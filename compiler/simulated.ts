@@ -21,6 +21,8 @@ export interface EncodedWeight {
   readonly order: 'or' | 'ro';
   /** Set by a solver: integers that are not plain rounding. */
   readonly solved?: { readonly codes: Tensor; readonly scales: Tensor; readonly zeros?: Tensor; readonly outer?: Tensor };
+  /** `source` holds weights that a solver found. */
+  readonly reweighted?: true;
   /** Hessian diagonal for laws that weigh columns. */
   readonly importance?: Float32Array;
 }

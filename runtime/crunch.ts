@@ -1,10 +1,20 @@
 /** Loads the heavy loops: the native addon where it is built, else the wasm module. Same bytes from both. */
-import type { Bytes, Crunch, QuantizeResult } from '../compiler/crunch.ts';
+import type { AdaRoundRequest, Bytes, Crunch, QuantizeResult, SolveRequest } from '../compiler/crunch.ts';
 import { fail, QcError } from '../grammar/diagnostics.ts';
 import type { Engine } from './engine.ts';
 import { scaleBytes, sizes } from './geometry.ts';
 import { nativeEngine } from './native.ts';
-import { dequantizeNumbers, element, formatNumbers, lawNumbers, op, quantizeNumbers, solveNumbers } from './protocol.ts';
+import {
+  adaroundNumbers,
+  dequantizeNumbers,
+  element,
+  formatNumbers,
+  lawNumbers,
+  leastSquaresNumbers,
+  op,
+  quantizeNumbers,
+  solveNumbers,
+} from './protocol.ts';
 import { wasmEngine } from './wasm.ts';
 
 export interface CrunchOptions {
@@ -126,16 +136,20 @@ function crunchOf(engine: Engine): Crunch {
       await call(op.cross, [n], view(x), y === x ? [] : [view(y)], [view(c)]);
     },
     async solve(r) {
-      const groups = r.grain.per === 'group' ? Math.ceil(r.weight.reduce / r.grain.group) : 1;
-      const codes = new Uint8Array(r.weight.out * r.weight.reduce);
-      const scales = new Uint8Array(r.weight.out * groups * scaleBytes[r.scaleType]);
-      const zeros = r.symmetric ? undefined : new Uint8Array(r.weight.out * groups);
-      const given = [view(r.hessian), ...(r.cross ? [view(r.cross)] : [])];
-      const rowSteps = r.outer && new Uint8Array(r.weight.out * scaleBytes[r.outer.type]);
-      const outputs = [codes, scales, ...(zeros ? [zeros] : []), ...(rowSteps ? [rowSteps] : [])];
-      const [error, energy, loss, damping, dead] = await call(op.solve, solveNumbers(r), r.weight.data, given, outputs);
-      const found = { codes, scales, ...(zeros ? { zeros } : {}), ...(rowSteps ? { rowSteps } : {}) };
+      const { buffers, found } = codesOf(r);
+      const [error, energy, loss, damping, dead] = await call(op.solve, solveNumbers(r), r.weight.data, momentsOf(r), buffers);
       return { ...found, error: error!, energy: energy!, loss: loss!, damping: damping!, dead: dead! };
+    },
+    async adaround(r) {
+      const { buffers, found } = codesOf(r);
+      const [error, energy, loss, nearest, kept] = await call(op.adaround, adaroundNumbers(r), r.weight.data, momentsOf(r), buffers);
+      return { ...found, error: error!, energy: energy!, loss: loss!, nearest: nearest!, kept: kept! };
+    },
+    async leastSquares(r) {
+      const weight = new Float32Array(r.weight.out * r.weight.reduce);
+      const given = [...momentsOf(r), ...(r.mask ? [r.mask] : [])];
+      const [before, after, free] = await call(op.leastSquares, leastSquaresNumbers(r), r.weight.data, given, [view(weight)]);
+      return { weight, before: before!, after: after!, free: free! };
     },
     async moments(acc, x, n) {
       await call(op.moments, [n], view(x), [], [view(acc)]);
@@ -169,3 +183,21 @@ async function readRange(range: { readonly path: string; readonly at: number; re
     await file.close();
   }
 }
+
+type Coding = SolveRequest | AdaRoundRequest;
+/** Room for codes, scales, zero points and steps of rows, in the order in which they are written. */
+function codesOf(r: Coding) {
+  const groups = r.grain.per === 'group' ? Math.ceil(r.weight.reduce / r.grain.group) : 1;
+  const codes = new Uint8Array(r.weight.out * r.weight.reduce);
+  const scales = new Uint8Array(r.weight.out * groups * scaleBytes[r.scaleType]);
+  const zeros = r.symmetric ? undefined : new Uint8Array(r.weight.out * groups);
+  const rowSteps = r.outer && new Uint8Array(r.weight.out * scaleBytes[r.outer.type]);
+  return {
+    buffers: [codes, scales, ...(zeros ? [zeros] : []), ...(rowSteps ? [rowSteps] : [])],
+    found: { codes, scales, ...(zeros ? { zeros } : {}), ...(rowSteps ? { rowSteps } : {}) },
+  };
+}
+const momentsOf = (r: { readonly hessian: Float64Array; readonly cross?: Float64Array }) => [
+  view(r.hessian),
+  ...(r.cross ? [view(r.cross)] : []),
+];

@@ -1,10 +1,12 @@
 /** Requests as operation, numbers and buffers: what solvers/src/protocol.rs reads. */
 import type {
+  AdaRoundRequest,
   CodeFormat,
   CodeGrain,
   DequantizeRequest,
   FloatType,
   Layout,
+  LeastSquaresRequest,
   Matrix,
   Outer,
   QuantizeRequest,
@@ -14,7 +16,20 @@ import type {
 import type { DType } from '../compiler/graph/types.ts';
 import { fail } from '../grammar/diagnostics.ts';
 
-export const op = { quantize: 0, dequantize: 1, cast: 2, gram: 3, moments: 4, histogram: 5, clip: 6, solve: 7, cross: 8, hash: 9 } as const;
+export const op = {
+  quantize: 0,
+  dequantize: 1,
+  cast: 2,
+  gram: 3,
+  moments: 4,
+  histogram: 5,
+  clip: 6,
+  solve: 7,
+  cross: 8,
+  hash: 9,
+  adaround: 20,
+  leastSquares: 21,
+} as const;
 
 /** Bytes of a weight's element. */
 export const floatBytes: Record<FloatType, number> = { float32: 4, float16: 2, bfloat16: 2, float64: 8 };
@@ -90,6 +105,27 @@ export const solveNumbers = (r: SolveRequest): number[] => [
   r.descents,
   Number(r.rescale),
   Number(r.cross !== undefined),
+];
+
+export const adaroundNumbers = (r: AdaRoundRequest): number[] => [
+  ...matrixNumbers(r.weight),
+  ...formatNumbers(r.format),
+  Number(r.symmetric),
+  ...grainNumbers(r.grain),
+  ...lawNumbers(r.law),
+  ...scaleNumbers(r),
+  r.damp,
+  r.iterations,
+  r.rate,
+  r.regular,
+  Number(r.cross !== undefined),
+];
+
+export const leastSquaresNumbers = (r: LeastSquaresRequest): number[] => [
+  ...matrixNumbers(r.weight),
+  r.damp,
+  Number(r.cross !== undefined),
+  Number(r.mask !== undefined),
 ];
 
 export const dequantizeNumbers = (r: DequantizeRequest): number[] => [

@@ -40,12 +40,17 @@ export const bytesIn = (tensor: Tensor): Uint8Array => {
   return new Uint8Array(buffer, byteOffset, byteLength);
 };
 
+type Numbers = { new (b: ArrayBufferLike, at: number, n: number): Float32Array; BYTES_PER_ELEMENT: number };
+/** Types whose tensors are not made from lists. */
+const unlisted: Readonly<Record<string, Numbers>> = {
+  float16: ((globalThis as { Float16Array?: unknown }).Float16Array ?? Uint16Array) as unknown as Numbers,
+  uint4: Uint8Array as unknown as Numbers,
+  int4: Uint8Array as unknown as Numbers,
+};
+
 /** A tensor over bytes that begin a buffer of their own. */
 export function tensorOver(ort: Ort, type: string, bytes: Uint8Array, dims: readonly number[]): Tensor {
   const name = type as 'float32';
-  const make = new ort.Tensor(name, [] as never, [0]).data.constructor as unknown as {
-    new (b: ArrayBufferLike, at: number, n: number): Float32Array;
-    BYTES_PER_ELEMENT: number;
-  };
+  const make = unlisted[type] ?? (new ort.Tensor(name, [] as never, [0]).data.constructor as unknown as Numbers);
   return new ort.Tensor(name, new make(bytes.buffer, bytes.byteOffset, bytes.byteLength / make.BYTES_PER_ELEMENT), [...dims]);
 }

@@ -29,6 +29,12 @@ export function metered(crunch: Crunch): { readonly crunch: Crunch; readonly err
         if (r.label !== undefined) errors.set(r.label, { error: done.error, energy: done.energy });
         return done;
       },
+      async adaround(r) {
+        const done = await crunch.adaround(r);
+        if (r.label !== undefined) errors.set(r.label, { error: done.error, energy: done.energy });
+        return done;
+      },
+      leastSquares: (r) => crunch.leastSquares(r),
       cross: (c, x, y, n) => crunch.cross(c, x, y, n),
       dequantize: (r) => crunch.dequantize(r),
       hash: (data) => crunch.hash(data),

@@ -114,14 +114,32 @@ export function rewriting(
         segments[segments.length - 1] = { ...last, after: now, applied: [...last.applied, ...mine] };
       else segments.push({ before: here, after: now, applied: mine, approximate });
     }
+    const bare = withoutBias(plan);
+    if (bare.length) {
+      const rewriter = new Rewriter(now.model, now.sites, 'biases');
+      const byId = new Map(now.sites.sites.map((s) => [s.id, s]));
+      const before = now;
+      const mine = bare.flatMap(({ site, by }): AppliedBy[] => {
+        const at = byId.get(site.id)!;
+        if (at.bias !== undefined) return [];
+        rewriter.bias(at);
+        return [
+          { kind: 'bias', by, name: at.path, detail: 'a bias of zeros, to be corrected', touched: [], same: [at.ports['output']!.value] },
+        ];
+      });
+      now = { ...now, ...rewriter.finish(), fingerprint: async () => `${await source.fingerprint()}+${plan.transforms.length}:biases` };
+      applied.push(...mine);
+      segments.push({ before, after: now, applied: mine, approximate: false });
+    }
     return { source: now, applied, segments };
   }
 
   return {
     observed: () => base,
     async prepare(plan) {
-      if (plan.transforms.length === 0) return { source, plan, applied: [], segments: [] };
-      const key = plan.transforms.map(keyOf).join('\n');
+      const bare = withoutBias(plan);
+      if (plan.transforms.length + bare.length === 0) return { source, plan, applied: [], segments: [] };
+      const key = [...plan.transforms.map(keyOf), ...bare.map((b) => `bias ${b.site.id}`)].join('\n');
       const known = done.get(key) ?? rewrite(plan);
       done.set(key, known);
       const rewritten = await known;
@@ -129,6 +147,10 @@ export function rewriting(
     },
   };
 }
+
+/** Linears whose bias a solver will correct, and that have none. */
+const withoutBias = (plan: Planned) =>
+  plan.solves.filter((s) => s.decides === 'correction' && s.site.role === 'linear' && s.site.bias === undefined);
 
 const unread = (): never => fail('calibration-missing', 'a transform needs calibration data');
 

@@ -2,7 +2,8 @@
 import { fail, QcError } from '../../grammar/diagnostics.ts';
 import type { Batch } from '../calibrate/index.ts';
 import type { Crunch } from '../crunch.ts';
-import type { Decision, Solver } from '../define.ts';
+import type { Decision, Reweighted, Solver } from '../define.ts';
+import { fromFloat32 } from '../graph/numeric.ts';
 import type { DType, Model, Tensor } from '../graph/types.ts';
 import { failAt } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
@@ -34,7 +35,7 @@ export interface Solving {
   readonly run: Run;
 }
 
-interface Job {
+export interface Job {
   readonly planned: PlannedSolve;
   readonly solver: Solver;
   readonly weight: EncodedWeight;
@@ -43,7 +44,7 @@ interface Job {
 }
 
 /** Layers that are solved on the same pass. `from`: where they begin in the graph. */
-interface Stage {
+export interface Stage {
   readonly jobs: readonly Job[];
   readonly block: number | undefined;
   readonly from: number;
@@ -52,7 +53,7 @@ interface Stage {
 /** The simulated level with the codes that the plan's solvers found. Errors: `solve-refused`, `calibration-missing`, `data-unbound`, those of data and solvers. */
 export async function solve(s: Solving): Promise<Simulated> {
   const { plan, source, simulated, crunch, options, run } = s;
-  if (plan.solves.length === 0) return simulated;
+  if (!plan.solves.some((p) => p.decides !== 'correction')) return simulated;
   const place = placesOf(source.model);
   const jobs = jobsOf(plan, simulated, place);
   const data = await sourceOf(s);
@@ -77,10 +78,15 @@ export async function solve(s: Solving): Promise<Simulated> {
         })
       : source.model;
 
+  let count = 0;
   const done = (job: Job, { tensors, note }: Entry) => {
-    solved.set(job.weight, { ...job.weight, solved: tensors as NonNullable<EncodedWeight['solved']> });
+    const now = solved.get(job.weight) ?? job.weight;
+    const found = tensors['weight'];
+    if (found) solved.set(job.weight, { ...now, source: found, reweighted: true });
+    else solved.set(job.weight, { ...now, solved: tensors as NonNullable<EncodedWeight['solved']> });
+    count++;
     run.note(`solve ${job.solver.name}`, note, job.planned.site.id);
-    run.onEvent({ phase: 'solve', done: solved.size, total: jobs.length });
+    run.onEvent({ phase: 'solve', done: count, total: jobs.length });
   };
 
   for (const stage of stagesOf(
@@ -89,7 +95,7 @@ export async function solve(s: Solving): Promise<Simulated> {
   )) {
     const front = stage.block === block ? undefined : frontOf(s, stage.block, block);
     block = stage.block;
-    const known = stage.jobs.every((j) => kept.get(j.planned.site.id));
+    const known = stage.jobs.every((j) => kept.get(nameOf(j)));
     if (!known || front) {
       const on = { model: modelUpTo(stage.from), stream };
       const sites = stage.jobs.map((j) => j.planned.site);
@@ -97,21 +103,33 @@ export async function solve(s: Solving): Promise<Simulated> {
       const moments = await momentsOf(sites, on, float && { model: source.model, stream: float }, crunch, front, known);
       for (const job of stage.jobs) {
         options.signal?.throwIfAborted();
-        const before = kept.get(job.planned.site.id);
+        const before = kept.get(nameOf(job));
         if (before) {
           done(job, before);
           continue;
         }
         const m = moments.get(job.planned.site.ports['input']!.value)!;
-        const decision = await decide(job, m, s);
-        const tensors = await kept.keep(job.planned.site.id, tensorsOf(job.weight, decision), decision.note);
+        const weight = solved.get(job.weight) ?? job.weight;
+        const decision = await decide({ ...job, weight }, m, s);
+        const found = 'weight' in decision ? { weight: reweighted(weight, decision) } : tensorsOf(weight, decision);
+        const tensors = await kept.keep(nameOf(job), found, decision.note);
         done(job, { tensors, note: decision.note });
         if (m.rows < job.weight.reduce) narrow.push({ job, rows: m.rows });
       }
-    } else for (const job of stage.jobs) done(job, kept.get(job.planned.site.id)!);
+    } else for (const job of stage.jobs) done(job, kept.get(nameOf(job))!);
   }
   warnOfFewRows(narrow, run);
   return { ...simulated, weights: simulated.weights.map((w) => solved.get(w) ?? w) };
+}
+
+/** Where a layer is kept: one solver finds its weights, another their codes. */
+const nameOf = ({ planned }: Job): string => (planned.decides === 'codes' ? planned.site.id : `${planned.site.id}#${planned.decides}`);
+
+/** Weights in the place, order and type of those that they replace. */
+function reweighted({ source, out, reduce, order }: EncodedWeight, { weight }: Reweighted): Tensor {
+  const x =
+    order === 'or' ? weight : Float32Array.from({ length: weight.length }, (_, i) => weight[(i % out) * reduce + Math.floor(i / out)]!);
+  return { dtype: source.dtype, shape: source.shape, source: { kind: 'bytes', bytes: fromFloat32(source.dtype as 'float32', x) } };
 }
 
 /** Equal keys give equal integers on one machine. */
@@ -122,33 +140,35 @@ async function keyOf(s: Solving, batches: readonly Batch[]): Promise<string> {
   return sha256(new TextEncoder().encode(text));
 }
 
-function placesOf(model: Model): (site: Site) => number {
+export function placesOf(model: Model): (site: Site) => number {
   const index = new Map(model.graph.nodes.flatMap((n, i) => n.outputs.map((o) => [o, i] as const)));
   return (site) => Math.max(...site.nodes.flatMap((n) => n.outputs.map((o) => index.get(o) ?? -1)));
 }
 
 function jobsOf(plan: Planned, simulated: Simulated, place: (s: Site) => number): Job[] {
-  const jobs = plan.solves.map((planned): Job => {
-    const solver = solvers.find((x) => x.name === planned.solver.name) as Solver | undefined;
-    const weight = simulated.weights.find((w) => w.site.id === planned.site.id && w.port === 'weight');
-    if (!solver || !weight) throw new Error(`${planned.site.id}: ${planned.solver.name} has nothing to solve`);
-    const why =
-      solver.covers(weight, planned.solver.args as never) ??
-      (planned.site.ports['input'] ? undefined : 'its input is no value of the graph');
-    if (why)
-      failAt(
-        'solve-refused',
-        `\`${solver.name}\` cannot solve ${planned.site.path}: ${why}.`,
-        planned.by.span,
-        'Leave it out of the selection, or change its type.',
-      );
-    return { planned, solver, weight, at: place(planned.site) };
-  });
+  const jobs = plan.solves
+    .filter((p) => p.decides !== 'correction')
+    .map((planned): Job => {
+      const solver = solvers.find((x) => x.name === planned.solver.name) as Solver | undefined;
+      const weight = simulated.weights.find((w) => w.site.id === planned.site.id && w.port === 'weight');
+      if (!solver || !weight) throw new Error(`${planned.site.id}: ${planned.solver.name} has nothing to solve`);
+      const why =
+        solver.covers(weight, planned.solver.args as never) ??
+        (planned.site.ports['input'] ? undefined : 'its input is no value of the graph');
+      if (why)
+        failAt(
+          'solve-refused',
+          `\`${solver.name}\` cannot solve ${planned.site.path}: ${why}.`,
+          planned.by.span,
+          'Leave it out of the selection, or change its type.',
+        );
+      return { planned, solver, weight, at: place(planned.site) };
+    });
   return jobs.sort((a, b) => a.at - b.at);
 }
 
 /** Runs of one block in the order of the graph; with `single`, cut again at each value that layers read. */
-function stagesOf(jobs: readonly Job[], single: boolean): Stage[] {
+export function stagesOf(jobs: readonly Job[], single: boolean): Stage[] {
   const runs: Job[][] = [];
   const input = (j: Job) => j.planned.site.ports['input']!.value;
   for (const job of jobs) {
@@ -161,14 +181,14 @@ function stagesOf(jobs: readonly Job[], single: boolean): Stage[] {
 }
 
 /** What enters a block; behind the last one, what left it. */
-function frontOf({ source }: Solving, block: number | undefined, last: number | undefined): readonly string[] | undefined {
+export function frontOf({ source }: Solving, block: number | undefined, last: number | undefined): readonly string[] | undefined {
   const { blocks } = source.sites;
   const values = block === undefined ? blocks.find((b) => b.index === last)?.outputs : blocks.find((b) => b.index === block)?.inputs;
   const constant = new Set(source.model.graph.initializers.keys());
   return values?.filter((v) => !constant.has(v));
 }
 
-async function sourceOf({ plan, source, options }: Solving) {
+export async function sourceOf({ plan, source, options }: Solving) {
   const by = plan.solves[0]!.by;
   if (!plan.calibration)
     return failAt(
@@ -181,7 +201,7 @@ async function sourceOf({ plan, source, options }: Solving) {
   return adapted(await openSource(ref, fields, plan.calibration.by, source.dir, options), source);
 }
 
-async function decide(job: Job, m: Moments, { source, crunch }: Solving): Promise<Decision> {
+async function decide(job: Job, m: Moments, { source, crunch }: Solving): Promise<Decision | Reweighted> {
   const { weight, solver, planned } = job;
   const n = Math.sqrt(m.hessian.length);
   if (n !== weight.reduce)
@@ -190,6 +210,7 @@ async function decide(job: Job, m: Moments, { source, crunch }: Solving): Promis
       `${planned.site.path}: its input has ${n} channels on axis ${channelOf(planned.site)}, its weight ${weight.reduce}`,
     );
   const layer = { weight, matrix: await matrixOf(weight, source.reader), hessian: m.hessian, rows: m.rows, crunch };
+  if (solver.decides === 'correction') throw new Error(`${solver.name} decides no weights`);
   try {
     return await solver.solve(m.cross ? { ...layer, cross: m.cross } : layer, planned.solver.args as never);
   } catch (e) {

@@ -23,14 +23,16 @@ export interface Cache {
   readonly shift: number;
   /** Two codes a byte, the even channel low. */
   readonly packed: boolean;
+  /** Floats of this type instead of codes. */
+  readonly cast?: 'float16' | 'bfloat16';
 }
 
 const isCache = (v: QuantizedValue): boolean => v.port === 'key' || v.port === 'value';
 export const pastOf = (v: QuantizedValue): string | undefined => v.site.facts[`past_${v.port}`] as string | undefined;
 
-/** Every cache that the recipe quantizes. Errors: `io-nothing`, `io-cache` (one that has no form on the outside). */
+/** Every cache that the recipe quantizes. Error: `io-cache` (one that has no form on the outside). */
 export function cachesOf(s: Simulated): readonly { readonly value: QuantizedValue; readonly cache: Cache }[] {
-  const found = s.values.filter(isCache).map((value) => {
+  const found = s.values.filter(isCache).map((value): { value: QuantizedValue; cache: Cache } => {
     const past = pastOf(value);
     const { type } = value;
     const refuse = (why: string): never =>
@@ -41,26 +43,24 @@ export function cachesOf(s: Simulated): readonly { readonly value: QuantizedValu
       );
     if (past === undefined) return refuse('it is no cache: nothing comes in from the step before');
     const { codes, mode, grain } = type;
+    const cast = codes ? undefined : type.format.name;
+    if (cast === 'float16' || cast === 'bfloat16')
+      return { value, cache: { past, present: value.value, type, shift: 0, packed: false, cast } };
     if (codes?.kind !== 'int' || codes.bits > 8) return refuse(`${type.text} has no integer codes of at most 8 bits`);
     if (mode !== 'dynamic' || (grain.per !== 'head' && grain.per !== 'token'))
       return refuse('only a scale for each token and head stays as it is when tokens follow');
     return { value, cache: { past, present: value.value, type, shift: codes.signed ? 2 ** (codes.bits - 1) : 0, packed: codes.bits <= 4 } };
   });
-  if (found.length === 0)
-    fail(
-      'io-nothing',
-      'no key or value cache is quantized by this recipe',
-      'add `quantize key, value of attention as uint4 { mode: dynamic, per: head }`',
-    );
   return found;
 }
 
 /** The parts of a cache that are inputs and outputs of their own. */
-export const parts = (c: Cache): readonly ('scale' | 'zero')[] => (c.type.symmetric ? ['scale'] : ['scale', 'zero']);
+export const parts = (c: Cache): readonly ('scale' | 'zero')[] => (c.cast ? [] : c.type.symmetric ? ['scale'] : ['scale', 'zero']);
 
 /** The simulated level with its caches as codes on the outside; their quantization is part of its graph then. */
 export function withQuantizedCaches(s: Simulated): Simulated {
   const caches = cachesOf(s);
+  if (caches.length === 0) return s;
   const editor = new Editor(s.model);
   editor.raise(13);
   for (const { cache } of caches) rewrite(editor, cache);
@@ -79,17 +79,7 @@ function rewrite(editor: Editor, c: Cache): void {
   const float = view.dtype(c.present) ?? 'float32';
   const attrs = { axis: attrInt(concat, 'axis', 2) };
   const e = new Emit(editor, c.present);
-  const wide = float === 'float32' ? fresh : e.cast(fresh, 'float32');
-  const q = toCodes(e, wide, c.type, dynamicScale(e, wide, c.type, [-1]));
-  const unsigned = (x: string) => (c.shift ? e.op('Add', [x, e.scalar(c.shift)]) : x);
-  const joined = (part: string, x: string) => e.op('Concat', [`${c.past}${part}`, x], attrs, `${c.present}${part}`);
-  const codes = joined('', e.cast(c.packed ? pack(e, unsigned(q.codes)) : unsigned(q.codes), 'uint8'));
-  const scales = joined('_scale', q.scale);
-  const zeros = c.type.symmetric ? undefined : joined('_zero', e.cast(unsigned(q.zero ?? e.scalar(0)), 'uint8'));
-  const back = c.packed ? unpack(e, e.cast(codes, 'float32')) : e.cast(codes, 'float32');
-  const zero = zeros ? e.cast(zeros, 'float32') : e.scalar(middle(c.type) + c.shift);
-  const y = e.op('Mul', [e.op('Sub', [back, zero]), scales]);
-  const read = float === 'float32' ? y : e.cast(y, float);
+  const read = c.cast ? castCache(e, c, fresh, attrs, c.cast, float) : codedCache(e, c, fresh, attrs, float);
   for (const n of graph.nodes) if (n !== concat) n.inputs = n.inputs.map((i) => (i === c.present ? read : i));
   editor.replace(concat, e.nodes);
   const shapes = (from: readonly ValueInfo[], name: string) =>
@@ -101,6 +91,26 @@ function rewrite(editor: Editor, c: Cache): void {
   graph.inputs = graph.inputs.flatMap((x) => (x.name === c.past ? shapes(graph.inputs, c.past) : [x]));
   graph.outputs = graph.outputs.flatMap((x) => (x.name === c.present ? shapes(graph.outputs, c.present) : [x]));
   graph.values.delete(c.present);
+}
+
+/** The cache in narrow floats; the value that is read. */
+function castCache(e: Emit, c: Cache, fresh: string, attrs: { axis: number }, cast: DType, float: DType): string {
+  return e.cast(e.op('Concat', [c.past, e.cast(fresh, cast)], attrs, c.present), float);
+}
+
+/** The cache in codes; the value that is read. */
+function codedCache(e: Emit, c: Cache, fresh: string, attrs: { axis: number }, float: DType): string {
+  const wide = float === 'float32' ? fresh : e.cast(fresh, 'float32');
+  const q = toCodes(e, wide, c.type, dynamicScale(e, wide, c.type, [-1]));
+  const unsigned = (x: string) => (c.shift ? e.op('Add', [x, e.scalar(c.shift)]) : x);
+  const joined = (part: string, x: string) => e.op('Concat', [`${c.past}${part}`, x], attrs, `${c.present}${part}`);
+  const codes = joined('', e.cast(c.packed ? pack(e, unsigned(q.codes)) : unsigned(q.codes), 'uint8'));
+  const scales = joined('_scale', q.scale);
+  const zeros = c.type.symmetric ? undefined : joined('_zero', e.cast(unsigned(q.zero ?? e.scalar(0)), 'uint8'));
+  const back = c.packed ? unpack(e, e.cast(codes, 'float32')) : e.cast(codes, 'float32');
+  const zero = zeros ? e.cast(zeros, 'float32') : e.scalar(middle(c.type) + c.shift);
+  const y = e.op('Mul', [e.op('Sub', [back, zero]), scales]);
+  return float === 'float32' ? y : e.cast(y, float);
 }
 
 /** [B, H, T, D] unsigned codes below 16 to bytes [B, H, T, D/2]. */
@@ -128,5 +138,5 @@ function outside(info: ValueInfo | undefined, c: Cache, name: string): ValueInfo
     dtype,
     ...(shape ? { shape: [...shape.slice(0, -1), end] } : {}),
   });
-  return [of('', 'uint8', width), ...parts(c).map((p) => of(`_${p}`, p === 'scale' ? 'float32' : 'uint8', 1))];
+  return [of('', c.cast ?? 'uint8', width), ...parts(c).map((p) => of(`_${p}`, p === 'scale' ? 'float32' : 'uint8', 1))];
 }

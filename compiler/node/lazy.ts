@@ -28,6 +28,8 @@ export function lazyCrunch(
     gram: async (h, x, n) => (await load()).gram(h, x, n),
     cross: async (c, x, y, n) => (await load()).cross(c, x, y, n),
     solve: async (r) => (await load()).solve(r),
+    adaround: async (r) => (await load()).adaround(r),
+    leastSquares: async (r) => (await load()).leastSquares(r),
     moments: async (acc, x, n) => (await load()).moments(acc, x, n),
     histogram: async (counts, x, lo, hi) => (await load()).histogram(counts, x, lo, hi),
     clip: async (counts, lo, hi, format, symmetric, law) => (await load()).clip(counts, lo, hi, format, symmetric, law),

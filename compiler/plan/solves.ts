@@ -1,6 +1,7 @@
 /** Which solver finds the numbers of which site. The latest statement wins, as for types. */
 import type { Solver } from '../define.ts';
 import type { Statement } from '../recipe.ts';
+import type { Site } from '../sites.ts';
 import { deciderOf, type Scoped } from './apply.ts';
 import { dataOf, failAt, mapFields, truth } from './bind.ts';
 import { withDefaults } from './resolve.ts';
@@ -8,12 +9,16 @@ import { type Ground, select } from './select.ts';
 import type { PlannedSolve, Slot } from './types.ts';
 import { wordIn } from './words.ts';
 
+/** In which order solvers of one layer run (language.md, rule 1). */
+const ORDER = ['weight', 'codes', 'correction'] as const;
+
 type Of = Scoped<Extract<Statement, { verb: 'solve' }>>;
 
 /** Plans the solvers. Errors: `planned` (a solver that is not built), `nothing-to-solve`, `dead-selection`. */
 export function planSolves(statements: readonly Of[], ground: Ground, slots: readonly Slot[], solvers: readonly Solver[]): PlannedSolve[] {
   const coded = new Set(slots.filter((s) => s.port === 'weight' && s.type?.codes).map((s) => s.site.id));
   const winners = new Map<string, PlannedSolve>();
+  const slot = (site: Site, decides: Solver['decides']) => `${site.id}\n${decides}`;
   for (const s of statements) {
     const { statement, scope, within } = s;
     const def = solvers.find((d) => d.name === statement.solver);
@@ -31,9 +36,9 @@ export function planSolves(statements: readonly Of[], ground: Ground, slots: rea
     const given = Object.entries(fields).map(([k, v]) => [k, v.kind === 'ref' ? wordIn(v) : dataOf(v)] as const);
     const solver = { name: def.name, args: withDefaults(def.params, Object.fromEntries(given)) };
     for (const site of found) {
-      if (statement.when && !truth(statement.when, { ...scope, unit: site.tied })) winners.delete(site.id);
-      else winners.set(site.id, { site, solver, by: deciderOf(s) });
+      if (statement.when && !truth(statement.when, { ...scope, unit: site.tied })) winners.delete(slot(site, def.decides));
+      else winners.set(slot(site, def.decides), { site, solver, decides: def.decides, by: deciderOf(s) });
     }
   }
-  return ground.sites.sites.flatMap((site) => winners.get(site.id) ?? []);
+  return ground.sites.sites.flatMap((site) => ORDER.flatMap((decides) => winners.get(slot(site, decides)) ?? []));
 }

@@ -78,6 +78,7 @@ export interface PlannedTransform {
 export interface PlannedSolve {
   readonly site: Site;
   readonly solver: Ref;
+  readonly decides: 'weight' | 'codes' | 'correction';
   readonly by: Decider;
 }
 

@@ -109,7 +109,7 @@ export async function quantizeWeight(w: EncodedWeight, layout: Layout, stored: C
 
 /** What identifies an encoding: weights that share their bytes and their type share it. */
 export function encodingKey(w: EncodedWeight, name: string): string {
-  return `${name}|${w.type.text}|${JSON.stringify(w.type.law)}|${w.order}|${w.solved || w.importance ? w.site.id : ''}`;
+  return `${name}|${w.type.text}|${JSON.stringify(w.type.law)}|${w.order}|${w.solved || w.importance || w.reweighted ? w.site.id : ''}`;
 }
 
 export interface EncodeOptions {

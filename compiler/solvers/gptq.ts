@@ -1,4 +1,4 @@
-import type { Solver } from '../define.ts';
+import type { SolverOf } from '../define.ts';
 import { bool, choice, int, num } from '../schema.ts';
 import { outerOf, scaleTypeOf, storedFormat } from '../simulate/encode.ts';
 import { lawOf } from '../simulate/law.ts';
@@ -44,7 +44,7 @@ const params = {
 };
 
 /** Codes that lower the error of a layer's output, by one sweep over its columns and, if asked, descent and rescaling after it. */
-const solver: Solver<typeof params> = {
+const solver: SolverOf<'codes', typeof params> = {
   name: 'gptq',
   since: '0.1.0',
   doc: 'Rounds column by column and moves the error into the columns that are left.',

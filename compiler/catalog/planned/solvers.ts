@@ -2,13 +2,6 @@
 import { choice, either, expression, int, list, num, ref, selection, str } from '../../schema.ts';
 import { planned } from '../entry.ts';
 
-const damp = num({
-  doc: 'Share of the mean diagonal that is added.',
-  min: 0,
-  max: 1,
-  default: 0.01,
-  aliases: ['dampening_frac', 'percdamp', 'damp_percent'],
-});
 const iterations = (n: number) => int({ doc: 'Steps of optimisation.', min: 1, max: 1_000_000, default: n });
 const inputs = choice(['float', 'sequential'], {
   doc: 'Inputs of the float model, or those that went through the quantized blocks before.',
@@ -21,20 +14,6 @@ const of = either<unknown>([selection({ doc: 'A selection.' }), choice(['layer',
 });
 
 export const solvers = [
-  planned(
-    'solver',
-    'adaround',
-    'Learns for each weight whether to round up or down.',
-    {
-      scope: choice(['layer', 'group', 'block'], { doc: 'What is reconstructed together.', default: 'layer' }),
-      loss: expression({ doc: 'What is lowered: block, layers, heads, or a sum of them.', optional: true }),
-      iterations: iterations(20000),
-      inputs,
-    },
-    { cite: 'Nagel et al., AdaRound, 2020 (arXiv:2004.10568)' },
-  ),
-  planned('solver', 'least_squares', 'Weights with the least error on the layer output, under a mask.', { inputs, damp }),
-  planned('solver', 'bias_correct', 'Moves the mean error of the output into the bias.', { inputs }),
   planned(
     'solver',
     'affine',

@@ -30,6 +30,10 @@ export class Body {
   float(value: number): string {
     return this.constant({ type: 'tensor', value: float32s([value], []) }, 'value');
   }
+  /** One int64 without axes. */
+  index(value: number): string {
+    return this.constant({ type: 'tensor', value: int64s([value], []) }, 'value');
+  }
   byte(value: number): string {
     return this.constant({ type: 'tensor', value: numbers('uint8', [], [value]) }, 'value');
   }
@@ -37,12 +41,16 @@ export class Body {
   attribute(name: string): string {
     return this.constant({ type: 'ref', ref: name, of: 'ints' }, 'value_ints');
   }
+  /** The function's own attribute, an integer. */
+  integerAttribute(name: string): string {
+    return this.constant({ type: 'ref', ref: name, of: 'int' }, 'value_int');
+  }
   /** The function's own attribute, a float. */
   floatAttribute(name: string): string {
     return this.constant({ type: 'ref', ref: name, of: 'float' }, 'value_float');
   }
   /** Over the last axis, which stays as one. */
-  reduce(op: 'ReduceMax' | 'ReduceMean', x: string): string {
+  reduce(op: 'ReduceMax' | 'ReduceMin' | 'ReduceMean', x: string): string {
     if (this.opset >= 18) return this.op(op, [x, this.ints([-1])], { keepdims: 1 });
     return this.op(op, [x], { axes: [-1], keepdims: 1 });
   }

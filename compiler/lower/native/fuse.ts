@@ -1,13 +1,19 @@
 /**
- * Float parts of a lowered model as operators of qc.v1: a norm, a gated activation, an attention with its cache are one node each. What is
- * quantized inside is not found by the patterns and stays as it is.
+ * Parts of a lowered model as operators of qc.v1: a norm, a gated activation, an attention with its cache are one node each; then the residual
+ * before a norm and the rounding behind it become part of it.
  */
 import type { Func, Model, Node } from '../../graph/types.ts';
+import { allNodes } from '../../graph/walk.ts';
 import type { View } from '../../match/view.ts';
 import { Editor } from '../editor.ts';
 import { type AttrValue, node } from '../make.ts';
 import { DOMAIN } from './function.ts';
-import attention from './fused/attention.ts';
+import { addLayerNorm, addRmsNorm } from './fused/addnorm.ts';
+import { attentions } from './fused/attention.ts';
+import hadamard from './fused/hadamard.ts';
+import layerNorm from './fused/layernorm.ts';
+import { normQuantize } from './fused/normquantize.ts';
+import quantizeRows from './fused/quantizerows.ts';
 import rmsNorm from './fused/rmsnorm.ts';
 import siluMul from './fused/silumul.ts';
 
@@ -17,15 +23,25 @@ export interface Place {
   readonly attrs: Readonly<Record<string, AttrValue>>;
   /** The values that it yields, in the order of its outputs. */
   readonly outputs: readonly string[];
+  /** The nodes whose place it takes, if they are not simply those that yield its outputs. None: it stands behind its first input. */
+  readonly replaces?: readonly Node[];
+  /** Makes others read what is new. */
+  rewire?(): void;
 }
 /** An operator, its body, where it fits. */
 export interface Fusion {
   readonly name: string;
-  body(opset: number): Func;
+  body(name: string, opset: number): Func;
   find(v: View, e: Editor): readonly Place[];
 }
 
-const fusions: readonly Fusion[] = [rmsNorm, siluMul, attention];
+/** Each stage sees what the ones before it made. */
+const stages: readonly (readonly Fusion[])[] = [
+  [rmsNorm, layerNorm, siluMul, hadamard, ...attentions],
+  [addRmsNorm, addLayerNorm],
+  normQuantize,
+  [quantizeRows],
+];
 
 /** Does any of `inputs` come from one of `nodes`? */
 function comesFrom(v: View, inputs: readonly string[], nodes: ReadonlySet<Node>): boolean {
@@ -41,26 +57,43 @@ function comesFrom(v: View, inputs: readonly string[], nodes: ReadonlySet<Node>)
   return false;
 }
 
-/** The model with its float parts fused; the source stays as it is. */
+/** The model with its parts fused; the source stays as it is. */
 export function fuse(model: Model): Model {
+  if ((model.opsets.get('') ?? 0) < 13) return model;
+  return stages.reduce(stage, model);
+}
+
+function stage(model: Model, fusions: readonly Fusion[]): Model {
   const first = model.graph.nodes[0];
-  const opset = model.opsets.get('') ?? 0;
-  if (!first || opset < 13) return model;
+  if (!first) return model;
   const e = new Editor(model);
   const at = e.copyOf(first);
   const v = at && e.view(at);
   if (!v) return model;
+  const gone = new Set<Node>();
   let changed = false;
   for (const fusion of fusions)
-    for (const { inputs, attrs, outputs } of fusion.find(v, e)) {
-      const replaced = outputs.map((o) => v.producer(o)).filter((n): n is Node => n !== undefined);
-      if (replaced.length !== outputs.length || replaced.some((n) => n.outputs.length !== 1) || comesFrom(v, inputs, new Set(replaced)))
-        continue;
+    for (const { inputs, attrs, outputs, replaces, rewire } of fusion.find(v, e)) {
+      const replaced = replaces ?? outputs.map((o) => v.producer(o)).filter((n): n is Node => n !== undefined);
+      if (!replaces && (replaced.length !== outputs.length || replaced.some((n) => n.outputs.length !== 1))) continue;
+      if (replaced.some((n) => gone.has(n)) || comesFrom(v, inputs, new Set(replaced))) continue;
       const fused = node(`${DOMAIN}.${fusion.name}`, inputs, outputs, attrs);
-      for (const [i, n] of replaced.entries()) e.replace(n, i === 0 ? [fused] : []);
+      if (replaced.length === 0) e.behind(inputs[0]!, first, [fused]);
+      for (const [i, n] of replaced.entries()) {
+        e.replace(n, i === 0 ? [fused] : []);
+        gone.add(n);
+      }
+      rewire?.();
       e.model.opsets.set(DOMAIN, 1);
-      if (!e.model.functions.some((f) => f.domain === DOMAIN && f.name === fusion.name)) e.model.functions.push(fusion.body(opset));
+      if (!e.model.functions.some((f) => f.domain === DOMAIN && f.name === fusion.name))
+        e.model.functions.push(fusion.body(fusion.name, model.opsets.get('') ?? 13));
       changed = true;
     }
-  return changed ? e.finish() : model;
+  return changed ? pruned(e.finish()) : model;
+}
+
+/** Bodies that no node has any more are dropped. */
+function pruned(model: Model): Model {
+  const used = new Set([...allNodes(model.graph)].map(({ node: n }) => `${n.domain}.${n.op}`));
+  return { ...model, functions: model.functions.filter((f) => f.domain !== DOMAIN || used.has(`${f.domain}.${f.name}`)) };
 }

@@ -1,27 +1,11 @@
-/** `CachedAttention`: softmax(rope(q)·rope(k)ᵀ·scale + bias)·v, keys and values appended to a cache. */
+/** `CachedAttention…`: softmax(rope(q)·rope(k)ᵀ·scale + bias)·v, keys and values appended to a cache. */
 import type { Node } from '../../../graph/types.ts';
-import { attrInt, attrInts, typeOf, type View } from '../../../match/view.ts';
+import { attrInts, typeOf, type View } from '../../../match/view.ts';
 import { float32s } from '../../make.ts';
-import { Body } from '../function.ts';
+import { type CacheOp, cacheAttributes, cacheBody, cacheName, type Store } from '../cachebody.ts';
 import type { Fusion, Place } from '../fuse.ts';
-
-const NAME = 'CachedAttention';
-
-/** The node of this type that yields a value. */
-const made = (v: View, value: string, ...types: string[]): Node | undefined => {
-  const n = v.producer(value);
-  return n && types.includes(typeOf(n)) ? n : undefined;
-};
-/** The one node that reads a value, beside those that read its shape. */
-const only = (v: View, value: string): Node | undefined => {
-  const all = v.consumers(value).filter((n) => n.op !== 'Shape');
-  return all.length === 1 && !v.isOutput(value) ? all[0] : undefined;
-};
-const permuted = (v: View, value: string, perm: string): string | undefined => {
-  const n = made(v, value, 'Transpose');
-  return n && attrInts(n, 'perm')?.join() === perm ? n.inputs[0] : undefined;
-};
-const lastOf = (n: Node, rank: number): boolean => [-1, rank - 1].includes(attrInt(n, 'axis', -1));
+import { lastOf, made, only, permuted } from '../walk.ts';
+import { type Cache, cacheOf } from './cache.ts';
 
 /** A value without the constant factors before it, and their product. */
 function unscaled(v: View, value: string, factor = 1): { value: string; factor: number } {
@@ -79,12 +63,6 @@ function halves(v: View, low: Node, high: Node): boolean {
 /** [batch, tokens, heads·dim] behind [batch, heads, tokens, dim]. */
 const flat = (v: View, value: string): string | undefined => made(v, permuted(v, value, '0,2,1,3') ?? '', 'Reshape')?.inputs[0];
 
-/** The parts of a cache: what was there, what is new. */
-function appended(v: View, value: string): { past: string; fresh: string } | undefined {
-  const n = made(v, value, 'Concat');
-  return n?.inputs.length === 2 && [2, -2].includes(attrInt(n, 'axis', 0)) ? { past: n.inputs[0]!, fresh: n.inputs[1]! } : undefined;
-}
-
 /** The product with v, behind the replacement of NaN in rows without a key. */
 function applied(v: View, probs: string): Node | undefined {
   const users = v.consumers(probs);
@@ -103,11 +81,12 @@ function forAllHeads(v: View, angles: string): boolean {
 }
 
 interface Parts {
-  readonly inputs: readonly [q: string, k: string, v: string, pastKey: string, pastValue: string];
+  readonly inputs: readonly [q: string, k: string, v: string];
+  readonly caches: readonly [key: Cache, value: Cache];
   readonly angles?: readonly [cos: string, sin: string];
   readonly bias?: string;
   readonly scale: number;
-  readonly outputs: readonly string[];
+  readonly output: string;
 }
 
 function parts(v: View, soft: Node): Parts | undefined {
@@ -127,72 +106,58 @@ function parts(v: View, soft: Node): Parts | undefined {
     const k = kt && inner !== undefined ? unscaled(v, inner, kt.factor) : undefined;
     if (!q || !k) continue;
     const [key, value] = [unrepeated(v, k.value), unrepeated(v, product.inputs[1]!)];
-    const [keys, values] = [appended(v, key), appended(v, value)];
-    if (!keys || !values) continue;
+    const [keys, values] = [cacheOf(v, key), cacheOf(v, value)];
+    if (!keys || !values || cacheName(keys.op) !== cacheName(values.op) || JSON.stringify(keys.type) !== JSON.stringify(values.type))
+      continue;
     const [tq, tk] = [turned(v, q.value), turned(v, keys.fresh)];
     const [fq, fk, fv] = [flat(v, tq.x), flat(v, tk.x), flat(v, values.fresh)];
     if (fq === undefined || fk === undefined || fv === undefined) continue;
     if (v.origin(tq.cos ?? '') !== v.origin(tk.cos ?? '') || v.origin(tq.sin ?? '') !== v.origin(tk.sin ?? '')) continue;
     if (tq.cos !== undefined && !(forAllHeads(v, tq.cos) && forAllHeads(v, tq.sin!))) continue;
     return {
-      inputs: [fq, fk, fv, keys.past, values.past],
+      inputs: [fq, fk, fv],
+      caches: [keys, values],
       ...(tq.cos === undefined ? {} : { angles: [tq.cos, tq.sin!] }),
       ...(sum ? { bias: sum.inputs[1 - side]! } : {}),
       scale: k.factor,
-      outputs: [merged.outputs[0]!, key, value],
+      output: merged.outputs[0]!,
     };
   }
   return undefined;
 }
 
-const fusion: Fusion = {
-  name: NAME,
-  body(opset) {
-    const b = new Body(opset);
-    const heads = b.attribute('heads');
-    const [h, kv, d] = [b.slice(heads, 0, 1), b.slice(heads, 1, 2), b.slice(heads, 2, 3)] as const;
-    const [zero, rest, two] = [b.ints([0]), b.ints([-1]), b.ints([2])] as const;
-    const shaped = (x: string, ...shape: string[]) => b.op('Reshape', [x, b.op('Concat', shape, { axis: 0 })]);
-    const split = (x: string, n: string) => b.op('Transpose', [shaped(x, zero, zero, n, d)], { perm: [0, 2, 1, 3] });
-    const half = b.op('Div', [d, two]);
-    const axis = b.ints([3]);
-    const turn = (x: string) => {
-      const low = b.op('Slice', [x, zero, half, axis]);
-      const high = b.op('Slice', [x, half, d, axis]);
-      const across = b.op('Concat', [b.op('Neg', [high]), low], { axis: 3 });
-      return b.op('Add', [b.op('Mul', [x, 'cos']), b.op('Mul', [across, 'sin'])]);
-    };
-    b.op('Concat', ['past_key', turn(split('k', kv))], { axis: 2 }, 'key');
-    b.op('Concat', ['past_value', split('v', kv)], { axis: 2 }, 'value');
-    const [s, t] = [b.slice(b.op('Shape', ['q']), 1, 2), b.slice(b.op('Shape', ['key']), 2, 3)] as const;
-    const queries = shaped(turn(split('q', h)), zero, kv, rest, s, d);
-    const keys = b.op('Transpose', [b.op('Unsqueeze', ['key', two])], { perm: [0, 1, 2, 4, 3] });
-    const scores = b.op('Mul', [b.op('MatMul', [queries, keys]), b.floatAttribute('scale')]);
-    const sums = b.op('Add', [shaped(scores, zero, h, s, t), 'bias']);
-    const empty = b.op('Equal', [b.reduce('ReduceMax', sums), b.float(Number.NEGATIVE_INFINITY)]);
-    const probs = b.op('Where', [empty, b.float(0), b.op('Softmax', [sums], { axis: -1 })]);
-    const context = b.op('MatMul', [shaped(probs, zero, kv, rest, s, t), b.op('Unsqueeze', ['value', two])]);
-    const rows = b.op('Transpose', [shaped(context, zero, h, s, d)], { perm: [0, 2, 1, 3] });
-    b.op('Reshape', [rows, b.ints([0, 0, -1])], {}, 'y');
-    const doc = 'softmax(rope(q) rope(k)ᵀ · scale + bias) v over a cache; a row without a key is 0';
-    const inputs = ['q', 'k', 'v', 'past_key', 'past_value', 'cos', 'sin', 'bias'];
-    return b.function(NAME, inputs, ['y', 'key', 'value'], ['heads', 'scale'], doc);
-  },
+/** Key and value of each part of the caches in turn. */
+const both = (p: Parts, of: (c: Cache) => readonly string[]): string[] => of(p.caches[0]).flatMap((_, i) => p.caches.map((c) => of(c)[i]!));
+
+const fusion = (op: CacheOp): Fusion => ({
+  name: cacheName(op),
+  body: (_, opset) => cacheBody(op, opset),
   find(v, e): Place[] {
     return v.nodes('Softmax').flatMap((soft): Place[] => {
       const p = parts(v, soft);
-      if (!p) return [];
-      const [q, k, , past] = p.inputs;
-      const [kvHeads, dim] = [v.shape(past)?.[1], v.shape(past)?.[3]];
+      if (!p || cacheName(p.caches[0].op) !== cacheName(op)) return [];
+      const [q, k] = p.inputs;
+      const past = v.shape(p.caches[0].pasts[0]!);
+      const wide = op.store === 'q4' ? 2 : 1;
+      const [kvHeads, dim] = [past?.[1], typeof past?.[3] === 'number' ? past[3] * wide : undefined];
       const [width, kvWidth] = [v.shape(q)?.at(-1), v.shape(k)?.at(-1)];
-      if (![kvHeads, dim, width, kvWidth].every((n) => typeof n === 'number') || v.dtype(p.outputs[0]!) !== 'float32') return [];
+      if (![kvHeads, dim, width, kvWidth].every((n) => typeof n === 'number') || v.dtype(p.output) !== 'float32') return [];
       const [kv, d, w] = [kvHeads as number, dim as number, width as number];
-      if (kvWidth !== kv * d || w % (kv * d) !== 0 || v.shape(p.outputs[0]!)?.at(-1) !== w) return [];
+      if (kvWidth !== kv * d || w % (kv * d) !== 0 || v.shape(p.output)?.at(-1) !== w) return [];
       const constant = (value: number) => e.shared(`qc/one/${value}`, () => float32s([value], [1]));
       const [cos, sin] = p.angles ?? [constant(1), constant(0)];
-      const inputs = [...p.inputs, cos, sin, p.bias ?? constant(0)];
-      return [{ inputs, attrs: { heads: [w / d, kv, d], scale: { float: p.scale } }, outputs: p.outputs }];
+      const [pasts, presents] = [both(p, (c) => c.pasts), both(p, (c) => c.presents)];
+      const inputs = [...p.inputs, ...pasts.slice(0, 2), cos, sin, p.bias ?? constant(0), ...pasts.slice(2)];
+      const of = p.caches[0].type as Readonly<Record<string, number>> | undefined;
+      const codes = Object.fromEntries(cacheAttributes(op).map((name) => [name, { float: of?.[name] ?? 0 }]));
+      const attrs = { heads: [w / d, kv, d], scale: { float: p.scale }, ...codes };
+      return [{ inputs, attrs, outputs: [p.output, ...presents] }];
     });
   },
-};
-export default fusion;
+});
+
+const stores: readonly Store[] = ['floats', 'rounded', 'half', 'q8', 'q4'];
+/** One for each kind of cache. */
+export const attentions: readonly Fusion[] = stores.flatMap((store) =>
+  (store === 'floats' || store === 'half' ? [false] : [true, false]).map((zeros) => fusion({ store, zeros })),
+);

@@ -18,8 +18,8 @@ import {
   value,
 } from '../../../match/pattern.ts';
 import { attrInt, attrInts } from '../../../match/view.ts';
-import { Body } from '../function.ts';
 import type { Fusion, Place } from '../fuse.ts';
+import { normBody } from '../norms.ts';
 
 const x = value('x');
 const mean = op('ReduceMean', [square(x)], (n, v) => {
@@ -33,12 +33,7 @@ const pattern = Mul(through(['Cast', 'Identity'], whitened), constant('gain'));
 
 const fusion: Fusion = {
   name: 'RmsNorm',
-  body(opset) {
-    const b = new Body(opset);
-    const variance = b.op('Add', [b.reduce('ReduceMean', b.op('Mul', ['x', 'x'])), b.floatAttribute('eps')]);
-    b.op('Mul', [b.op('Div', ['x', b.op('Sqrt', [variance])]), 'gain'], {}, 'y');
-    return b.function('RmsNorm', ['x', 'gain'], ['y'], ['eps'], 'y = x / √(mean(x²) + eps) · gain');
-  },
+  body: normBody,
   find(v): Place[] {
     return v.nodes('Mul').flatMap((n): Place[] => {
       const y = n.outputs[0]!;

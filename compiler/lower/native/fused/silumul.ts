@@ -8,7 +8,7 @@ const pattern = Mul(Mul(gate, Sigmoid(gate)), value('up'));
 
 const fusion: Fusion = {
   name: 'SiluMul',
-  body(opset) {
+  body(_, opset) {
     const b = new Body(opset);
     b.op('Mul', [b.op('Mul', ['gate', b.op('Sigmoid', ['gate'])]), 'up'], {}, 'y');
     return b.function('SiluMul', ['gate', 'up'], ['y'], [], 'y = gate · σ(gate) · up');

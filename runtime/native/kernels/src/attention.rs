@@ -1,6 +1,6 @@
 //! softmax(rope(q)·rope(k)ᵀ·scale + bias)·v over a cache of keys and values; query heads share key heads in groups.
 //!
-//! Two passes: [`append`] writes the cache of one key head, [`attend`] computes some rows of one key head's group.
+//! Two passes: [`append`] writes what is new in the cache of one key head, [`attend`] computes some rows of one key head's group.
 
 use crate::isa::dispatch;
 use crate::math::{exp, largest, sum};
@@ -26,9 +26,6 @@ pub struct Attention<'a> {
     pub q: &'a [f32],
     pub k: &'a [f32],
     pub v: &'a [f32],
-    /// [batch, kv_heads, past, dim] each.
-    pub past_k: &'a [f32],
-    pub past_v: &'a [f32],
     /// Cosines and sines [batch or 1, new, dim]; empty: no rotary embedding. Element i turns with element i ± dim / 2.
     pub cos: &'a [f32],
     pub sin: &'a [f32],
@@ -67,8 +64,6 @@ impl Attention<'_> {
         same("q", product(&[b, self.new, self.heads, d]), self.q.len())?;
         same("k", product(&[b, self.new, kv, d]), self.k.len())?;
         same("v", product(&[b, self.new, kv, d]), self.v.len())?;
-        same("past_key", product(&[b, kv, self.past, d]), self.past_k.len())?;
-        same("past_value", product(&[b, kv, self.past, d]), self.past_v.len())?;
         if !self.cos.is_empty() {
             if d % 2 != 0 {
                 return Err(format!("a rotary embedding needs an even head size, not {d}"));
@@ -105,9 +100,9 @@ impl std::fmt::Display for Attention<'_> {
     }
 }
 
-/// Writes the cache of key head `head` of batch `b`: what was there, then the new keys (turned) and values. Both outputs are [total, dim].
+/// The new keys (turned) and values of key head `head` of batch `b`, [new, dim] each.
 pub fn append(isa: Isa, a: &Attention, b: usize, head: usize, keys: &mut [f32], values: &mut [f32]) {
-    let len = a.total() * a.dim;
+    let len = a.new * a.dim;
     assert!(isa.available() && a.check().is_ok() && b < a.batch && head < a.kv_heads && keys.len() == len && values.len() == len);
     // SAFETY: the machine has `isa`.
     unsafe { append_all(isa, a, b, head, keys, values) }
@@ -117,13 +112,9 @@ dispatch! { fn append_all(a: &Attention, b: usize, head: usize, keys: &mut [f32]
 #[inline(always)]
 fn append_body<S>(a: &Attention, b: usize, head: usize, keys: &mut [f32], values: &mut [f32]) {
     let d = a.dim;
-    let past = a.past * d;
-    let from = (b * a.kv_heads + head) * past;
-    keys[..past].copy_from_slice(&a.past_k[from..from + past]);
-    values[..past].copy_from_slice(&a.past_v[from..from + past]);
     for position in 0..a.new {
         let from = ((b * a.new + position) * a.kv_heads + head) * d;
-        let to = past + position * d;
+        let to = position * d;
         turn(&a.k[from..from + d], a.angles(b, position), &mut keys[to..to + d]);
         values[to..to + d].copy_from_slice(&a.v[from..from + d]);
     }

@@ -5,19 +5,33 @@
 //! and nothing is contracted to FMA.
 
 pub mod attention;
+pub mod cache;
+pub mod conv1d;
+pub mod hadamard;
 pub mod isa;
 pub mod layout;
 pub mod linear;
 mod math;
+pub mod norm;
 pub mod pointwise;
+pub mod port;
 pub mod quantize;
+pub mod rows;
+pub mod scan;
 pub mod simd;
 pub mod tiles;
 
 pub use attention::{append, attend, Attention};
+pub use cache::{carry, decode_rows, encode_rows, from_half, round_rows, to_half, Fit, RowCodes};
+pub use conv1d::{conv_task, Conv, Weights, CHANNELS};
+pub use hadamard::{hadamard, Blocks};
 pub use isa::Isa;
-pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH};
-pub use linear::{float_task, int8_task, Output, Task};
-pub use pointwise::{rms_norm, silu_mul};
+pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH, WIDTHS};
+pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Results, Task, Then};
+pub use norm::{norm, Norm, Normed};
+pub use pointwise::{silu_mul, silu_scaled};
+pub use port::{Data, Port};
 pub use quantize::quantize_row;
-pub use tiles::{pack_tile, quantize_tile, start_factor, TileMut, Tiles, Tiling};
+pub use rows::{quantize_rows, Rows};
+pub use scan::{scan_task, After, Scan, State};
+pub use tiles::{pack_rows, pack_tile, quantize_tile, start_factor, TileMut, Tiles, Tiling};

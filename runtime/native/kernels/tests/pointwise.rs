@@ -1,33 +1,9 @@
-//! Norms and activations against float64, equal bits on every instruction set.
+//! Activations against float64, equal bits on every instruction set.
 
 mod common;
 
 use common::{each_isa, relative, same_bits, Random};
 use qc_kernels::*;
-
-#[test]
-fn rms_norm_is_its_formula() {
-    for (seed, (rows, n, scale)) in [(1, 1, 1.0), (3, 7, 1e-3), (2, 32, 50.0), (5, 65, 1.0), (2, 2048, 3.0)].into_iter().enumerate() {
-        let mut r = Random(seed as u64);
-        let (x, gain) = (r.floats(rows * n, scale), r.floats(n, 2.0));
-        let want: Vec<f64> = x
-            .chunks(n)
-            .flat_map(|x| {
-                let mean = x.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / n as f64;
-                x.iter().zip(&gain).map(|(&v, &g)| f64::from(v) / (mean + f64::from(1e-5f32)).sqrt() * f64::from(g)).collect::<Vec<_>>()
-            })
-            .collect();
-        let run = |isa| {
-            let mut y = vec![f32::NAN; x.len()];
-            rms_norm(isa, &x, &gain, 1e-5, &mut y);
-            y
-        };
-        each_isa(|isa| {
-            assert!(relative(&want, &run(isa)) < 1e-6);
-            assert!(same_bits(&run(isa), &run(Isa::Scalar)), "{}", isa.name());
-        });
-    }
-}
 
 #[test]
 fn silu_mul_is_its_formula() {
@@ -52,4 +28,28 @@ fn silu_mul_is_its_formula() {
         let odd = run(isa, &[f32::NAN, f32::INFINITY, f32::NEG_INFINITY], &[1.0; 3]);
         assert!(odd[0].is_nan() && odd[1] == f32::INFINITY);
     });
+}
+
+#[test]
+fn silu_scaled_is_its_formula() {
+    let mut r = Random(7);
+    let n = 37;
+    let (x, scale) = (r.floats(n * 29, 20.0), r.floats(n, 3.0));
+    for scale in [&scale[..], &scale[..1], &[1.0]] {
+        let want: Vec<f64> = x.iter().enumerate().map(|(i, &v)| f64::from(v) / (1.0 + (-f64::from(scale[i % n % scale.len()]) * f64::from(v)).exp())).collect();
+        let run = |isa| {
+            let mut y = vec![f32::NAN; x.len()];
+            silu_scaled(isa, &x, scale, &mut y);
+            y
+        };
+        each_isa(|isa| {
+            assert!(relative(&want, &run(isa)) < 1e-6);
+            assert!(same_bits(&run(isa), &run(Isa::Scalar)), "{}", isa.name());
+        });
+    }
+    // SiLUScaled(g / s, s)·s is SiLU(g), exactly where s is a power of two (MambaQuant's smoothing of gates).
+    let (mut plain, mut scaled) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+    silu_mul(Isa::detect(), &x, &vec![1.0; x.len()], &mut plain);
+    silu_scaled(Isa::detect(), &x.iter().map(|v| v / 8.0).collect::<Vec<_>>(), &[8.0], &mut scaled);
+    assert!(plain.iter().zip(&scaled).all(|(a, b)| (a / 8.0).to_bits() == b.to_bits()));
 }

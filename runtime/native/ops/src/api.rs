@@ -78,6 +78,21 @@ pub struct Context {
     pub context: *mut OrtKernelContext,
 }
 
+/// The bits of a float16.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Half(u16);
+impl Half {
+    pub fn bits(x: &[Half]) -> &[u16] {
+        // SAFETY: of one form.
+        unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
+    }
+    pub fn bits_mut(x: &mut [Half]) -> &mut [u16] {
+        // SAFETY: of one form.
+        unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }
+    }
+}
+
 /// Element types that the operators read and write.
 pub trait Element: Copy + 'static {
     const TYPE: ONNXTensorElementDataType;
@@ -95,6 +110,7 @@ elements! {
     f32, "float32", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
     u8, "uint8", ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
     i8, "int8", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8;
+    Half, "float16", ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
     i64, "int64", ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
 }
 
@@ -130,6 +146,11 @@ impl Context {
     /// Input `index`, or nothing where it is absent. Errors: not a tensor of T.
     pub fn optional<T: Element>(&self, index: usize, name: &str) -> Outcome<Option<View<'_, T>>> {
         if self.value(index)?.is_null() { Ok(None) } else { self.input(index, name).map(Some) }
+    }
+
+    /// The sizes of input `index`. Errors: absent, or not a tensor.
+    pub fn shape(&self, index: usize, name: &str) -> Outcome<Vec<usize>> {
+        self.described(index, name).map(|(.., shape)| shape)
     }
 
     /// The element type of input `index`. Errors: absent, or not a tensor.
@@ -205,5 +226,22 @@ impl Context {
         let status = unsafe { (self.api.0.KernelContext_ParallelFor)(self.context, call, n, 0, (&raw mut job).cast()) };
         self.api.check(status)?;
         if job.1.into_inner() { Err("internal error: please report it".into()) } else { Ok(()) }
+    }
+
+    /// Runs `f` on each task once, on the session's own threads where there are several. Errors: a task that panicked.
+    pub fn each<T: Send>(&self, tasks: Vec<std::sync::Mutex<Option<T>>>, f: &(dyn Fn(T) + Sync)) -> Outcome<()> {
+        let run = |i: usize| {
+            if let Some(task) = tasks[i].lock().ok().and_then(|mut t| t.take()) {
+                f(task);
+            }
+        };
+        match tasks.len() {
+            0 => Ok(()),
+            1 => {
+                run(0);
+                Ok(())
+            }
+            n => self.parallel(n, &run),
+        }
     }
 }

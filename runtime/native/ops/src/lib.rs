@@ -3,10 +3,16 @@
 
 mod api;
 mod attention;
+mod cache;
+mod conv1d;
+mod hadamard;
 mod linear;
+mod norm;
 mod op;
 mod pointwise;
 mod registry;
+mod rows;
+mod scan;
 
 pub use op::chosen;
 pub use qc_kernels::Isa;

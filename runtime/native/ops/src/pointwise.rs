@@ -1,9 +1,9 @@
-//! `RmsNorm`: y = x / √(mean(x²) + eps) · gain; inputs x […, n] and gain [n], attribute eps.
 //! `SiluMul`: y = gate · σ(gate) · up; inputs of one shape.
+//! `SiLUScaled`: y = x · σ(s·x); inputs x […, n] and s [n] or [1].
 
 use crate::api::{Context, Info, Outcome};
 use crate::op::{chosen, Operator};
-use qc_kernels::{rms_norm, silu_mul, Isa};
+use qc_kernels::{silu_mul, silu_scaled, Isa};
 use std::ffi::CStr;
 use std::sync::Mutex;
 
@@ -25,32 +25,6 @@ fn pieces(context: &Context, y: &mut [f32], unit: usize, f: &(dyn Fn(usize, &mut
     })
 }
 
-pub struct RmsNorm;
-impl Operator for RmsNorm {
-    type Kernel = (Isa, f32);
-    fn name(&self) -> &'static CStr {
-        c"RmsNorm"
-    }
-    fn inputs(&self) -> usize {
-        2
-    }
-    fn make(&self, info: &Info) -> Outcome<Self::Kernel> {
-        let eps = info.float(c"eps")?;
-        (eps >= 0.0).then_some(()).ok_or_else(|| format!("eps is {eps}"))?;
-        Ok((chosen()?, eps))
-    }
-    fn compute(&(isa, eps): &Self::Kernel, context: &Context) -> Outcome<()> {
-        let x = context.input::<f32>(0, "x")?;
-        let gain = context.input::<f32>(1, "gain")?.data;
-        let n = gain.len();
-        if n == 0 || x.shape.last() != Some(&n) {
-            return Err(format!("x has the shape {:?}, its last size is not that of gain, {n}", x.shape));
-        }
-        let y = context.output(0, &x.shape)?;
-        pieces(context, y, n, &|at, y| rms_norm(isa, &x.data[at..at + y.len()], gain, eps, y))
-    }
-}
-
 pub struct SiluMul;
 impl Operator for SiluMul {
     type Kernel = Isa;
@@ -70,5 +44,27 @@ impl Operator for SiluMul {
         }
         let y = context.output(0, &gate.shape)?;
         pieces(context, y, 1, &|at, y| silu_mul(isa, &gate.data[at..at + y.len()], &up.data[at..at + y.len()], y))
+    }
+}
+
+pub struct SiLUScaled;
+impl Operator for SiLUScaled {
+    type Kernel = Isa;
+    fn name(&self) -> &'static CStr {
+        c"SiLUScaled"
+    }
+    fn inputs(&self) -> usize {
+        2
+    }
+    fn make(&self, _: &Info) -> Outcome<Isa> {
+        chosen()
+    }
+    fn compute(&isa: &Isa, context: &Context) -> Outcome<()> {
+        let (x, scale) = (context.input::<f32>(0, "x")?, context.input::<f32>(1, "scale")?.data);
+        if scale.is_empty() || (scale.len() > 1 && x.shape.last() != Some(&scale.len())) {
+            return Err(format!("x has the shape {:?}, its last size is not that of scale, {}", x.shape, scale.len()));
+        }
+        let y = context.output(0, &x.shape)?;
+        pieces(context, y, scale.len(), &|at, y| silu_scaled(isa, &x.data[at..at + y.len()], scale, y))
     }
 }

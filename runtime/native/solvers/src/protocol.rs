@@ -15,7 +15,7 @@ use crate::layout::{Geometry, Grain, Layout};
 use crate::matrix::{FloatType, Matrix, Order};
 use crate::quantize::{quantize, Job, Output};
 use crate::scale::ScaleType;
-use crate::solve::{self, cross, solve};
+use crate::solve::{self, adaround, cross, least_squares, solve};
 use crate::split::{Shared, Split};
 use crate::statistics::{gram, histogram, moments};
 
@@ -78,6 +78,17 @@ pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], file: Option<
             to.copy_from_slice(&hash(split, Input { bytes: input(inputs, 0)?, file })?);
             vec![]
         }
+        20 => call_adaround(isa, split, &mut n, inputs, outputs)?,
+        21 => {
+            let weight = n.matrix(input(inputs, 0)?)?;
+            let (damp, crossed, masked) = (n.take()?, n.flag()?, n.flag()?);
+            check((0.0..=1e6).contains(&damp), "least squares: damping is a share of the mean diagonal")?;
+            let cross = if crossed { Some(doubles_in(input(inputs, 2)?)?) } else { None };
+            let mask = if masked { Some(input(inputs, 2 + usize::from(crossed))?) } else { None };
+            let job = least_squares::Job { weight, hessian: doubles_in(input(inputs, 1)?)?, cross, damp, mask };
+            let s = least_squares::least_squares(isa, split, &job, floats_out(output(outputs, 0)?)?)?;
+            vec![s.before, s.after, s.free as f64]
+        }
         _ => return Err(Fault::request(format!("operation {op} is unknown"))),
     };
     Ok(result)
@@ -136,6 +147,28 @@ fn call_solve(isa: Isa, split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], ou
     };
     let s = solve(isa, split, &job, output)?;
     Ok(vec![s.error, s.energy, s.loss, s.damping, s.dead as f64])
+}
+
+/// Numbers: matrix, format, symmetric, grain, law, scale type, damping, iterations, rate, regulariser, whether there is a cross moment.
+fn call_adaround(isa: Isa, split: &dyn Split, n: &mut Numbers, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
+    let weight = n.matrix(input(inputs, 0)?)?;
+    let (format, symmetric, grain, law) = (n.format()?, n.flag()?, n.grain()?, n.law()?);
+    let (scale, outer) = n.scale_types()?;
+    let target = Target { format, symmetric, law, scale };
+    let (damp, iterations, rate, regular) = (n.take()?, n.size()?, n.take()? as f32, n.take()? as f32);
+    check((0.0..=1e6).contains(&damp) && rate > 0.0 && rate <= 1.0 && regular >= 0.0, "adaround: damping, rate and regulariser are positive")?;
+    let cross = if n.flag()? { Some(doubles_in(input(inputs, 2)?)?) } else { None };
+    let rows = outer.map(|(bound, kind)| outer_steps(isa, split, &weight, bound, kind));
+    let weight = rows.as_deref().map_or(weight, |steps| weight.divided(steps));
+    let outputs = write_outer(outer, rows.as_deref(), outputs)?;
+    let job = adaround::Job { weight, target, grain, hessian: doubles_in(input(inputs, 1)?)?, cross, damp, iterations, rate, regular };
+    let output = match &mut outputs[..] {
+        [codes, scales] => solve::Output { codes, scales, zeros: None },
+        [codes, scales, zeros] => solve::Output { codes, scales, zeros: Some(zeros) },
+        _ => return Err(Fault::request("adaround: two or three outputs")),
+    };
+    let s = adaround::adaround(isa, split, &job, output)?;
+    Ok(vec![s.error, s.energy, s.loss, s.nearest, s.kept as f64])
 }
 
 /// Steps of the rows of a progressive format: absmax / bound, rounded to their type.

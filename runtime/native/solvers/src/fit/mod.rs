@@ -9,7 +9,7 @@ mod power;
 mod signed_absmax;
 
 pub use minmax::{extent, Extent};
-pub use power::power;
+pub use power::{exp2, log2, power};
 
 use crate::format::{Format, Int, IntGrid};
 use crate::isa::Isa;

@@ -10,7 +10,7 @@ pub fn power(x: f32, p: f32) -> f32 {
 
 /// log2 of max(x, 2^-126): exponent plus 2/ln 2 · atanh((m − 1) / (m + 1)) for the mantissa m in [√½, √2).
 #[inline(always)]
-fn log2(x: f32) -> f32 {
+pub fn log2(x: f32) -> f32 {
     let x = if x < f32::MIN_POSITIVE { f32::MIN_POSITIVE } else { x };
     const ROOT_HALF: u32 = 0x3f35_04f3;
     let shifted = x.to_bits().wrapping_sub(ROOT_HALF) as i32;
@@ -24,7 +24,7 @@ fn log2(x: f32) -> f32 {
 
 /// 2^x with x clamped to ±126: integer part into the exponent, Taylor polynomial of 2^f for |f| ≤ ½.
 #[inline(always)]
-fn exp2(x: f32) -> f32 {
+pub fn exp2(x: f32) -> f32 {
     let x = if x < -126.0 { -126.0 } else if 126.0 < x { 126.0 } else { x };
     let shifted = x + MAGIC;
     let f = x - (shifted - MAGIC);

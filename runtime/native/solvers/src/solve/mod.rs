@@ -1,10 +1,12 @@
 //! Integers for a layer y = X·Wᵀ that lower the error of y on calibration inputs, known by H = XᵀX: a sweep that carries each rounding
 //! error into the columns that are left, then coordinate descent on the codes and least squares on the scales.
 
+pub mod adaround;
 mod cholesky;
 mod cross;
 mod factors;
 mod kernels;
+pub mod least_squares;
 mod tile;
 
 pub use cross::cross;
@@ -123,29 +125,36 @@ fn early(job: &Job) -> bool {
 }
 
 fn checked(job: &Job, output: &Output) -> Outcome<(Int, usize)> {
-    let Matrix { out, reduce, .. } = job.weight;
-    let Format::Int(format) = job.target.format else {
+    if !early(job) && job.order == Order::Hessian {
+        return Err(Fault::new("solve-order", "columns in the order of the Hessian need static groups: ONNX has no index of groups"));
+    }
+    if job.block == 0 {
+        return Err(Fault::request("solve: a block has a column"));
+    }
+    integers(&job.weight, &job.target, job.grain, job.hessian, job.cross, output)
+}
+
+/// The integer format and the columns of a group, where all sizes are those of the layer. Error: `bad-law`.
+fn integers(weight: &Matrix, target: &Target, grain: Grain, hessian: &[f64], cross: Option<&[f64]>, output: &Output) -> Outcome<(Int, usize)> {
+    let Matrix { out, reduce, .. } = *weight;
+    let Format::Int(format) = target.format else {
         return Err(Fault::request("solve: integers only"));
     };
-    let group = match job.grain {
+    let group = match grain {
         Grain::Channel => reduce,
         Grain::Group(g) if g > 0 => g.min(reduce),
         _ => return Err(Fault::request("solve: a scale for each channel or group")),
     };
-    if !early(job) && job.order == Order::Hessian {
-        return Err(Fault::new("solve-order", "columns in the order of the Hessian need static groups: ONNX has no index of groups"));
-    }
-    if matches!(job.target.law, Law::Hqq { .. }) && job.target.symmetric {
+    if matches!(target.law, Law::Hqq { .. }) && target.symmetric {
         return Err(Fault::new("bad-law", "the law hqq refits a zero point: it needs an asymmetric integer format"));
     }
     let square = reduce.checked_mul(reduce);
     let cells = out * reduce.div_ceil(group);
     let fits = format.bits <= 8
-        && job.block > 0
-        && Some(job.hessian.len()) == square
-        && job.cross.is_none_or(|c| Some(c.len()) == square)
+        && Some(hessian.len()) == square
+        && cross.is_none_or(|c| Some(c.len()) == square)
         && output.codes.len() == out * reduce
-        && output.scales.len() == cells * job.target.scale.size()
+        && output.scales.len() == cells * target.scale.size()
         && output.zeros.as_ref().is_none_or(|z| z.len() == cells);
     if fits {
         Ok((format, group))

@@ -6,7 +6,7 @@ use crate::split::Sequential;
 const INT4: Int = Int { bits: 4, signed: true, lo: -8.0, hi: 7.0 };
 const INT2: Int = Int { bits: 2, signed: true, lo: -2.0, hi: 1.0 };
 
-fn noise(n: usize, seed: u64) -> Vec<f32> {
+pub(super) fn noise(n: usize, seed: u64) -> Vec<f32> {
     let mut s = seed;
     let mut next = || {
         s = s.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -16,12 +16,12 @@ fn noise(n: usize, seed: u64) -> Vec<f32> {
 }
 
 /// Inputs whose columns are correlated and of different sizes.
-fn inputs(rows: usize, n: usize) -> Vec<f32> {
+pub(super) fn inputs(rows: usize, n: usize) -> Vec<f32> {
     let raw = noise(rows * n, 7);
     (0..rows * n).map(|i| (raw[i] + 0.8 * raw[i / n * n + (i + 1) % n] + raw[i / n * n]) * (1.0 + (i % n % 5) as f32)).collect()
 }
 
-fn gram(x: &[f32], n: usize) -> Vec<f64> {
+pub(super) fn gram(x: &[f32], n: usize) -> Vec<f64> {
     let mut h = vec![0.0; n * n];
     cross(Isa::detect(), &Sequential, &mut h, x, None, n);
     h

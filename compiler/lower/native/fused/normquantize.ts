@@ -1,0 +1,51 @@
+/** `…NormQuantize`, `…NormQuantizeStatic`: a norm whose readers want codes emits them, once for all of them. */
+import type { Node } from '../../../graph/types.ts';
+import type { View } from '../../../match/view.ts';
+import { DOMAIN } from '../function.ts';
+import type { Fusion, Place } from '../fuse.ts';
+import { type NormOp, normBody, normName } from '../norms.ts';
+import { codesOf, rewireRows, takesRows } from '../rowcodes.ts';
+
+const float = (n: Node, name: string) => {
+  const a = n.attrs.get(name);
+  return { float: a?.type === 'float' ? a.value : 0 };
+};
+
+/** Do all readers of a value read it in codes? */
+export function readInCodes(v: View, value: string): boolean {
+  const readers = v.consumers(value);
+  return !v.isOutput(value) && readers.length > 0 && (readers.every((n) => takesRows(v, n, value)) || codesOf(v, value) !== undefined);
+}
+
+const rows = (op: Omit<NormOp, 'emits'>): Fusion => ({
+  name: normName({ ...op, emits: 'rows' }),
+  body: normBody,
+  find(v, e): Place[] {
+    return v.nodes(`${DOMAIN}::${normName({ ...op, emits: 'floats' })}`).flatMap((n): Place[] => {
+      const y = n.outputs[0]!;
+      const readers = v.consumers(y);
+      if (v.isOutput(y) || readers.length === 0 || !readers.every((r) => takesRows(v, r, y))) return [];
+      const [codes, scale] = [e.fresh(`${y}/codes`), e.fresh(`${y}/scale`)];
+      const outputs = [codes, scale, ...n.outputs.slice(1)];
+      const attrs = { eps: float(n, 'eps'), top: { float: 127 } };
+      return [{ inputs: n.inputs, attrs, outputs, replaces: [n], rewire: () => rewireRows(e, readers, codes, scale) }];
+    });
+  },
+});
+
+const steps = (op: Omit<NormOp, 'emits'>): Fusion => ({
+  name: normName({ ...op, emits: 'steps' }),
+  body: normBody,
+  find(v): Place[] {
+    return v.nodes(`${DOMAIN}::${normName({ ...op, emits: 'floats' })}`).flatMap((n): Place[] => {
+      const c = codesOf(v, n.outputs[0]!);
+      if (!c) return [];
+      const attrs = { eps: float(n, 'eps'), lo: { float: c.lo }, hi: { float: c.hi }, zero: { float: c.zero } };
+      return [{ inputs: [...n.inputs, c.step], attrs, outputs: [c.codes, ...n.outputs.slice(1)], replaces: [n, ...c.nodes] }];
+    });
+  },
+});
+
+export const normQuantize: readonly Fusion[] = [false, true].flatMap((layer) =>
+  [false, true].flatMap((add) => [rows({ layer, add }), steps({ layer, add })]),
+);

@@ -1,0 +1,59 @@
+import type { SolverOf } from '../define.ts';
+import { choice, int, num, type Schema } from '../schema.ts';
+import { outerOf, scaleTypeOf, storedFormat } from '../simulate/encode.ts';
+import { lawOf } from '../simulate/law.ts';
+import gptq from './gptq.ts';
+
+const params = {
+  iterations: int({ doc: 'Steps of Adam on the exact gradient.', min: 1, max: 1_000_000, default: 500 }),
+  rate: num({ doc: 'Step of Adam.', min: 0, max: 1, default: 0.02 }),
+  regular: num({ doc: 'Weight of the regulariser that makes choices hard, against a loss in squared steps.', min: 0, default: 0.1 }),
+  damp: gptq.params.damp,
+  inputs: gptq.params.inputs,
+  within: gptq.params.within,
+  target: gptq.params.target,
+  scope: choice(['layer'], { doc: 'What is reconstructed together.', default: 'layer' }),
+} satisfies Schema;
+
+const solver: SolverOf<'codes', typeof params> = {
+  name: 'adaround',
+  since: '0.4.0',
+  doc: "Learns for each weight whether to round down or up, on the layer's quadratic. Never worse than rounding to nearest with the same scales: a row that is keeps the latter.",
+  formula: 'min (w − ŵ)·H·(w − ŵ)ᵀ + λ Σ (1 − |2h(v) − 1|^β), ŵ = s(⌊w/s⌋ + h(v)), h rectified sigmoid, β 20 → 2',
+  cite: 'Nagel et al., AdaRound, 2020 (arXiv:2004.10568)',
+  params,
+  decides: 'codes',
+  covers: (w) => gptq.covers(w, { order: 'natural', static_groups: true } as never),
+  wants: (p) => gptq.wants(p as never),
+  async solve({ weight, matrix, hessian, cross, crunch }, p) {
+    const { type, site } = weight;
+    const scaleType = scaleTypeOf(weight);
+    if (!type.codes || (type.grain.per !== 'channel' && type.grain.per !== 'group')) throw new Error(`${site.id}: ${type.text}`);
+    if (scaleType === 'float64' || scaleType === 'e8m0' || scaleType === 'nv') throw new Error(`${site.id}: scales of ${scaleType}`);
+    const r = await crunch.adaround({
+      label: site.id,
+      weight: matrix,
+      format: storedFormat(type.codes),
+      symmetric: type.symmetric,
+      grain: type.grain.per === 'group' ? { per: 'group', group: type.grain.group } : { per: 'channel' },
+      law: lawOf(type.law),
+      scaleType,
+      ...outerOf(weight),
+      hessian,
+      ...(cross ? { cross } : {}),
+      damp: p.damp,
+      iterations: p.iterations,
+      rate: p.rate,
+      regular: p.regular,
+    });
+    const share = r.nearest > 0 && !cross ? `, ${((100 * r.loss) / r.nearest).toFixed(1)} % of rounding to nearest` : '';
+    return {
+      codes: r.codes,
+      scales: r.scales,
+      ...(r.zeros ? { zeros: r.zeros } : {}),
+      ...(r.rowSteps ? { outer: r.rowSteps } : {}),
+      note: `loss ${r.loss.toPrecision(4)}${share}${r.kept ? `, ${r.kept} rows stay` : ''}`,
+    };
+  },
+};
+export default solver;

@@ -1,0 +1,97 @@
+//! Norms over the last axis, with a residual added before and a quantization behind: one pass over the rows.
+//!
+//! RMS: h = x / √(mean(x²) + eps) · gain. Layer: h = (x − mean) / √(mean((x − mean)²) + eps) · gain + bias.
+
+use crate::isa::dispatch;
+use crate::math::sum;
+use crate::rows::{quantize_rows_body, round_body, Rows};
+use crate::Isa;
+
+/// A norm of rows of `gain.len()`. With a bias it is a LayerNorm, without an RMSNorm.
+#[derive(Debug, Clone, Copy)]
+pub struct Norm<'a> {
+    pub gain: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+    pub eps: f32,
+}
+
+/// What a norm yields.
+pub enum Normed<'a> {
+    Floats(&'a mut [f32]),
+    /// Codes with a scale a row.
+    Rows { rows: Rows, codes: &'a mut [i8], scales: &'a mut [f32] },
+    /// clip(round(h / step) + zero).
+    Steps { step: f32, zero: f32, lo: i8, hi: i8, codes: &'a mut [i8] },
+}
+
+impl Normed<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Normed::Floats(y) => y.len(),
+            Normed::Rows { codes, .. } | Normed::Steps { codes, .. } => codes.len(),
+        }
+    }
+}
+
+/// Norms the rows of x, or of x + residual, which is written to `sums` then. Panics where sizes do not fit.
+pub fn norm(isa: Isa, n: &Norm, x: &[f32], residual: Option<(&[f32], &mut [f32])>, to: Normed) {
+    let width = n.gain.len();
+    assert!(isa.available() && width > 0 && x.len() % width == 0 && to.len() == x.len() && n.bias.is_none_or(|b| b.len() == width));
+    assert!(residual.as_ref().is_none_or(|(r, sums)| r.len() == x.len() && sums.len() == x.len()));
+    if let Normed::Rows { rows, scales, .. } = &to {
+        assert!(rows.fits() && scales.len() == x.len() / width);
+    }
+    // SAFETY: the machine has `isa`.
+    unsafe { norm_all(isa, n, x, residual, to) }
+}
+dispatch! { fn norm_all(n: &Norm, x: &[f32], residual: Option<(&[f32], &mut [f32])>, to: Normed) = body }
+
+#[inline(always)]
+fn body<S>(n: &Norm, x: &[f32], residual: Option<(&[f32], &mut [f32])>, to: Normed) {
+    let width = n.gain.len();
+    let x = match residual {
+        None => x,
+        Some((r, sums)) => {
+            for ((s, x), r) in sums.iter_mut().zip(x).zip(r) {
+                *s = x + r;
+            }
+            &*sums
+        }
+    };
+    match to {
+        Normed::Floats(y) => x.chunks_exact(width).zip(y.chunks_exact_mut(width)).for_each(|(x, y)| row(n, x, y)),
+        Normed::Rows { rows, codes, scales } => {
+            let mut h = vec![0.0; width];
+            for ((x, codes), scale) in x.chunks_exact(width).zip(codes.chunks_exact_mut(width)).zip(scales) {
+                row(n, x, &mut h);
+                quantize_rows_body(rows, &h, codes, scale);
+            }
+        }
+        Normed::Steps { step, zero, lo, hi, codes } => {
+            let mut h = vec![0.0; width];
+            for (x, codes) in x.chunks_exact(width).zip(codes.chunks_exact_mut(width)) {
+                row(n, x, &mut h);
+                round_body(&h, (step, zero), lo, hi, codes);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn row(n: &Norm, x: &[f32], y: &mut [f32]) {
+    let count = x.len() as f32;
+    let Some(bias) = n.bias else {
+        let root = (sum(x, |v| v * v) / count + n.eps).sqrt();
+        for ((y, x), g) in y.iter_mut().zip(x).zip(n.gain) {
+            *y = x / root * g;
+        }
+        return;
+    };
+    // The mean in two steps: what the first one rounds away, the second finds.
+    let first = sum(x, |v| v) / count;
+    let rest = sum(x, |v| v - first) / count;
+    let root = (sum(x, |v| (v - first - rest) * (v - first - rest)) / count + n.eps).sqrt();
+    for (((y, x), g), b) in y.iter_mut().zip(x).zip(n.gain).zip(bias) {
+        *y = (x - first - rest) / root * g + b;
+    }
+}

@@ -1,0 +1,124 @@
+//! Rows of activations as signed codes: s·q ≈ x with one scale a row, found at run time, or with a step that is known.
+
+use crate::isa::dispatch;
+use crate::Isa;
+
+/// The smallest scale, so that a row of zeros has one.
+const TINY: f32 = 1e-30;
+const LANES: usize = 32;
+
+/// How a row finds its scale.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rows {
+    /// s = max(max|x| / top, 1e-30), q = round(x / s).
+    Symmetric { top: f32 },
+    /// s = max((max − min) / (hi − lo), 1e-30) over the row and 0, z = clip(round(lo − min / s), lo, hi), q = clip(round(x / s) + z, lo, hi) − z;
+    /// hi − lo ≤ 127, so that q is a signed byte.
+    Asymmetric { lo: f32, hi: f32 },
+}
+
+impl Rows {
+    /// Are all codes signed bytes?
+    pub fn fits(self) -> bool {
+        let levels = match self {
+            Rows::Symmetric { top } => top,
+            Rows::Asymmetric { lo, hi } if lo.abs() <= 128.0 => hi - lo,
+            Rows::Asymmetric { .. } => f32::NAN,
+        };
+        (1.0..=127.0).contains(&levels)
+    }
+}
+
+/// Quantizes rows of `width`. A row with a NaN or an infinity has the scale NaN and codes 0. Panics where sizes do not fit.
+pub fn quantize_rows(isa: Isa, rows: Rows, x: &[f32], width: usize, codes: &mut [i8], scales: &mut [f32]) {
+    assert!(isa.available() && width > 0 && x.len() == codes.len() && x.len() == scales.len() * width);
+    assert!(rows.fits());
+    // SAFETY: the machine has `isa`.
+    unsafe { all(isa, rows, x, width, codes, scales) }
+}
+dispatch! { fn all(rows: Rows, x: &[f32], width: usize, codes: &mut [i8], scales: &mut [f32]) = all_body }
+
+#[inline(always)]
+fn all_body<S>(rows: Rows, x: &[f32], width: usize, codes: &mut [i8], scales: &mut [f32]) {
+    for ((x, codes), scale) in x.chunks_exact(width).zip(codes.chunks_exact_mut(width)).zip(scales) {
+        quantize_rows_body(rows, x, codes, scale);
+    }
+}
+
+/// One row.
+#[inline(always)]
+pub(crate) fn quantize_rows_body(rows: Rows, x: &[f32], codes: &mut [i8], scale: &mut f32) {
+    let most = largest(x);
+    if !most.is_finite() {
+        *scale = f32::NAN;
+        return codes.fill(0);
+    }
+    match rows {
+        Rows::Symmetric { top } => {
+            let s = (most / top).max(TINY);
+            *scale = s;
+            for (q, v) in codes.iter_mut().zip(x) {
+                // SAFETY: |v / s| < 128.
+                *q = unsafe { (v / s).round_ties_even().to_int_unchecked::<i32>() } as i8;
+            }
+        }
+        Rows::Asymmetric { lo, hi } => {
+            let (low, high) = ends(x);
+            let s = ((high - low) / (hi - lo)).max(TINY);
+            let zero = clip((lo - low / s).round_ties_even(), lo, hi);
+            *scale = s;
+            for (q, v) in codes.iter_mut().zip(x) {
+                let code = clip((v / s).round_ties_even() + zero, lo, hi) - zero;
+                // SAFETY: between −127 and 127.
+                *q = unsafe { code.to_int_unchecked::<i32>() } as i8;
+            }
+        }
+    }
+}
+
+/// clip(round(x / step) + zero, lo, hi); a NaN is 0.
+#[inline(always)]
+pub(crate) fn round_body(x: &[f32], (step, zero): (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) {
+    let (lo, hi) = (f32::from(lo), f32::from(hi));
+    for (q, v) in codes.iter_mut().zip(x) {
+        *q = clip((v / step).round_ties_even() + zero, lo, hi) as i8;
+    }
+}
+
+#[inline(always)]
+pub(crate) fn clip(x: f32, lo: f32, hi: f32) -> f32 {
+    let x = if x < lo { lo } else { x };
+    if x > hi { hi } else { x }
+}
+
+/// The least and the largest of x and 0; x has no NaN.
+#[inline(always)]
+pub(crate) fn ends(x: &[f32]) -> (f32, f32) {
+    let (mut low, mut high) = ([0.0f32; LANES], [0.0f32; LANES]);
+    let chunks = x.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for c in chunks {
+        for i in 0..LANES {
+            low[i] = if c[i] < low[i] { c[i] } else { low[i] };
+            high[i] = if c[i] > high[i] { c[i] } else { high[i] };
+        }
+    }
+    let low = low.into_iter().chain(rest.iter().copied()).fold(0.0, |m, v| if v < m { v } else { m });
+    let high = high.into_iter().chain(rest.iter().copied()).fold(0.0, |m, v| if v > m { v } else { m });
+    (low, high)
+}
+
+/// max|x|, as integers: the order of the bits of non-negative floats, in which infinities and NaN are above all numbers.
+#[inline(always)]
+pub(crate) fn largest(x: &[f32]) -> f32 {
+    let mut lanes = [0u32; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for c in chunks {
+        for (m, v) in lanes.iter_mut().zip(c) {
+            *m = (*m).max(v.to_bits() & 0x7fff_ffff);
+        }
+    }
+    let bits = lanes.into_iter().chain(rest.iter().map(|v| v.to_bits() & 0x7fff_ffff)).fold(0, u32::max);
+    f32::from_bits(bits)
+}

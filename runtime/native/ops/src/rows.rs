@@ -1,0 +1,54 @@
+//! `QuantizeRows`, `QuantizeRowsAsymmetric`: rows as signed codes with one scale each.
+//!
+//! Input: x […, n]. Outputs: codes int8 like x, scale float32 […, 1]; x ≈ scale · codes. Attributes: top, the largest code; or lo and hi of the codes
+//! before the zero point is taken off, hi − lo ≤ 127.
+
+use crate::api::{Context, Element, Info, Outcome};
+use crate::norm::{symmetric, take};
+use crate::op::{chosen, Operator};
+use ort_sys::ONNXTensorElementDataType;
+use qc_kernels::{quantize_rows, Isa, Rows};
+use std::ffi::CStr;
+use std::sync::Mutex;
+
+/// Elements of a task.
+const PIECE: usize = 1 << 15;
+
+pub struct QuantizeRows {
+    pub name: &'static CStr,
+    pub symmetric: bool,
+}
+
+impl Operator for QuantizeRows {
+    type Kernel = (Isa, Rows);
+    fn name(&self) -> &'static CStr {
+        self.name
+    }
+    fn inputs(&self) -> usize {
+        1
+    }
+    fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
+        &[i8::TYPE, f32::TYPE]
+    }
+    fn make(&self, info: &Info) -> Outcome<Self::Kernel> {
+        if self.symmetric {
+            return Ok((chosen()?, symmetric(info)?));
+        }
+        let (lo, hi) = (info.float(c"lo")?, info.float(c"hi")?);
+        let rows = Rows::Asymmetric { lo, hi };
+        let fits = rows.fits() && lo.fract() == 0.0 && hi.fract() == 0.0;
+        fits.then_some(()).ok_or_else(|| format!("codes from {lo} to {hi} are not 2 to 128 integers"))?;
+        Ok((chosen()?, rows))
+    }
+    fn compute(&(isa, rows): &Self::Kernel, context: &Context) -> Outcome<()> {
+        let x = context.input::<f32>(0, "x")?;
+        let Some(&n) = x.shape.last().filter(|&&n| n > 0) else { return Err(format!("x has the shape {:?}: there are no rows", x.shape)) };
+        let mut codes = context.output::<i8>(0, &x.shape)?;
+        let mut shape = x.shape.clone();
+        shape[x.shape.len() - 1] = 1;
+        let mut scales = context.output::<f32>(1, &shape)?;
+        let size = PIECE.div_ceil(n);
+        let tasks: Vec<_> = x.data.chunks(size * n).map(|x| Mutex::new(Some((x, take(&mut codes, size * n), take(&mut scales, size))))).collect();
+        context.each(tasks, &|(x, codes, scales)| quantize_rows(isa, rows, x, n, codes, scales))
+    }
+}
