@@ -10,7 +10,7 @@ import { type AttrValue, node } from '../make.ts';
 import { DOMAIN } from './function.ts';
 import { addLayerNorm, addRmsNorm } from './fused/addnorm.ts';
 import { attentions } from './fused/attention.ts';
-import hadamard from './fused/hadamard.ts';
+import hadamard, { hadamardQuantize } from './fused/hadamard.ts';
 import layerNorm from './fused/layernorm.ts';
 import { normQuantize } from './fused/normquantize.ts';
 import quantizeRows from './fused/quantizerows.ts';
@@ -39,7 +39,7 @@ export interface Fusion {
 const stages: readonly (readonly Fusion[])[] = [
   [rmsNorm, layerNorm, siluMul, hadamard, ...attentions],
   [addRmsNorm, addLayerNorm],
-  normQuantize,
+  [...normQuantize, ...hadamardQuantize],
   [quantizeRows],
 ];
 

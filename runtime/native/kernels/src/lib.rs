@@ -32,6 +32,6 @@ pub use norm::{norm, Norm, Normed};
 pub use pointwise::{silu_mul, silu_scaled};
 pub use port::{Data, Port};
 pub use quantize::quantize_row;
-pub use rows::{quantize_rows, Rows};
+pub use rows::{quantize_rows, quantize_steps, Rows};
 pub use scan::{scan_task, After, Scan, State};
 pub use tiles::{pack_rows, pack_tile, quantize_tile, start_factor, TileMut, Tiles, Tiling};

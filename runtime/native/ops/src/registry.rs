@@ -62,6 +62,8 @@ operators! {
     CachedAttention { name: c"CachedAttentionQ8", store: Store::Codes { packed: false }, zeros: true } => CachedAttention;
     CachedAttention { name: c"CachedAttentionQ8Symmetric", store: Store::Codes { packed: false }, zeros: false } => CachedAttention;
     Hadamard { name: c"Hadamard", emits: Emits::Floats } => Hadamard;
+    Hadamard { name: c"HadamardQuantizeAsymmetric", emits: Emits::Asymmetric } => Hadamard;
+    Hadamard { name: c"HadamardQuantizeStatic", emits: Emits::Steps } => Hadamard;
     Hadamard { name: c"HadamardQuantize", emits: Emits::Rows } => Hadamard;
     SelectiveScan { name: c"SelectiveScan", codes: false } => SelectiveScan;
     SelectiveScan { name: c"SelectiveScanInt8", codes: true } => SelectiveScan;
