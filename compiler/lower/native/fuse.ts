@@ -11,6 +11,7 @@ import { DOMAIN } from './function.ts';
 import { addLayerNorm, addRmsNorm } from './fused/addnorm.ts';
 import { attentions } from './fused/attention.ts';
 import layerNorm from './fused/layernorm.ts';
+import { levelsMatMul } from './fused/levelsmatmul.ts';
 import { normQuantize } from './fused/normquantize.ts';
 import quantizeRows from './fused/quantizerows.ts';
 import rmsNorm from './fused/rmsnorm.ts';
@@ -39,7 +40,7 @@ const stages: readonly (readonly Fusion[])[] = [
   [rmsNorm, layerNorm, siluMul, ...attentions],
   [addRmsNorm, addLayerNorm],
   normQuantize,
-  [quantizeRows],
+  [quantizeRows, ...levelsMatMul],
 ];
 
 /** Does any of `inputs` come from one of `nodes`? */
