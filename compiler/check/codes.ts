@@ -209,7 +209,7 @@ const machine: Rows = {
   'not-text': 'The file is not text.',
   'no-permission': 'The file or folder may not be read or written.',
   'disk-full': 'The disk is full. Nothing partial is left behind.',
-  'io-nothing': '`--io quantized` asks for a quantized cache, and the recipe quantizes no key or value.',
+  'io-nothing': '`--io quantized` asks for quantized caches and states, and the recipe quantizes no key, value or state.',
   'io-cache': 'A cache that the recipe quantizes has no form as input and output; the message says why.',
   'resume-nothing': '`--resume` was given, and no interrupted compile to this output is there.',
   'resume-differs': 'What is left of an interrupted compile was made from another model, recipe or data, or by another version of qc.',

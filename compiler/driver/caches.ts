@@ -1,4 +1,4 @@
-/** `--io quantized`: the lowered model with its caches as codes or narrow floats, proved to be the one that keeps them in float outside. */
+/** `--io quantized`: the lowered model with its caches as codes or narrow floats and its states as codes, proved to be the one that keeps them in float outside. */
 
 import { fail } from '../../grammar/diagnostics.ts';
 import { floats } from '../calibrate/values.ts';
@@ -7,9 +7,11 @@ import type { DType } from '../graph/types.ts';
 import type { Value } from '../host.ts';
 import { type Cache, cachesOf, withQuantizedCaches } from '../lower/cache.ts';
 import { numbers } from '../lower/make.ts';
+import { positions } from '../lower/native/ssm/tables.ts';
 import { distance, TOLERANCE } from '../lower/prove.ts';
+import { type HeldState, statesOf, withQuantizedStates } from '../lower/states.ts';
 import type { Planned } from '../plan/plan.ts';
-import { codeOf, dynamicStep } from '../simulate/rows.ts';
+import { codeOf, dynamicStep, roundEven } from '../simulate/rows.ts';
 import type { Simulated } from '../simulated.ts';
 import { firstBatches, hasData, judgingSource } from './data.ts';
 import type { Source } from './model.ts';
@@ -32,16 +34,31 @@ interface Job {
 export async function emittedCaches(job: Job): Promise<Lowered> {
   const { plan, source, simulated, lowered, options, run } = job;
   if (options.io !== 'quantized') return lowered;
-  const outside = await job.target.lower(withQuantizedCaches(simulated), job.args as never);
   const caches = cachesOf(simulated).map((c) => c.cache);
-  run.note('caches', `${caches.length} cache inputs and outputs are codes`);
+  const states = statesOf(simulated);
+  if (caches.length + states.length === 0)
+    fail(
+      'io-nothing',
+      'no key or value cache and no state is quantized by this recipe',
+      'add `quantize key, value of attention as uint4 { mode: dynamic, per: head }`, or `quantize state of ssm as int8 { mode: static, per: element }`',
+    );
+  const inner = await job.target.lower(withQuantizedCaches(simulated), job.args as never);
+  const outside = { ...inner, model: withQuantizedStates(inner.model, states) };
+  run.note('caches', `${caches.length + states.length} cache and state inputs and outputs are codes`);
   if (!hasData(plan, options)) return outside;
-  const hidden = new Set(caches.map((c) => c.present));
+  const hidden = new Set([...caches, ...states].map((c) => c.present));
   const [inside, codes] = [await options.host.session(lowered.model, source.dir), await options.host.session(outside.model, source.dir)];
   try {
     for await (const { feeds } of firstBatches(await judgingSource(plan, source.dir, options, undefined), 1).read(source.model.graph)) {
       const given = job.adapt?.(feeds) ?? feeds;
-      const coded = { ...given, ...Object.assign({}, ...caches.map((c) => quantizedCache(given[c.past]!, c))) };
+      const coded = {
+        ...given,
+        ...Object.assign(
+          {},
+          ...caches.map((c) => quantizedCache(given[c.past]!, c)),
+          ...states.map((c) => quantizedState(given[c.past]!, c)),
+        ),
+      };
       const only = (f: Readonly<Record<string, Value>>, names: readonly string[]) => Object.fromEntries(names.map((n) => [n, f[n]!]));
       const outputs = inside.outputs.filter((o) => !hidden.has(o));
       const [a, b] = [await inside.run(only(given, inside.inputs), outputs), await codes.run(only(coded, codes.inputs), outputs)];
@@ -96,4 +113,11 @@ export function quantizedCache(v: Value, c: Cache): Record<string, Value> {
     [`${c.past}_scale`]: { dtype: 'float32', shape: shape(1), bytes: bytes(scales) },
     ...(type.symmetric ? {} : { [`${c.past}_zero`]: { dtype: 'uint8' as const, shape: shape(1), bytes: zeros } }),
   };
+}
+
+/** A float state as the int8 input that stands for it: the arithmetic of the operators, in float32. */
+export function quantizedState(v: Value, s: HeldState): Record<string, Value> {
+  const each = positions(s.scale, s.shape, v.shape);
+  const codes = Int8Array.from(floats(v), (x, i) => Math.min(127, Math.max(-128, roundEven(Math.fround(Math.fround(x) / each[i]!)))));
+  return { [s.past]: { dtype: 'int8', shape: v.shape, bytes: new Uint8Array(codes.buffer) } };
 }

@@ -30,7 +30,7 @@ export interface Cache {
 const isCache = (v: QuantizedValue): boolean => v.port === 'key' || v.port === 'value';
 export const pastOf = (v: QuantizedValue): string | undefined => v.site.facts[`past_${v.port}`] as string | undefined;
 
-/** Every cache that the recipe quantizes. Errors: `io-nothing`, `io-cache` (one that has no form on the outside). */
+/** Every cache that the recipe quantizes. Error: `io-cache` (one that has no form on the outside). */
 export function cachesOf(s: Simulated): readonly { readonly value: QuantizedValue; readonly cache: Cache }[] {
   const found = s.values.filter(isCache).map((value): { value: QuantizedValue; cache: Cache } => {
     const past = pastOf(value);
@@ -51,12 +51,6 @@ export function cachesOf(s: Simulated): readonly { readonly value: QuantizedValu
       return refuse('only a scale for each token and head stays as it is when tokens follow');
     return { value, cache: { past, present: value.value, type, shift: codes.signed ? 2 ** (codes.bits - 1) : 0, packed: codes.bits <= 4 } };
   });
-  if (found.length === 0)
-    fail(
-      'io-nothing',
-      'no key or value cache is quantized by this recipe',
-      'add `quantize key, value of attention as uint4 { mode: dynamic, per: head }`',
-    );
   return found;
 }
 
@@ -66,6 +60,7 @@ export const parts = (c: Cache): readonly ('scale' | 'zero')[] => (c.cast ? [] :
 /** The simulated level with its caches as codes on the outside; their quantization is part of its graph then. */
 export function withQuantizedCaches(s: Simulated): Simulated {
   const caches = cachesOf(s);
+  if (caches.length === 0) return s;
   const editor = new Editor(s.model);
   editor.raise(13);
   for (const { cache } of caches) rewrite(editor, cache);

@@ -10,6 +10,7 @@ import { type AttrValue, node } from '../make.ts';
 import { DOMAIN } from './function.ts';
 import { addLayerNorm, addRmsNorm } from './fused/addnorm.ts';
 import { attentions } from './fused/attention.ts';
+import hadamard, { hadamardQuantize } from './fused/hadamard.ts';
 import layerNorm from './fused/layernorm.ts';
 import { levelsMatMul } from './fused/levelsmatmul.ts';
 import { normQuantize } from './fused/normquantize.ts';
@@ -37,9 +38,9 @@ export interface Fusion {
 
 /** Each stage sees what the ones before it made. */
 const stages: readonly (readonly Fusion[])[] = [
-  [rmsNorm, layerNorm, siluMul, ...attentions],
+  [rmsNorm, layerNorm, siluMul, hadamard, ...attentions],
   [addRmsNorm, addLayerNorm],
-  normQuantize,
+  [...normQuantize, ...hadamardQuantize],
   [quantizeRows, ...levelsMatMul],
 ];
 

@@ -8,7 +8,7 @@ import type { Editor } from '../../editor.ts';
 import { Emit } from '../../emit.ts';
 import { float32s } from '../../make.ts';
 import { DOMAIN } from '../function.ts';
-import type { ConvUse } from './bodies.ts';
+import { NO_STEPS } from './declare.ts';
 import { isInt8, made, only, permuted, siluOf } from './step.ts';
 import { positions, transposed } from './tables.ts';
 
@@ -70,7 +70,6 @@ function parts(v: View, conv: Node): Parts | undefined {
 /** What a convolution became. */
 export interface FusedConv {
   readonly op: string;
-  readonly use: ConvUse;
   readonly taken: readonly QuantizedValue[];
   readonly initializers: readonly string[];
 }
@@ -97,7 +96,7 @@ export function fuseConv(
 
   const em = new Emit(e, `${p.y}/conv`);
   const { channels, taps } = p;
-  const none = e.shared('qc/no-steps', () => float32s([0], [1]));
+  const none = e.shared(NO_STEPS, () => float32s([0], [1]));
   const held = v.constant(p.conv.inputs[1]!)!;
   const enc = weight ? encodeWeight(weight, held.name, 'source', { signed: true }) : undefined;
   const [w, steps] = enc
@@ -120,7 +119,6 @@ export function fuseConv(
   }
   return {
     op: name,
-    use: { silu: p.silu, rounded: input !== undefined, codes: weight !== undefined },
     taken: input ? [input] : [],
     initializers: em.initializers,
   };

@@ -1,11 +1,9 @@
 /** State-space models: each Scan and each convolution with a state as one operator, with the rounding of its ports inside. */
 import type { Lowered } from '../../../define.ts';
-import type { Model } from '../../../graph/types.ts';
 import type { Simulated } from '../../../simulated.ts';
 import { Editor } from '../../editor.ts';
-import { DOMAIN } from '../function.ts';
-import { type ConvUse, convBody, type ScanUse, scanBody } from './bodies.ts';
 import { type FusedConv, fuseConv } from './conv.ts';
+import { declareStates } from './declare.ts';
 import { type FusedScan, fuseScan } from './scan.ts';
 
 /** The simulated level with these operators in its graph, and what is to be said of them when the rest is lowered. */
@@ -14,18 +12,6 @@ export interface WithStates {
   /** Adds what the operators need to the lowered model: their bodies, and what each site became. */
   finish(lowered: Lowered): Lowered;
 }
-
-const union = (all: readonly ScanUse[]): ScanUse => ({
-  gated: all.some((u) => u.gated),
-  gateScale: all.some((u) => u.gateScale),
-  softplus: all.some((u) => u.softplus),
-  rounded: new Set(all.flatMap((u) => [...u.rounded])),
-});
-const together = (all: readonly ConvUse[]): ConvUse => ({
-  silu: all.some((u) => u.silu),
-  rounded: all.some((u) => u.rounded),
-  codes: all.some((u) => u.codes),
-});
 
 export function fuseStates(s: Simulated): WithStates {
   const sites = s.sites.sites.filter((x) => x.role === 'ssm' || (x.role === 'conv' && x.facts['depthwise'] === true));
@@ -59,21 +45,7 @@ export function fuseStates(s: Simulated): WithStates {
     simulated,
     finish: ({ model, emitted }) => {
       const notes = [...scans, ...convs].map(([site, f]) => ({ site, ops: [f.op], initializers: [...f.initializers] }));
-      return { model: withBodies(model, [...scans.values()], [...convs.values()]), emitted: [...emitted, ...notes] };
+      return { model: declareStates(model), emitted: [...emitted, ...notes] };
     },
   };
-}
-
-function withBodies(model: Model, scans: readonly FusedScan[], convs: readonly FusedConv[]): Model {
-  const opset = model.opsets.get('') ?? 13;
-  const names = <T extends { readonly op: string }>(all: readonly T[]) => [...new Set(all.map((f) => f.op))];
-  const scan = names(scans).map((name) => {
-    const own = scans.filter((f) => f.op === name);
-    return scanBody(opset, name, name.endsWith('Int8'), union(own.map((f) => f.use)));
-  });
-  const conv = names(convs).map((name) => {
-    const own = convs.filter((f) => f.op === name);
-    return convBody(opset, name, name.endsWith('Int8'), together(own.map((f) => f.use)));
-  });
-  return { ...model, opsets: new Map(model.opsets).set(DOMAIN, 1), functions: [...model.functions, ...scan, ...conv] };
 }

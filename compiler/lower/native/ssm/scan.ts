@@ -7,7 +7,7 @@ import type { Editor } from '../../editor.ts';
 import { Emit } from '../../emit.ts';
 import { float32s } from '../../make.ts';
 import { DOMAIN } from '../function.ts';
-import type { ScanUse } from './bodies.ts';
+import { NO_STATE_STEPS, NO_STEPS, ONE } from './declare.ts';
 import { type Recurrence, readRecurrence } from './recurrence.ts';
 import { isInt8, made, only, permuted, siluOf } from './step.ts';
 import { positions, stateScales, transposed } from './tables.ts';
@@ -136,7 +136,6 @@ function parts(v: View, scan: Node): Parts | undefined {
 /** What a recurrence became. */
 export interface FusedScan {
   readonly op: string;
-  readonly use: ScanUse;
   readonly taken: readonly QuantizedValue[];
   readonly initializers: readonly string[];
 }
@@ -162,7 +161,7 @@ export function fuseScan(e: Editor, site: Site, values: readonly QuantizedValue[
   const channels = dims.slice(0, -1).reduce((a, b) => a * b, 1);
   const states = dims.at(-1)!;
   const steps = r.perHead ? dims[0]! : channels;
-  const none = e.shared('qc/no-steps', () => float32s([0], [1]));
+  const none = e.shared(NO_STEPS, () => float32s([0], [1]));
   const of = (port: string) => own.find((q) => q.port === port);
   const scale = (port: 'x' | 'dt' | 'B' | 'C' | 'z', at: readonly number[]): string => {
     const q = of(port);
@@ -188,7 +187,7 @@ export function fuseScan(e: Editor, site: Site, values: readonly QuantizedValue[
       : r.perHead
         ? em.op('Reshape', [p.skip, em.list([-1])])
         : p.skip;
-  const one = e.shared('qc/one', () => float32s([1], [1]));
+  const one = e.shared(ONE, () => float32s([1], [1]));
   const inputs = [
     p.state,
     flatten(p.ports.x, channels),
@@ -200,7 +199,7 @@ export function fuseScan(e: Editor, site: Site, values: readonly QuantizedValue[
     skip,
     state
       ? em.constant('state_scale', stateScales(state.scale!, state.shape, dims))
-      : e.shared('qc/no-state-steps', () => float32s([0], [1, 1])),
+      : e.shared(NO_STATE_STEPS, () => float32s([0], [1, 1])),
     scale('x', sizes(v, p.ports.x)!),
     scale('dt', sizes(v, p.ports.dt)!),
     scale('B', sizes(v, p.ports.B)!),
@@ -223,6 +222,5 @@ export function fuseScan(e: Editor, site: Site, values: readonly QuantizedValue[
   e.replace(p.scan, em.nodes);
   const last = v.producer(p.y);
   if (last) e.replace(last, []);
-  const use = { gated: p.z !== undefined, gateScale: false, softplus: p.softplus !== undefined, rounded: new Set(own.map((q) => q.port)) };
-  return { op: name, use, taken: own, initializers: em.initializers };
+  return { op: name, taken: own, initializers: em.initializers };
 }

@@ -27,13 +27,13 @@ pub use cache::{carry, decode_rows, encode_rows, from_half, round_rows, to_half,
 pub use conv1d::{conv_task, Conv, Weights, CHANNELS};
 pub use hadamard::{hadamard, Blocks};
 pub use isa::Isa;
-pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH};
+pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH, WIDTHS};
 pub use levels::{levels_row, Levels};
-pub use linear::{float_task, int8_task, Output, Task};
+pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Results, Task, Then};
 pub use norm::{norm, Norm, Normed};
 pub use pointwise::{silu_mul, silu_scaled};
 pub use port::{Data, Port};
 pub use quantize::quantize_row;
-pub use rows::{quantize_rows, Rows};
+pub use rows::{quantize_rows, quantize_steps, Rows};
 pub use scan::{scan_task, After, Scan, State};
-pub use tiles::{pack_tile, quantize_tile, start_factor, TileMut, Tiles, Tiling};
+pub use tiles::{pack_rows, pack_tile, quantize_tile, start_factor, TileMut, Tiles, Tiling};
