@@ -210,7 +210,7 @@ export interface Reweighted {
   readonly note: string;
 }
 
-interface Solving<S extends Schema> extends Named<S> {
+export interface Solving<S extends Schema> extends Named<S> {
   /** undefined: it can solve weights of this type. Else the reason why not. */
   covers(w: import('./simulated.ts').EncodedWeight, p: ParamsOf<S>): string | undefined;
   /** Which inputs it wants: of the float model, or those that went through the quantized layers before; and whether it also wants the float ones beside them. */

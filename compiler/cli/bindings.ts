@@ -12,3 +12,14 @@ export function binding(text: string, before: Bindings = {}): Bindings {
   if (name in before) throw new InvalidArgumentError(`${name} is given twice.`);
   return { ...before, [name]: value };
 }
+
+/** `batch=1,seq=128`: sizes of inputs by name. */
+export function sizes(text: string): Record<string, number> {
+  const one: Record<string, number> = {};
+  for (const part of text.split(',')) {
+    const [, name, size] = /^([^=]+)=(\d+)$/.exec(part.trim()) ?? [];
+    if (name === undefined || Number(size) > 2 ** 24) throw new InvalidArgumentError(`"${part}" is no name=n with a whole number.`);
+    one[name] = Number(size);
+  }
+  return one;
+}

@@ -34,9 +34,14 @@ export class Emit {
   }
 
   /** Adds a node with several results. */
-  ops(op: string, inputs: readonly string[], suffixes: readonly string[]): string[] {
+  ops(
+    op: string,
+    inputs: readonly string[],
+    suffixes: readonly string[],
+    attrs: Readonly<Record<string, AttrValue | undefined>> = {},
+  ): string[] {
     const results = suffixes.map((s) => this.name(s));
-    this.nodes.push(node(op, inputs, results));
+    this.nodes.push(node(op, inputs, results, attrs));
     return results;
   }
 

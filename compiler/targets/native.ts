@@ -3,6 +3,7 @@ import { convInteger, convQdq } from '../lower/conv.ts';
 import { inexpressible } from '../lower/covers.ts';
 import { gatherRows } from '../lower/gather.ts';
 import { lower } from '../lower/lower.ts';
+import { finishLinears } from '../lower/native/finish.ts';
 import { fuse } from '../lower/native/fuse.ts';
 import { nativeLinear } from '../lower/native/linear.ts';
 import { fuseStates } from '../lower/native/ssm/fuse.ts';
@@ -20,7 +21,7 @@ const target: Target = {
     const products = [nativeLinear, matMulNBits, dynamicQuantizeMatMul, matMulIntegerToFloat];
     const states = fuseStates(s);
     const { model, emitted } = lower(states.simulated, [...products, gatherBlockQuantized, convInteger, convQdq, gatherRows, dequantize]);
-    return states.finish({ model: fuse(model), emitted });
+    return states.finish({ model: finishLinears(fuse(model)), emitted });
   },
 };
 export default target;

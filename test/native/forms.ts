@@ -1,5 +1,7 @@
 /** Linear layers in the forms and number types that the target native has operators for. */
+
 import { node } from '../../compiler/lower/make.ts';
+import type { Simulated } from '../../compiler/simulated.ts';
 import { floats, type Kind, type Parts } from '../targets/build.ts';
 
 export const forms: Record<string, Parts> = {
@@ -32,12 +34,86 @@ export const weights: Record<string, Kind> = {
   'uint8 group 64': { format: 'uint8', grain: group(64) },
   'int6 group 32': { format: 'int6', grain: group(32) },
   'int4 channel': { format: 'int4', grain: { per: 'channel' } },
+  'int2 group 16': { format: 'int2', grain: group(16) },
+  'uint5 channel': { format: 'uint5', grain: { per: 'channel' } },
+  'int7 group 64': { format: 'int', args: { bits: 7 }, grain: group(64) },
+  progressive: {
+    format: 'progressive',
+    args: { outer: { name: 'int8', args: { bound: 119 } }, inner: { name: 'uint4', args: { group: 32 } } },
+    grain: group(32),
+  },
 };
 export const inputs: Record<string, Kind | undefined> = {
   float: undefined,
   'int8 per token': { format: 'int8', grain: { per: 'token' }, mode: 'dynamic' },
+  'int8 static': { format: 'int8', grain: { per: 'tensor' } },
+  'uint8 static': { format: 'uint8', grain: { per: 'tensor' }, symmetric: false },
+  'int6 per token': { format: 'int6', grain: { per: 'token' }, mode: 'dynamic' },
+  'int4 group, zero points': { format: 'int4', grain: group(16), mode: 'dynamic', symmetric: false },
+  'int4 static': { format: 'int4', grain: { per: 'tensor' } },
 };
 
 /** The operator that a pair of types becomes. */
 export const expected = (weight: string, input: string): string =>
-  `LinearW${/int[34]/.test(weight) ? 4 : 8}${input === 'float' ? '' : 'A8'}`;
+  `Linear${weight === 'progressive' ? 'P4' : `W${/\d/.exec(weight)?.[0]}`}${input === 'float' ? '' : input === 'int8 per token' ? 'A8' : 'C8'}`;
+
+const linear = (out: string, w = 'w', x = 'x') => node('MatMul', [x, w], [out]);
+const wide = { w: floats([64, 48]), b: floats([48], 3), half: floats([8, 48], 5, 0.3, 'float16'), down: floats([64, 8], 6, 0.3) };
+/** What stands behind a linear layer, and what the operator is called that takes it in. */
+export const finished: Record<string, { parts: Parts; suffix: string }> = {
+  bias: { parts: { nodes: [linear('a'), node('Add', ['b', 'a'], ['y'])], input: [2, 3, 64], initializers: wide }, suffix: '' },
+  residual: {
+    parts: {
+      nodes: [linear('a'), linear('r', 'u'), node('Relu', ['r'], ['s']), node('Add', ['a', 's'], ['y'])],
+      input: [5, 64],
+      initializers: { ...wide, u: floats([64, 48], 4) },
+    },
+    suffix: 'Add',
+  },
+  'bias and branch': {
+    parts: {
+      nodes: [
+        linear('a'),
+        node('Relu', ['x'], ['p']),
+        node('MatMul', ['p', 'down'], ['h']),
+        node('Cast', ['half'], ['up'], { to: 1 }),
+        node('MatMul', ['h', 'up'], ['low']),
+        node('Add', ['a', 'low'], ['c']),
+        node('Add', ['c', 'b'], ['y']),
+      ],
+      input: [40, 64],
+      initializers: wide,
+    },
+    suffix: 'LowRank',
+  },
+  gate: {
+    parts: {
+      nodes: [linear('g', 'u'), linear('a'), node('Sigmoid', ['g'], ['s']), node('Mul', ['g', 's'], ['t']), node('Mul', ['t', 'a'], ['y'])],
+      input: [3, 64],
+      initializers: { ...wide, u: floats([64, 48], 4) },
+    },
+    suffix: 'Gated',
+  },
+};
+
+/** The branches' own factors stay in float. */
+export const branchless = (s: Simulated): Simulated => ({
+  ...s,
+  weights: s.weights.filter((w) => ['w', 'u'].includes(w.site.ports['weight']!.value)),
+  values: s.values.filter((v) => v.value === 'x'),
+});
+
+/** Pairs of types to try on a form: in the first form every weight meets every input, in the others one of them, another in each. */
+export function pairs(form: string): [string, string][] {
+  const at = Object.keys(forms).indexOf(form);
+  const all = Object.keys(inputs);
+  const met = (i: number) => (at === 0 ? all : [all[(i + at) % all.length]!]);
+  // Groups of activations meet those of the weight: one divides the other, and both the reduction.
+  const wide = (forms[form]!.input.at(-1) as number) % 32 === 0;
+  const groups = (w: string, x: string) => !x.includes('group') || (wide && !/group 20|group 64|progressive/.test(w));
+  return Object.keys(weights).flatMap((w, i) =>
+    met(i)
+      .filter((x) => groups(w, x))
+      .map((x): [string, string] => [w, x]),
+  );
+}

@@ -1,65 +1,16 @@
 // Float parts as operators of qc.v1: every spelling that is fused computes what it did, by bodies and by kernels; what only looks alike stays.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { infer } from '../../compiler/graph/infer.ts';
 import { loadModel } from '../../compiler/graph/load.ts';
 import type { Attr, Model, Node } from '../../compiler/graph/types.ts';
-import { writeModel } from '../../compiler/graph/write.ts';
 import { float32s, int64s, node } from '../../compiler/lower/make.ts';
 import { fuse } from '../../compiler/lower/native/fuse.ts';
-import { nodeHost } from '../../compiler/node/host.ts';
 import { active } from '../../runtime/index.ts';
 import { floats, modelOf, noise, type Parts } from '../targets/build.ts';
+import { type Feeds, operators, prover, Tensor, x } from './proved.ts';
 
-const { InferenceSession, Tensor } = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
-type Feeds = Record<string, InstanceType<typeof Tensor>>;
-
-const host = await nodeHost();
-const folder = mkdtempSync(join(tmpdir(), 'qc-fused-'));
-let count = 0;
-const run = async (model: Model, dir: string, feeds: Feeds, options = {}): Promise<Record<string, Float32Array>> => {
-  const file = join(folder, `${count++}.onnx`);
-  await writeModel(host, model, file, { dir });
-  const session = await InferenceSession.create(file, options);
-  const results = await session.run(feeds);
-  await session.release();
-  return Object.fromEntries(Object.entries(results).map(([name, t]) => [name, t!.data as Float32Array]));
-};
-const relative = (a: Float32Array, b: Float32Array) =>
-  Math.sqrt(a.reduce((s, v, i) => s + (v - b[i]!) ** 2, 0) / (a.reduce((s, v) => s + v * v, 0) || 1));
-const operators = (m: Model) => m.graph.nodes.map((n) => n.op);
-const stock = { executionProviders: ['cpu'] };
-
-/** The fused model, equal to the source by bodies and, where they are built, by kernels. */
-async function proved(source: Model, feeds: readonly Feeds[], dir = folder): Promise<Model> {
-  const fused = fuse(source);
-  for (const feed of feeds) {
-    const expected = await run(source, dir, feed, stock);
-    for (const options of active ? [stock, {}] : [stock]) {
-      const got = await run(fused, dir, feed, options);
-      for (const [name, x] of Object.entries(expected)) {
-        const r = relative(x, got[name]!);
-        assert.ok(r < 2e-6, `${name}: ${r}`);
-      }
-    }
-  }
-  return fused;
-}
-const x = (...shape: number[]): Feeds => ({
-  x: new Tensor(
-    'float32',
-    noise(
-      shape.reduce((a, b) => a * b),
-      3,
-      2,
-    ),
-    shape,
-  ),
-});
+const { host, folder, run, proved, close } = await prover();
 
 const axes = int64s([-1]);
 const gain = floats([48], 3);
@@ -327,8 +278,5 @@ else
     }
   });
 
-test.after(async () => {
-  await host.close();
-  rmSync(folder, { recursive: true });
-});
+test.after(close);
 test.run();

@@ -8,6 +8,11 @@ const geometries: Geometry[] = [
   { out: 33, reduce: 37, bits: 4, group: 16 },
   { out: 70, reduce: 64, bits: 8, group: 32 },
   { out: 31, reduce: 130, bits: 8, group: 132 },
+  { out: 33, reduce: 37, bits: 2, group: 16 },
+  { out: 40, reduce: 36, bits: 3, group: 12 },
+  { out: 33, reduce: 37, bits: 5, group: 20 },
+  { out: 70, reduce: 37, bits: 6, group: 40 },
+  { out: 32, reduce: 8, bits: 7, group: 4 },
 ];
 
 for (const g of geometries)
@@ -21,16 +26,18 @@ for (const g of geometries)
       for (let r = 0; r < g.reduce; r++) {
         const cell = (Math.floor(o / 32) * cells + Math.floor(r / 4)) * bytes;
         const place = (o % 32) * 4 + (r % 4);
-        const byte = packed[cell + (g.bits === 4 ? place % 64 : place)]!;
-        const code = g.bits === 8 ? byte : place < 64 ? byte & 15 : byte >> 4;
+        // Planes of 4, 2 and 1 bits, as docs/layouts.md draws them.
+        const widths = { 2: [2], 3: [2, 1], 4: [4], 5: [4, 1], 6: [4, 2], 7: [4, 2, 1], 8: [8] }[g.bits]!;
+        let [code, low] = [0, 0];
+        for (const width of widths) {
+          const byte = packed[cell + 16 * low + (place % (16 * width))]!;
+          code |= ((byte >> (width * Math.floor(place / (16 * width)))) & (2 ** width - 1)) << low;
+          low += width;
+        }
         assert.is(code, codes[o * g.reduce + r], `W[${o}, ${r}]`);
       }
-    const sum = (a: Uint8Array) => a.reduce((n, b) => n + (g.bits === 8 ? b : (b & 15) + (b >> 4)), 0);
-    assert.is(
-      sum(packed),
-      codes.reduce((n, b) => n + b, 0),
-      'padding is 0',
-    );
+    const ones = (a: Uint8Array) => a.reduce((n, b) => n + b.toString(2).replaceAll('0', '').length, 0);
+    assert.is(ones(packed), ones(codes), 'padding is 0');
   });
 
 test('scales', () => {

@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Benched, BenchOptions } from '../../../runtime/bench.ts';
 import type { Interval } from '../../../runtime/interval.ts';
+import { sizes } from '../bindings.ts';
 import { exit } from '../exit.ts';
 import type { Io } from '../io.ts';
 import type { Cli, Common } from '../run.ts';
@@ -22,7 +23,11 @@ export default (cli: Cli): void =>
     'speed and memory of models, turn by turn, as multiples of the first',
     (c) =>
       c
-        .option('--shape <name=n,…>', 'sizes of the inputs, one case each; repeatable (default: usual ones)', sizes)
+        .option(
+          '--shape <name=n,…>',
+          'sizes of the inputs, one case each; repeatable (default: usual ones)',
+          (text: string, before: readonly Record<string, number>[] = []) => [...before, sizes(text)],
+        )
         .option('--prefill <n>', 'models with caches: tokens of the prompt; 0 leaves it out', whole, 256)
         .option('--decode <n>', 'models with caches: tokens one by one; 0 leaves it out', whole, 64)
         .option('--context <n>', 'models with caches: tokens before those', whole, 256)
@@ -93,15 +98,6 @@ function show(found: Benched, io: Io): void {
   io.out(table(['model', 'load', 'memory not shared', 'kernels'], rows, s));
 }
 
-function sizes(text: string, before: readonly Record<string, number>[] = []): readonly Record<string, number>[] {
-  const one: Record<string, number> = {};
-  for (const part of text.split(',')) {
-    const [, name, size] = /^([^=]+)=(\d+)$/.exec(part.trim()) ?? [];
-    if (name === undefined || Number(size) > 2 ** 24) throw new InvalidArgumentError(`"${part}" is no name=n with a whole number`);
-    one[name] = Number(size);
-  }
-  return [...before, one];
-}
 function whole(text: string): number {
   const n = Number(text);
   if (!Number.isInteger(n) || n < 0 || n > 2 ** 24) throw new InvalidArgumentError(`"${text}" is no whole number`);

@@ -4,10 +4,11 @@ import { Emit } from '../emit.ts';
 import { finishProduct } from '../integer.ts';
 import type { Lowering, Rule, Work } from '../lowering.ts';
 import { float32s } from '../make.ts';
-import { type LinearOp, linearBody, linearName } from './body.ts';
+import { codesOfInput, isRowInput, isStaticInput, lastAxis } from './activations.ts';
+import { declareLinear, type LinearOp, linearInputs, linearName } from './body.ts';
 import { nativeGeometry, nativeWeight } from './encode.ts';
 import { DOMAIN } from './function.ts';
-import { LAYOUT } from './pack.ts';
+import { type Geometry, LAYOUT } from './pack.ts';
 
 /** Are the activations int8 with one symmetric scale a row, found at run time? */
 function byRows(w: Work): boolean {
@@ -15,18 +16,14 @@ function byRows(w: Work): boolean {
   const t = input?.type;
   if (!input || !t || t.mode !== 'dynamic' || t.law.name !== 'minmax' || !t.symmetric || t.grain.per !== 'token') return false;
   if (t.codes?.kind !== 'int' || !t.codes.signed || t.codes.bits !== 8) return false;
-  const port = input.site.ports[input.port];
-  const axis = port?.axes['channel'] ?? -1;
-  return axis < 0 ? axis === -1 : axis === (port?.shape?.length ?? 0) - 1;
+  return lastAxis(input);
 }
 
-/** The model's own copy of an operator's body, and its domain. */
-function declare(l: Lowering, op: LinearOp): void {
-  const { model } = l.editor;
-  const name = linearName(op);
-  model.opsets.set(DOMAIN, 1);
-  if (!model.functions.some((f) => f.domain === DOMAIN && f.name === name))
-    model.functions.push(linearBody(op, model.opsets.get('') ?? 13));
+/** How the operator reads its activations; undefined where it cannot. */
+function inputOf(w: Work, g: Geometry): LinearOp['input'] | undefined {
+  if (!w.input) return 'float';
+  if (byRows(w)) return 'rows';
+  return isStaticInput(w.input) || isRowInput(w.input, w.weight, g) ? 'codes' : undefined;
 }
 
 /** The bias of a Gemm that the operator adds itself; '' where there is none that it can. */
@@ -43,7 +40,8 @@ export const nativeLinear: Rule = {
   applies(w) {
     const { node, index } = w.use;
     const product = node.op === 'MatMul' || (node.op === 'Gemm' && attrInt(node, 'transA', 0) === 0);
-    return product && index === 1 && (w.input === undefined || byRows(w)) && typeof nativeGeometry(w.weight) !== 'string';
+    const g = nativeGeometry(w.weight);
+    return product && index === 1 && typeof g !== 'string' && inputOf(w, g) !== undefined;
   },
   opset: () => 13,
   takesInput: (w) => w.input !== undefined,
@@ -52,14 +50,25 @@ export const nativeLinear: Rule = {
     if (typeof g === 'string') throw new Error(`${w.site.id}: ${g}`);
     const { node } = w.use;
     const parts = nativeWeight(w.weight, w.name, g);
-    const hold = (part: 'codes' | 'scales' | 'zeros') =>
-      l.hold(w.site, `${parts.key}|${part}`, () => l.editor.initializer(`${w.name}/${part}`, parts[part]));
-    const op = { bits: g.bits, int8: w.input !== undefined };
-    declare(l, op);
+    const hold = (part: 'codes' | 'scales' | 'zeros' | 'steps') =>
+      l.hold(w.site, `${parts.key}|${part}`, () => l.editor.initializer(`${w.name}/${part}`, parts[part]!));
+    const input = inputOf(w, g) ?? 'float';
+    const op: LinearOp = { bits: g.bits, input, ...(g.progressive ? { progressive: true } : {}) };
+    declareLinear(l.editor.model, op);
+    const x = input === 'codes' ? codesOfInput(l, w, w.input!) : undefined;
     const e = new Emit(l.editor, node.outputs[0] ?? w.site.path);
     const own = vectorBias(l, w);
-    const bias = own || l.editor.shared('qc/no-bias', () => float32s([0], [1]));
-    const inputs = [node.inputs[0] ?? '', hold('codes'), hold('scales'), hold('zeros'), bias];
+    const given: Record<string, () => string> = {
+      x: () => x?.codes ?? node.inputs[0] ?? '',
+      codes: () => hold('codes'),
+      scales: () => hold('scales'),
+      zeros: () => hold('zeros'),
+      steps: () => hold('steps'),
+      bias: () => own || l.editor.shared('qc/no-bias', () => float32s([0], [1])),
+      x_scale: () => x?.scale ?? '',
+      x_zero: () => x?.zero ?? '',
+    };
+    const inputs = linearInputs(op).map((name) => given[name]?.() ?? '');
     const y = e.op(`${DOMAIN}.${linearName(op)}`, inputs, { shape: [g.reduce, g.out], group: g.group, layout: LAYOUT });
     finishProduct(e, w, y, own !== '');
     l.editor.replace(node, e.nodes);

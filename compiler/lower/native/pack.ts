@@ -1,4 +1,4 @@
-/** Layout 1 of native weights (docs/layouts.md): panels of 32 columns, cells of 4 steps along the reduction. */
+/** Layout 1 of native weights (docs/layouts.md): panels of 32 columns, cells of 4 steps along the reduction, a cell in planes of bits. */
 
 export const LAYOUT = 1;
 /** Columns of a panel. */
@@ -9,41 +9,49 @@ export const DEPTH = 4;
 export interface Geometry {
   readonly out: number;
   readonly reduce: number;
-  readonly bits: 4 | 8;
+  /** 2 to 8. */
+  readonly bits: number;
   /** A multiple of 4. */
   readonly group: number;
+  /** Codes under whole steps by group, under one scale a column. */
+  readonly progressive?: boolean;
 }
 
 const panels = (g: Geometry): number => Math.ceil(g.out / COLUMNS);
 const groups = (g: Geometry): number => Math.ceil(g.reduce / g.group);
 
 /** [panels, cells, bytes of a cell]. */
-export const codesShape = (g: Geometry): [number, number, number] => [
-  panels(g),
-  (groups(g) * g.group) / DEPTH,
-  (COLUMNS * DEPTH * g.bits) / 8,
-];
+export const codesShape = (g: Geometry): [number, number, number] => [panels(g), (groups(g) * g.group) / DEPTH, 16 * g.bits];
 
-/** [panels, groups, 32]: of the scales, and of zero points. */
+/** [panels, groups, 32]: of the scales, of zero points, of steps. */
 export const scalesShape = (g: Geometry): [number, number, number] => [panels(g), groups(g), COLUMNS];
+
+/** The planes of a cell: a code is cut into parts of 4, 2 and 1 bits, the low ones in the first plane; 8 bits are whole. `low`: bits below. */
+export function* planes(bits: number): Generator<{ width: number; low: number }> {
+  let low = 0;
+  for (const width of [8, 4, 2, 1])
+    if (bits & width) {
+      yield { width, low };
+      low += width;
+    }
+}
 
 /**
  * Codes [out, reduce], a byte each, in layout 1; `offset` is added modulo 2^bits, so that signed codes become unsigned ones. Padding is 0.
- * In a cell of 8 bits byte 4c + d is step d of column c; with 4 bits byte 4c + d holds column c in its low half and column c + 16 in its high half.
+ * Step d of column c is code i = 4c + d of its cell; byte i mod 16w of a plane of w bits holds it, in the bits from w·⌊i / 16w⌋ on.
  */
 export function packCodes(codes: Uint8Array, g: Geometry, offset: number): Uint8Array {
   const { out, reduce, bits } = g;
   const [count, cells, bytes] = codesShape(g);
   const to = new Uint8Array(count * cells * bytes);
-  const mask = 2 ** bits - 1;
-  for (let o = 0; o < out; o++) {
-    const column = o % COLUMNS;
-    const high = bits === 4 && column >= 16;
-    const start = Math.floor(o / COLUMNS) * cells * bytes + (high ? column - 16 : column) * DEPTH;
-    const shift = high ? 4 : 0;
-    for (let r = 0; r < reduce; r++) {
-      const at = start + (r >> 2) * bytes + (r & 3);
-      to[at]! |= (((codes[o * reduce + r] ?? 0) + offset) & mask) << shift;
+  for (const { width, low } of planes(bits)) {
+    const mask = 2 ** width - 1;
+    for (let o = 0; o < out; o++) {
+      const first = (o % COLUMNS) * DEPTH;
+      const start = Math.floor(o / COLUMNS) * cells * bytes + 16 * low + (first % (16 * width));
+      const shift = Math.floor(first / (16 * width)) * width;
+      for (let r = 0; r < reduce; r++)
+        to[start + (r >> 2) * bytes + (r & 3)]! |= (((codes[o * reduce + r]! + offset) >> low) & mask) << shift;
     }
   }
   return to;
@@ -51,7 +59,7 @@ export function packCodes(codes: Uint8Array, g: Geometry, offset: number): Uint8
 
 /** Values of each group, [out, groups], as [panels, groups, 32]; padding is 0. */
 export function packScales<T extends Float32Array | Uint8Array>(values: T, g: Geometry, to: T): T {
-  const count = groups(g);
+  const count = values.length / g.out;
   for (let o = 0; o < g.out; o++)
     for (let i = 0; i < count; i++) to[(Math.floor(o / COLUMNS) * count + i) * COLUMNS + (o % COLUMNS)] = values[o * count + i] ?? 0;
   return to;

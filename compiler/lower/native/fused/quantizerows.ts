@@ -1,17 +1,12 @@
 /** `QuantizeRows`: rows that several linear operators would round alike are rounded once. */
 import type { Node } from '../../../graph/types.ts';
-import { Body } from '../function.ts';
 import type { Fusion, Place } from '../fuse.ts';
-import { rowCodes } from '../norms.ts';
 import { rewireRows, takesRows } from '../rowcodes.ts';
+import { rowsBody } from '../rows.ts';
 
 const fusion: Fusion = {
   name: 'QuantizeRows',
-  body(name, opset) {
-    const b = new Body(opset);
-    rowCodes(b, 'x', 'codes', 'scale');
-    return b.function(name, ['x'], ['codes', 'scale'], ['top'], 'x ≈ scale · codes, s = max(max|x| / top, 1e-30) for each row');
-  },
+  body: (_, opset) => rowsBody('QuantizeRows', opset),
   find(v, e): Place[] {
     const readers = new Map<string, Node[]>();
     for (const n of v.graph.nodes) {
@@ -22,7 +17,7 @@ const fusion: Fusion = {
       if (nodes.length < 2) return [];
       const [codes, scale] = [e.fresh(`${x}/codes`), e.fresh(`${x}/scale`)];
       const attrs = { top: { float: 127 } };
-      return [{ inputs: [x], attrs, outputs: [codes, scale], replaces: [], rewire: () => rewireRows(nodes, codes, scale) }];
+      return [{ inputs: [x], attrs, outputs: [codes, scale], replaces: [], rewire: () => rewireRows(e, nodes, codes, scale) }];
     });
   },
 };

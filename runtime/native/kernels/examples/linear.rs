@@ -18,10 +18,10 @@ fn main() {
     let (k, n) = (*args.first().unwrap_or(&4096), *args.get(1).unwrap_or(&4096));
     let rows = if args.len() > 2 { args[2..].to_vec() } else { vec![1, 16, 128, 512] };
     let isa = std::env::var("QC_ISA").map_or(Isa::detect(), |name| Isa::named(&name).expect("an instruction set"));
-    for (bits, group) in [(4, 128), (4, 32), (8, k)] {
+    for (bits, group) in [(4, 128), (4, 32), (8, k), (6, 128), (5, 128), (3, 128), (2, 128)] {
         let codes: Vec<u8> = (0..n * k * bits / 8).map(|i| (i * 37 + i / 251) as u8).collect();
         let scales = vec![0.01f32; n * k / group];
-        let w = Weight::new(k, n, bits, group, &codes, &scales, Zeros::One(8)).unwrap();
+        let w = Weight::new(k, n, bits, group, &codes, &scales, Zeros::One(1 << (bits - 1))).unwrap();
         for &m in &rows {
             let x: Vec<f32> = (0..m * k).map(|i| (i % 101) as f32 - 50.0).collect();
             let tiling = Tiling::of(isa, group);
@@ -35,9 +35,9 @@ fn main() {
                     r = to;
                 }
             });
-            let tiles = Tiles { tiling, depth: k, groups: k / group, codes: &c, scales: &s, starts: &st };
+            let tiles = Tiles { tiling, depth: k, group, codes: &c, spans: 1, scales: &s, zeros: None, starts: &st, lowest: false };
             let mut y = vec![0f32; m * n];
-            let out = Output::new(&mut y);
+            let out = Results::new(&mut y);
             let block = ((1 << 20) / k / 96).max(1) * 96;
             // The best time of each task, summed: what disturbs one run of a task does not disturb all.
             let mut times = vec![f64::MAX; m.div_ceil(block) * w.panels()];
@@ -46,7 +46,7 @@ fn main() {
                 for (i, time) in times.iter_mut().enumerate() {
                     let from = i / w.panels() * block;
                     let t = Instant::now();
-                    int8_task(isa, &w, &tiles, None, &out, &Task { panel: i % w.panels(), rows: from..m.min(from + block) });
+                    int8_task(isa, &w, &tiles, &[], &Finish::default(), &out, &Task { panel: i % w.panels(), rows: from..m.min(from + block) });
                     *time = time.min(t.elapsed().as_secs_f64());
                 }
             }

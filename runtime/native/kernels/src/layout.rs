@@ -1,4 +1,4 @@
-//! Layout 1 of weights (docs/layouts.md): panels of 32 columns, cells of 4 steps along the reduction.
+//! Layout 1 of weights (docs/layouts.md): panels of 32 columns, cells of 4 steps along the reduction, a cell in planes of bits.
 //! Every instruction set reads it as it lies.
 
 /// Columns (outputs) of a panel.
@@ -7,6 +7,17 @@ pub const COLUMNS: usize = 32;
 pub const DEPTH: usize = 4;
 /// The largest group whose sum of products fits 32 bits: 65536·255·128 < 2³¹.
 pub const MAX_GROUP: usize = 65536;
+/// Bits that integer codes may have: the list that dispatch, operators, tests and benchmarks follow.
+pub const WIDTHS: [usize; 7] = [2, 3, 4, 5, 6, 7, 8];
+
+/// The planes of a cell: (bits of a plane, bits below it). A code is cut into parts of 4, 2 and 1 bits, the low ones in the first plane; 8 bits are whole.
+pub fn planes(bits: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut low = 0;
+    [8, 4, 2, 1].into_iter().filter(move |width| bits & width != 0).map(move |width| {
+        low += width;
+        (width, low - width)
+    })
+}
 
 /// The code that stands for zero: one for the weight (symmetric formats), or one for each scale.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +26,7 @@ pub enum Zeros<'a> {
     Each(&'a [u8]),
 }
 
-/// A weight W[n, k] ≈ scale·(code − zero) in layout 1, its sizes checked.
+/// A weight W[n, k] ≈ scale·(code − zero) in layout 1, its sizes checked. Progressive ones: scale·step·(code − zero), one scale a column, whole steps.
 #[derive(Debug, Clone, Copy)]
 pub struct Weight<'a> {
     pub k: usize,
@@ -25,34 +36,55 @@ pub struct Weight<'a> {
     pub codes: &'a [u8],
     pub scales: &'a [f32],
     pub zeros: Zeros<'a>,
+    /// Progressive formats: [panels, groups, 32], with −128 ≤ (code − zero)·step ≤ 127.
+    pub steps: Option<&'a [u8]>,
 }
 
 impl<'a> Weight<'a> {
     /// Checks every size before anything is read. Errors: what does not fit, in words.
     pub fn new(k: usize, n: usize, bits: usize, group: usize, codes: &'a [u8], scales: &'a [f32], zeros: Zeros<'a>) -> Result<Self, String> {
-        let w = Weight { k, n, bits, group, codes, scales, zeros };
+        Weight { k, n, bits, group, codes, scales, zeros, steps: None }.checked()
+    }
+
+    /// A progressive weight: 4-bit codes under whole steps by group, under one scale a column.
+    #[allow(clippy::too_many_arguments)]
+    pub fn progressive(k: usize, n: usize, group: usize, codes: &'a [u8], scales: &'a [f32], zeros: Zeros<'a>, steps: &'a [u8]) -> Result<Self, String> {
+        Weight { k, n, bits: 4, group, codes, scales, zeros, steps: Some(steps) }.checked()
+    }
+
+    fn checked(self) -> Result<Self, String> {
+        let Weight { k, n, bits, group, .. } = self;
         if k == 0 || n == 0 {
             return Err(format!("K and N are at least 1, not {k} and {n}"));
         }
-        if bits != 4 && bits != 8 {
-            return Err(format!("codes have 4 or 8 bits, not {bits}"));
+        if !WIDTHS.contains(&bits) {
+            return Err(format!("codes have 2 to 8 bits, not {bits}"));
         }
         if group == 0 || group % DEPTH != 0 || group > MAX_GROUP {
             return Err(format!("a group is a multiple of {DEPTH} up to {MAX_GROUP}, not {group}"));
         }
-        let (want, scales_want) = w.sizes().ok_or("K and N are too large")?;
+        let (want, numbers) = self.sizes().ok_or("K and N are too large")?;
         let same = |what: &str, want: usize, have: usize| {
             (want == have).then_some(()).ok_or_else(|| format!("K {k}, N {n}, {bits} bits and group {group} need {want} {what}, not {have}"))
         };
-        same("bytes of codes", want, codes.len())?;
-        same("scales", scales_want, scales.len())?;
-        if let Zeros::Each(z) = zeros {
-            same("zero points", scales_want, z.len())?;
+        same("bytes of codes", want, self.codes.len())?;
+        match self.steps {
+            Some(steps) => {
+                same("scales", n.next_multiple_of(COLUMNS), self.scales.len())?;
+                same("steps", numbers, steps.len())?;
+                if self.depth() > MAX_GROUP {
+                    return Err(format!("a progressive weight has a reduction of at most {MAX_GROUP}, not {k}"));
+                }
+            }
+            None => same("scales", numbers, self.scales.len())?,
         }
-        Ok(w)
+        if let Zeros::Each(z) = self.zeros {
+            same("zero points", numbers, z.len())?;
+        }
+        Ok(self)
     }
 
-    /// Bytes of codes and number of scales; `None` where they overflow.
+    /// Bytes of codes and number of groups of all columns; `None` where they overflow.
     fn sizes(&self) -> Option<(usize, usize)> {
         let columns = self.n.checked_next_multiple_of(COLUMNS)?;
         let depth = self.k.checked_next_multiple_of(self.group)?;
@@ -80,11 +112,15 @@ impl<'a> Weight<'a> {
 
     /// The code of W[n, k]: the definition of the layout.
     pub fn code(&self, n: usize, k: usize) -> u8 {
-        let (at, high) = place(self.depth(), self.bits, n, k);
-        match (self.bits, high) {
-            (8, _) => self.codes[at],
-            (_, false) => self.codes[at] & 15,
-            (_, true) => self.codes[at] >> 4,
+        place(self.depth(), self.bits, n, k).map(|p| (self.codes[p.byte] >> p.shift & p.mask) << p.low).sum()
+    }
+    /// scale·(code − zero), in float64.
+    pub fn value(&self, n: usize, k: usize) -> f64 {
+        let at = self.scale_index(n, k);
+        let centred = f64::from(self.code(n, k)) - f64::from(self.zero(at));
+        match self.steps {
+            Some(steps) => centred * f64::from(steps[at]) * f64::from(self.scales[n]),
+            None => centred * f64::from(self.scales[at]),
         }
     }
     /// Index of the scale (and zero point) of W[n, k].
@@ -99,15 +135,19 @@ impl<'a> Weight<'a> {
     }
 }
 
-/// Byte of the code of (n, k), and whether it is the high half.
-fn place(depth: usize, bits: usize, n: usize, k: usize) -> (usize, bool) {
-    let cell = n / COLUMNS * (depth / DEPTH) + k / DEPTH;
-    let within = n % COLUMNS * DEPTH + k % DEPTH;
-    if bits == 8 {
-        (cell * 128 + within, false)
-    } else {
-        (cell * 64 + within % 64, within >= 64)
-    }
+/// Where a part of a code lies: bits `shift`… of a byte under `mask`, and the code's bits below them.
+struct Part {
+    byte: usize,
+    shift: usize,
+    mask: u8,
+    low: usize,
+}
+
+/// The parts of the code of (n, k). Byte i of a plane of w bits holds codes i, i + 16w, i + 32w … of the cell, from its low bits on.
+fn place(depth: usize, bits: usize, n: usize, k: usize) -> impl Iterator<Item = Part> {
+    let cell = (n / COLUMNS * (depth / DEPTH) + k / DEPTH) * 16 * bits;
+    let i = n % COLUMNS * DEPTH + k % DEPTH;
+    planes(bits).map(move |(width, low)| Part { byte: cell + 16 * low + i % (16 * width), shift: i / (16 * width) * width, mask: (0xff >> (8 - width)) as u8, low })
 }
 
 /// Owned parts of a weight, packed from row-major codes.
@@ -120,6 +160,8 @@ pub struct Packed {
     pub codes: Vec<u8>,
     pub scales: Vec<f32>,
     pub zeros: Vec<u8>,
+    /// Progressive formats: `scales` has one a column.
+    pub steps: Option<Vec<u8>>,
 }
 
 impl Packed {
@@ -128,14 +170,15 @@ impl Packed {
         let groups = k.div_ceil(group);
         let depth = groups * group;
         let columns = n.next_multiple_of(COLUMNS);
-        let mut p = Packed { k, n, bits, group, codes: vec![0; columns * depth * bits / 8], scales: vec![0.0; columns * groups], zeros: zeros.to_vec() };
+        let mut p = Packed { k, n, bits, group, codes: vec![0; columns * depth * bits / 8], scales: vec![0.0; columns * groups], zeros: zeros.to_vec(), steps: None };
         if zeros.len() > 1 {
             p.zeros = vec![0; columns * groups];
         }
         for (i, row) in codes.chunks_exact(k).enumerate() {
             for (j, &code) in row.iter().enumerate() {
-                let (at, high) = place(depth, bits, i, j);
-                p.codes[at] |= if high { code << 4 } else { code };
+                for part in place(depth, bits, i, j) {
+                    p.codes[part.byte] |= (code >> part.low & part.mask) << part.shift;
+                }
             }
             for g in 0..groups {
                 let to = (i / COLUMNS * groups + g) * COLUMNS + i % COLUMNS;
@@ -148,8 +191,28 @@ impl Packed {
         p
     }
 
+    /// The same with whole steps [n, groups] under one scale a column: the first of its group scales.
+    pub fn progressive(mut self, steps: &[u8]) -> Packed {
+        let groups = self.k.div_ceil(self.group);
+        let (old, columns) = (self.scales, self.n.next_multiple_of(COLUMNS));
+        let mut packed = vec![0; columns * groups];
+        self.scales = vec![0.0; columns];
+        for n in 0..self.n {
+            for g in 0..groups {
+                packed[(n / COLUMNS * groups + g) * COLUMNS + n % COLUMNS] = steps[n * groups + g];
+            }
+            self.scales[n] = old[n / COLUMNS * groups * COLUMNS + n % COLUMNS];
+        }
+        self.steps = Some(packed);
+        self
+    }
+
     pub fn weight(&self) -> Weight<'_> {
         let zeros = if self.zeros.len() == 1 { Zeros::One(self.zeros[0]) } else { Zeros::Each(&self.zeros) };
-        Weight::new(self.k, self.n, self.bits, self.group, &self.codes, &self.scales, zeros).expect("a packed weight fits itself")
+        let weight = match &self.steps {
+            Some(steps) => Weight::progressive(self.k, self.n, self.group, &self.codes, &self.scales, zeros, steps),
+            None => Weight::new(self.k, self.n, self.bits, self.group, &self.codes, &self.scales, zeros),
+        };
+        weight.expect("a packed weight fits itself")
     }
 }

@@ -1,20 +1,21 @@
 //! y = x·Wᵀ + b with W in layout 1. A task is one panel of 32 columns for a range of rows; tasks write apart from each other.
 
+mod finish;
 mod float;
 mod int8;
 #[cfg(target_arch = "x86_64")]
 mod tall;
 
+pub use finish::{Branch, Factor, Finish, Then};
 pub use float::float_task;
-pub use int8::int8_task;
+pub use int8::{column_sums, int8_task};
 
-use crate::layout::{Weight, COLUMNS};
-use crate::simd::Simd;
+use crate::layout::Weight;
 use crate::Isa;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// y [rows, n], written by several tasks at once.
+/// What several tasks write at once, apart from each other.
 pub struct Output<'a, T = f32> {
     at: *mut T,
     len: usize,
@@ -35,6 +36,24 @@ impl<'a, T> Output<'a, T> {
     }
 }
 
+/// y [rows, n]: floats, or codes round(y / scale) from −128 to 127.
+pub enum Results<'a> {
+    Floats(Output<'a>),
+    Codes(Output<'a, i8>, f32),
+}
+
+impl<'a> Results<'a> {
+    pub fn new(y: &'a mut [f32]) -> Self {
+        Results::Floats(Output::new(y))
+    }
+    fn len(&self) -> usize {
+        match self {
+            Results::Floats(y) => y.len(),
+            Results::Codes(y, _) => y.len(),
+        }
+    }
+}
+
 /// What one task computes.
 #[derive(Clone)]
 pub struct Task {
@@ -42,27 +61,10 @@ pub struct Task {
     pub rows: Range<usize>,
 }
 
-fn check(isa: Isa, w: &Weight, bias: Option<&[f32]>, y: &Output, task: &Task, rows: usize) {
+fn check(isa: Isa, w: &Weight, finish: &Finish, y: &Results, task: &Task, rows: usize) {
     assert!(isa.available());
-    assert!(task.panel < w.panels() && task.rows.start <= task.rows.end && task.rows.end <= rows && y.len == rows * w.n);
-    assert!(bias.is_none_or(|b| b.len() == w.n));
-}
-
-/// Adds the bias and writes the columns that there are.
-#[inline(always)]
-unsafe fn write<S: Simd>(w: &Weight, x: S::Floats, bias: Option<&[f32]>, y: &Output, panel: usize, row: usize) {
-    let from = panel * COLUMNS;
-    let to = y.at.add(row * w.n + from);
-    let count = (w.n - from).min(COLUMNS);
-    if count == COLUMNS {
-        let x = bias.map_or(x, |b| S::plus(x, S::load(b.as_ptr().add(from))));
-        return S::store(x, to);
-    }
-    let mut whole = [0.0f32; COLUMNS];
-    S::store(x, whole.as_mut_ptr());
-    for (i, v) in whole[..count].iter().enumerate() {
-        *to.add(i) = bias.map_or(*v, |b| *v + b[from + i]);
-    }
+    assert!(task.panel < w.panels() && task.rows.start <= task.rows.end && task.rows.end <= rows && y.len() == rows * w.n);
+    assert!(finish.fits(rows, w.n));
 }
 
 /// At least `len` bytes at a multiple of 64, the thread's own: valid until its next call.

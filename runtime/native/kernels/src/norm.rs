@@ -20,8 +20,8 @@ pub enum Normed<'a> {
     Floats(&'a mut [f32]),
     /// Codes with a scale a row.
     Rows { rows: Rows, codes: &'a mut [i8], scales: &'a mut [f32] },
-    /// clip(round(h / step)).
-    Steps { step: f32, lo: i8, hi: i8, codes: &'a mut [i8] },
+    /// clip(round(h / step) + zero).
+    Steps { step: f32, zero: f32, lo: i8, hi: i8, codes: &'a mut [i8] },
 }
 
 impl Normed<'_> {
@@ -67,11 +67,11 @@ fn body<S>(n: &Norm, x: &[f32], residual: Option<(&[f32], &mut [f32])>, to: Norm
                 quantize_rows_body(rows, &h, codes, scale);
             }
         }
-        Normed::Steps { step, lo, hi, codes } => {
+        Normed::Steps { step, zero, lo, hi, codes } => {
             let mut h = vec![0.0; width];
             for (x, codes) in x.chunks_exact(width).zip(codes.chunks_exact_mut(width)) {
                 row(n, x, &mut h);
-                round_body(&h, step, lo, hi, codes);
+                round_body(&h, (step, zero), lo, hi, codes);
             }
         }
     }

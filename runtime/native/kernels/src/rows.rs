@@ -45,6 +45,19 @@ fn all_body<S>(rows: Rows, x: &[f32], width: usize, codes: &mut [i8], scales: &m
     }
 }
 
+/// Quantizes x under one step: clip(round(x / step) + zero, lo, hi); a NaN is 0. Panics where sizes do not fit.
+pub fn quantize_steps(isa: Isa, x: &[f32], by: (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) {
+    assert!(isa.available() && x.len() == codes.len());
+    // SAFETY: the machine has `isa`.
+    unsafe { steps(isa, x, by, lo, hi, codes) }
+}
+dispatch! { fn steps(x: &[f32], by: (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) = steps_body }
+
+#[inline(always)]
+fn steps_body<S>(x: &[f32], by: (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) {
+    round_body(x, by, lo, hi, codes);
+}
+
 /// One row.
 #[inline(always)]
 pub(crate) fn quantize_rows_body(rows: Rows, x: &[f32], codes: &mut [i8], scale: &mut f32) {
@@ -76,12 +89,12 @@ pub(crate) fn quantize_rows_body(rows: Rows, x: &[f32], codes: &mut [i8], scale:
     }
 }
 
-/// clip(round(x / step), lo, hi); a NaN is 0.
+/// clip(round(x / step) + zero, lo, hi); a NaN is 0.
 #[inline(always)]
-pub(crate) fn round_body(x: &[f32], step: f32, lo: i8, hi: i8, codes: &mut [i8]) {
+pub(crate) fn round_body(x: &[f32], (step, zero): (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) {
     let (lo, hi) = (f32::from(lo), f32::from(hi));
     for (q, v) in codes.iter_mut().zip(x) {
-        *q = clip((v / step).round_ties_even(), lo, hi) as i8;
+        *q = clip((v / step).round_ties_even() + zero, lo, hi) as i8;
     }
 }
 

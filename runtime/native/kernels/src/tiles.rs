@@ -4,7 +4,7 @@
 //! for tile registers, is [depth / step, height, step] with steps of 64 or 32.
 
 use crate::isa::dispatch;
-use crate::layout::Zeros;
+use crate::layout::{Weight, Zeros};
 use crate::quantize::quantize_row;
 use crate::Isa;
 
@@ -31,17 +31,30 @@ impl Tiling {
     pub const BORDER: usize = 96;
 }
 
-/// Rows of int8 codes in tiles.
+/// Rows of int8 codes in tiles: x = scale·(code − zero).
 #[derive(Debug, Clone, Copy)]
 pub struct Tiles<'a> {
     pub tiling: Tiling,
     pub depth: usize,
-    pub groups: usize,
+    /// Steps of one sum: the shorter of the weight's group and the group of scales here; one divides the other.
+    pub group: usize,
     pub codes: &'a [i8],
-    /// One a row.
+    /// How many scales a row has: 1, or one each `depth / spans` steps.
+    pub spans: usize,
+    /// A tile from row m on: [spans, height] at m·spans.
     pub scales: &'a [f32],
-    /// A tile from row m on: [groups, height] at m·groups. With one zero point z for the weight −z·(sum of the group's codes), else that sum.
+    /// As scales; nothing: all zero.
+    pub zeros: Option<&'a [i32]>,
+    /// A tile from row m on: [groups, height] at m·groups. The sum of a group's codes times [`start_factor`].
     pub starts: &'a [i32],
+    /// Is one of the codes −128?
+    pub lowest: bool,
+}
+
+impl Tiles<'_> {
+    pub fn groups(&self) -> usize {
+        self.depth / self.group
+    }
 }
 
 /// Where one tile of rows goes.
@@ -52,10 +65,10 @@ pub struct TileMut<'a> {
 }
 
 /// What the sum of a group's codes is multiplied by to give the start of a sum of products. 8-bit codes are summed around `offset`.
-pub fn start_factor(isa: Isa, bits: usize, zeros: Zeros) -> i32 {
-    match zeros {
-        Zeros::One(z) => offset(isa, bits) - i32::from(z),
-        Zeros::Each(_) => 1,
+pub fn start_factor(isa: Isa, w: &Weight) -> i32 {
+    match w.zeros {
+        Zeros::One(z) if w.steps.is_none() => offset(isa, w.bits) - i32::from(z),
+        _ => 1,
     }
 }
 
@@ -68,11 +81,11 @@ pub(crate) fn offset(isa: Isa, bits: usize) -> i32 {
     }
 }
 
-/// Quantizes the rows `x` (of `k`) of one tile. Lengths: rows·depth codes with depth = ⌈k / group⌉·group, a scale a row, rows·groups starts.
+/// Quantizes the rows `x` (of `k`) of one tile, one scale a row. Lengths: rows·depth codes, a scale a row, rows·depth / group starts.
 pub fn quantize_tile(tiling: Tiling, x: &[f32], k: usize, group: usize, factor: i32, to: TileMut) {
-    let depth = k.next_multiple_of(group);
     let rows = x.len() / k;
-    assert!(tiling.isa.available() && rows * depth == to.codes.len());
+    let depth = to.codes.len() / rows;
+    assert!(tiling.isa.available() && depth >= k && rows * depth == to.codes.len());
     if rows == 1 {
         quantize_row(tiling.isa, x, to.codes, &mut to.scales[0]);
         return sums(tiling.isa, to.codes, 1, group, factor, to.starts);
@@ -82,6 +95,27 @@ pub fn quantize_tile(tiling: Tiling, x: &[f32], k: usize, group: usize, factor: 
         quantize_row(tiling.isa, x, codes, scale);
     }
     pack_tile(tiling, &codes, rows, group, factor, to.codes, to.starts);
+}
+
+/// Packs the rows `x` (of `k` codes) of one tile; steps from k on are 0. Is one of them −128?
+pub fn pack_rows(tiling: Tiling, x: &[i8], k: usize, group: usize, factor: i32, to: TileMut) -> bool {
+    let rows = x.len() / k;
+    let depth = to.codes.len() / rows;
+    assert!(depth >= k);
+    if rows == 1 {
+        to.codes[..k].copy_from_slice(x);
+        to.codes[k..].fill(0);
+        sums(tiling.isa, to.codes, 1, group, factor, to.starts);
+    } else if depth == k {
+        pack_tile(tiling, x, rows, group, factor, to.codes, to.starts);
+    } else {
+        let mut codes = vec![0i8; rows * depth];
+        for (x, codes) in x.chunks_exact(k).zip(codes.chunks_exact_mut(depth)) {
+            codes[..k].copy_from_slice(x);
+        }
+        pack_tile(tiling, &codes, rows, group, factor, to.codes, to.starts);
+    }
+    x.iter().fold(0, |low, &q| low.min(q)) == i8::MIN
 }
 
 /// Packs `rows` rows of codes (each of whole groups) as one tile, and sums their groups.

@@ -11,14 +11,15 @@ fn hadamard_is_its_formula() {
         let mut r = Random(seed as u64);
         let outer: Vec<f32> = if side == 1 { vec![1.0] } else { (0..side * side).map(|_| if r.below(2) == 0 { 1.0 } else { -1.0 }).collect() };
         let n = 1usize << power;
-        let h = Blocks { outer: &outer, side, power, scale: 1.0 / ((side * n) as f32).sqrt() };
+        let h = Blocks { matrix: &outer, stride: side, order: side, power, scale: 1.0 / ((side * n) as f32).sqrt() };
         let x = r.floats(side * n * blocks, 3.0);
         let mut want = vec![];
         for x in x.chunks(h.size()) {
-            for a in 0..side {
-                for b in 0..n {
-                    let inner = |i: usize| (0..n).map(|j| f64::from(x[i * n + j]) * if (j & b).count_ones() % 2 == 0 { 1.0 } else { -1.0 }).sum::<f64>();
-                    want.push((0..side).map(|i| f64::from(outer[i * side + a]) * inner(i)).sum::<f64>() * f64::from(h.scale));
+            for a in 0..n {
+                for b in 0..side {
+                    let inner = |i: usize| (0..side).map(|j| f64::from(x[i * side + j]) * f64::from(outer[j * side + b])).sum::<f64>();
+                    let sign = |i: usize| if (i & a).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+                    want.push((0..n).map(|i| sign(i) * inner(i)).sum::<f64>() * f64::from(h.scale));
                 }
             }
         }
@@ -33,8 +34,8 @@ fn hadamard_is_its_formula() {
         });
         hadamard(Isa::detect(), &h, &[], &mut []);
     }
-    let bad = Blocks { outer: &[1.0; 9], side: 3, power: 2, scale: 1.0 };
+    let bad = Blocks { matrix: &[1.0; 9], stride: 3, order: 3, power: 2, scale: 1.0 };
     assert!(bad.check(13).unwrap_err().contains("no blocks of 12") && bad.check(0).is_err());
-    assert!(Blocks { outer: &[1.0; 8], ..bad }.check(12).unwrap_err().contains("8 elements"));
-    assert!(Blocks { power: 70, ..bad }.check(12).is_err());
+    assert!(Blocks { matrix: &[1.0; 8], ..bad }.check(12).unwrap_err().contains("in 8 elements"));
+    assert!(Blocks { power: 70, ..bad }.check(12).is_err() && Blocks { order: 0, ..bad }.check(12).is_err() && Blocks { stride: usize::MAX, ..bad }.check(12).is_err());
 }

@@ -88,8 +88,8 @@ fn codes_are_those_of_the_floats() {
                     assert!(q.iter().zip(y).all(|(q, v)| f32::from(*q) == (v / s).round_ties_even() && f32::from(*q).abs() <= top));
                 }
             }
-            norm(isa, &c.norm(), &c.x, None, Normed::Steps { step: 0.25, lo: -8, hi: 7, codes: &mut codes });
-            assert!(codes.iter().zip(&y).all(|(q, v)| f32::from(*q) == (v / 0.25).round_ties_even().clamp(-8.0, 7.0)));
+            norm(isa, &c.norm(), &c.x, None, Normed::Steps { step: 0.25, zero: 2.0, lo: -8, hi: 7, codes: &mut codes });
+            assert!(codes.iter().zip(&y).all(|(q, v)| f32::from(*q) == ((v / 0.25).round_ties_even() + 2.0).clamp(-8.0, 7.0)));
         });
         // The codes of int8 rows are those that a linear layer makes of the floats.
         let (mut codes, mut own, mut scales, mut scale) = (vec![0i8; n], vec![0i8; n], [0.0], 0.0);

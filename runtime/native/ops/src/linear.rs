@@ -1,12 +1,18 @@
-//! `LinearW4`, `LinearW4A8`, `LinearW8`, `LinearW8A8`: y = x·Wᵀ + b with W in layout 1.
+//! The linear family: y = then(x·Wᵀ + bias + h·U) with W in layout 1 (docs/layouts.md).
 //!
-//! Inputs: x float32 […, K]; codes uint8 [panels, steps / 4, 64 or 128]; scales float32 [panels, groups, 32]; zeros uint8 of the
-//! same shape or [1, 1, 1]; bias float32 [N] or [1]. Attributes: shape [K, N], group, layout.
+//! `Linear` + weight (`W2` … `W8`; `P4`: progressive) + input (none: float; `A8`: float, rounded to int8 by the row; `C8`: int8 codes)
+//! + `LowRank` + `Add` or `Gated` + `Codes`.
+//! Inputs: x […, K]; codes uint8 [panels, steps / 4, 16·bits]; scales float32 [panels, groups, 32] (P4: [panels, 1, 32]); zeros uint8
+//! [panels, groups, 32] or [1, 1, 1]; bias float32 [N] or [1]; then, where the name says so, in this order:
+//! C8: x_scale float32 and x_zero int8, one, one a row, or several a row, each for as many steps; P4: steps uint8 [panels, groups, 32];
+//! LowRank: h float32 […, R], up float16 or float32 [panels, R, 32]; Add: residual, Gated: gate float32, like y; Codes: y_scale float32, one.
+//! Attributes: shape [K, N], group, layout.
 
-use crate::api::{Context, Info, Outcome};
+use crate::api::{Context, Element, Half, Info, Outcome, View};
 use crate::op::{chosen, Operator};
-use qc_kernels::{float_task, int8_task, quantize_tile, start_factor, Isa, Output, Task, TileMut, Tiles, Tiling, Weight, Zeros};
-use std::ffi::CStr;
+use ort_sys::ONNXTensorElementDataType;
+use qc_kernels::*;
+use std::ffi::{CStr, CString};
 use std::sync::Mutex;
 
 /// The newest weight layout that this library reads.
@@ -14,42 +20,125 @@ pub const LAYOUT: i64 = 1;
 /// Bytes of activations of a task: they stay in the second-level cache.
 const BLOCK: usize = 1 << 20;
 
-pub struct Linear {
-    pub name: &'static CStr,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Input {
+    Float,
+    /// Floats that are rounded to int8, one scale a row.
+    Rows,
+    /// int8 codes with their scales.
+    Codes,
+}
+
+/// What is done last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Last {
+    Nothing,
+    Add,
+    Gate,
+}
+
+/// One operator of the family.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
     pub bits: usize,
-    /// Activations in int8, one scale a row, found at run time.
-    pub int8: bool,
+    pub progressive: bool,
+    pub input: Input,
+    pub branch: bool,
+    pub last: Last,
+    /// y in int8.
+    pub codes: bool,
+}
+
+impl Form {
+    /// The list: an operator for each.
+    pub fn all() -> impl Iterator<Item = Form> {
+        let weights = WIDTHS.into_iter().map(|bits| (bits, false)).chain([(4, true)]);
+        let ends = [Last::Nothing, Last::Add, Last::Gate].into_iter().flat_map(|last| [false, true].map(|codes| (false, last, codes)));
+        let ends: Vec<_> = ends.chain([(true, Last::Nothing, false), (true, Last::Add, false)]).collect();
+        weights.flat_map(move |(bits, progressive)| {
+            let ends = ends.clone();
+            [Input::Float, Input::Rows, Input::Codes].into_iter().flat_map(move |input| {
+                ends.clone().into_iter().map(move |(branch, last, codes)| Form { bits, progressive, input, branch, last, codes })
+            })
+        })
+    }
+
+    fn name(&self) -> String {
+        let weight = if self.progressive { 'P' } else { 'W' };
+        let input = match self.input {
+            Input::Float => "",
+            Input::Rows => "A8",
+            Input::Codes => "C8",
+        };
+        let last = match self.last {
+            Last::Nothing => "",
+            Last::Add => "Add",
+            Last::Gate => "Gated",
+        };
+        format!("Linear{weight}{}{input}{}{last}{}", self.bits, if self.branch { "LowRank" } else { "" }, if self.codes { "Codes" } else { "" })
+    }
+
+    fn inputs(&self) -> usize {
+        5 + 2 * usize::from(self.input == Input::Codes)
+            + usize::from(self.progressive)
+            + 2 * usize::from(self.branch)
+            + usize::from(self.last != Last::Nothing)
+            + usize::from(self.codes)
+    }
+}
+
+pub struct Linear {
+    name: CString,
+    form: Form,
+}
+
+impl Linear {
+    pub fn new(form: Form) -> Linear {
+        Linear { name: CString::new(form.name()).unwrap_or_default(), form }
+    }
 }
 
 pub struct Kernel {
     isa: Isa,
-    bits: usize,
-    int8: bool,
+    form: Form,
     k: usize,
     n: usize,
     group: usize,
     /// Buffers of finished calls, for the next.
     spare: Mutex<Vec<Buffers>>,
+    /// Sums of the columns, and the group that they are of: for activations with zero points.
+    columns: Mutex<Option<(usize, std::sync::Arc<Vec<i32>>)>>,
 }
 
 #[derive(Default)]
 struct Buffers {
     codes: Vec<i8>,
     scales: Vec<f32>,
+    zeros: Vec<i32>,
     starts: Vec<i32>,
+}
+
+/// What x comes as.
+enum Activations<'a> {
+    Float(&'a [f32]),
+    Rows(&'a [f32]),
+    Codes { codes: &'a [i8], spans: usize, scales: &'a [f32], zeros: Option<&'a [i8]> },
 }
 
 impl Operator for Linear {
     type Kernel = Kernel;
-    fn name(&self) -> &'static CStr {
-        self.name
+    fn name(&self) -> &CStr {
+        &self.name
     }
     fn inputs(&self) -> usize {
-        5
+        self.form.inputs()
+    }
+    fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
+        if self.form.codes { &[i8::TYPE] } else { &[f32::TYPE] }
     }
 
     fn variant(&self, isa: Isa) -> Isa {
-        if self.int8 { isa } else { isa.below_tiles() }
+        if self.form.input == Input::Float { isa.below_tiles() } else { isa }
     }
 
     fn make(&self, info: &Info) -> Outcome<Kernel> {
@@ -60,95 +149,217 @@ impl Operator for Linear {
         let [k, n] = info.sizes(c"shape")?;
         let group = info.int(c"group")?;
         let group = usize::try_from(group).map_err(|_| format!("a group of {group}"))?;
-        let isa = chosen()?;
-        Ok(Kernel { isa, bits: self.bits, int8: self.int8, k, n, group, spare: Mutex::default() })
+        Ok(Kernel { isa: chosen()?, form: self.form, k, n, group, spare: Mutex::default(), columns: Mutex::default() })
     }
 
     fn compute(kernel: &Kernel, context: &Context) -> Outcome<()> {
-        let x = context.input::<f32>(0, "x")?;
+        let Form { bits, progressive, input, branch, last, codes: to_codes } = kernel.form;
         let codes = context.input::<u8>(1, "codes")?;
-        let scales = context.input::<f32>(2, "scales")?;
-        let zeros = context.input::<u8>(3, "zeros")?;
-        let bias = context.input::<f32>(4, "bias")?;
-        let zeros = if zeros.data.len() == 1 { Zeros::One(zeros.data[0]) } else { Zeros::Each(zeros.data) };
-        let weight = Weight::new(kernel.k, kernel.n, kernel.bits, kernel.group, codes.data, scales.data, zeros)?;
-        if x.shape.last() != Some(&kernel.k) {
-            return Err(format!("x has the shape {:?}, its last size is not K = {}", x.shape, kernel.k));
+        let scales = context.input::<f32>(2, "scales")?.data;
+        let zeros = context.input::<u8>(3, "zeros")?.data;
+        let bias = context.input::<f32>(4, "bias")?.data;
+        let mut next = 5..kernel.form.inputs();
+        let mut next = || next.next().unwrap_or_default();
+        let zeros = if zeros.len() == 1 { Zeros::One(zeros[0]) } else { Zeros::Each(zeros) };
+        let (k, n, group) = (kernel.k, kernel.n, kernel.group);
+        let scaled = (input == Input::Codes).then(|| (next(), next()));
+        let weight = if progressive {
+            Weight::progressive(k, n, group, codes.data, scales, zeros, context.input::<u8>(next(), "steps")?.data)?
+        } else {
+            Weight::new(k, n, bits, group, codes.data, scales, zeros)?
+        };
+        let (x, mut shape) = match scaled {
+            None => {
+                let x = context.input::<f32>(0, "x")?;
+                (if input == Input::Rows { Activations::Rows(x.data) } else { Activations::Float(x.data) }, x.shape)
+            }
+            Some((scale, zero)) => {
+                let x = context.input::<i8>(0, "x")?;
+                let (scale, zero) = (context.input::<f32>(scale, "x_scale")?, context.input::<i8>(zero, "x_zero")?);
+                (with_scales(&weight, x.data, &scale, &zero)?, x.shape)
+            }
+        };
+        if shape.last() != Some(&k) {
+            return Err(format!("x has the shape {shape:?}, its last size is not K = {k}"));
         }
+        shape.pop();
+        let rows: usize = shape.iter().product();
         let repeated;
-        let bias = match bias.data {
+        let bias = match bias {
             [0.0] => None,
             [b] => {
-                repeated = vec![*b; kernel.n];
+                repeated = vec![*b; n];
                 Some(&repeated[..])
             }
-            b if b.len() == kernel.n => Some(b),
-            b => return Err(format!("the bias has {} values, not N = {} or 1", b.len(), kernel.n)),
+            b if b.len() == n => Some(b),
+            b => return Err(format!("the bias has {} values, not N = {n} or 1", b.len())),
         };
-        let mut shape = x.shape;
-        shape.pop();
-        shape.push(kernel.n);
-        let y = context.output(0, &shape)?;
-        if y.is_empty() {
-            return Ok(());
+        let branch = if branch { Some(low_rank(context, next(), next(), rows, n)?) } else { None };
+        shape.push(n);
+        let mut like_y = |name| {
+            let v = context.input::<f32>(next(), name)?;
+            if v.shape == shape { Ok(v.data) } else { Err(format!("{name} has the shape {:?}, not that of y, {shape:?}", v.shape)) }
+        };
+        let then = match last {
+            Last::Nothing => Then::Nothing,
+            Last::Add => Then::Add(like_y("residual")?),
+            Last::Gate => Then::Gate(like_y("gate")?),
+        };
+        let finish = Finish { bias, branch, then };
+        if to_codes {
+            let scale = context.input::<f32>(kernel.form.inputs() - 1, "y_scale")?.data;
+            let &[scale] = scale else { return Err(format!("y_scale has {} values, not one", scale.len())) };
+            let y = Results::Codes(Output::new(context.output(0, &shape)?), scale);
+            return kernel.run(context, &weight, x, rows, &finish, &y);
         }
-        kernel.run(context, &weight, x.data, bias, y)
+        let y = Results::new(context.output(0, &shape)?);
+        kernel.run(context, &weight, x, rows, &finish, &y)
     }
 }
 
+/// Codes under one scale, one a row, or several a row for as many steps each.
+fn with_scales<'a>(w: &Weight, codes: &'a [i8], scale: &View<'a, f32>, zero: &View<'a, i8>) -> Outcome<Activations<'a>> {
+    let (rows, k, count) = (codes.len() / w.k, w.k, scale.data.len());
+    let spans = if count == 1 { 1 } else { count.checked_div(rows).unwrap_or(1) };
+    if count != 1 && (spans == 0 || spans * rows != count) {
+        return Err(format!("x_scale has {count} values, not one, or as many for each of the {rows} rows"));
+    }
+    let zeros = match zero.data {
+        [0] => None,
+        z if z.len() == 1 || z.len() == count => Some(z),
+        z => return Err(format!("x_zero has {} values, not one, or as many as x_scale, {count}", z.len())),
+    };
+    let span = k / spans;
+    let meets = span % w.group == 0 || w.group % span == 0;
+    if spans > 1 && (k % spans != 0 || span % DEPTH != 0 || !meets || w.depth() != k) {
+        return Err(format!("{spans} scales a row of {k} do not meet groups of {}: one must divide the other", w.group));
+    }
+    if spans > 1 && w.steps.is_some() {
+        return Err("progressive weights take one scale a row".into());
+    }
+    Ok(Activations::Codes { codes, spans, scales: scale.data, zeros })
+}
+
+fn low_rank<'a>(context: &'a Context, h: usize, up: usize, rows: usize, n: usize) -> Outcome<Branch<'a>> {
+    let h = context.input::<f32>(h, "h")?;
+    let rank = h.shape.last().copied().unwrap_or(0);
+    let factor = if context.element(up, "up")? == Half::TYPE {
+        Factor::Half(Half::bits(context.input::<Half>(up, "up")?.data))
+    } else {
+        Factor::Float(context.input::<f32>(up, "up")?.data)
+    };
+    let want = n.checked_next_multiple_of(COLUMNS).and_then(|n| n.checked_mul(rank));
+    if h.data.len() != rows * rank || Some(factor.len()) != want {
+        return Err(format!("h of the shape {:?} and up of {} values are no branch of {rows} rows to N = {n}", h.shape, factor.len()));
+    }
+    Ok(Branch { rank, h: h.data, up: factor })
+}
+
 impl Kernel {
-    fn run(&self, context: &Context, weight: &Weight, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> Outcome<()> {
-        let rows = x.len() / self.k;
-        let y = Output::new(y);
-        let size = if self.int8 { weight.depth() } else { 4 * weight.depth() };
+    fn run(&self, context: &Context, weight: &Weight, x: Activations, rows: usize, finish: &Finish, y: &Results) -> Outcome<()> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let size = if self.form.input == Input::Float { 4 * weight.depth() } else { weight.depth() };
         let block = (BLOCK / size / Tiling::BORDER).max(1) * Tiling::BORDER;
         let tasks = rows.div_ceil(block) * weight.panels();
         let task = |i: usize| {
             let from = i / weight.panels() * block;
             Task { panel: i % weight.panels(), rows: from..rows.min(from + block) }
         };
-        if !self.int8 {
-            return context.parallel(tasks, &|i| float_task(self.isa, weight, x, bias, &y, &task(i)));
+        if let Activations::Float(x) = x {
+            return context.parallel(tasks, &|i| float_task(self.isa, weight, x, finish, y, &task(i)));
         }
+        let spans = if let Activations::Codes { spans, .. } = x { spans } else { 1 };
+        let group = if spans == 1 { weight.group } else { weight.group.min(self.k / spans) };
+        let tiling = Tiling::of(self.isa, group);
         let mut buffers = self.spare.lock().map(|mut s| s.pop()).ok().flatten().unwrap_or_default();
-        let tiling = Tiling::of(self.isa, self.group);
-        self.quantize(context, tiling, weight, x, &mut buffers)?;
-        let x = Tiles { tiling, depth: weight.depth(), groups: weight.groups(), codes: &buffers.codes, scales: &buffers.scales, starts: &buffers.starts };
-        context.parallel(tasks, &|i| int8_task(self.isa, weight, &x, bias, &y, &task(i)))?;
+        let lowest = self.pack(context, tiling, group, weight, &x, rows, &mut buffers)?;
+        let with_zeros = matches!(x, Activations::Codes { zeros: Some(_), .. });
+        let columns = if with_zeros { self.columns(context, weight, group)? } else { Default::default() };
+        let Buffers { codes, scales, zeros, starts } = &buffers;
+        let tiles = Tiles { tiling, depth: weight.depth(), group, codes, spans, scales, zeros: with_zeros.then_some(zeros), starts, lowest };
+        context.parallel(tasks, &|i| int8_task(self.isa, weight, &tiles, &columns, finish, y, &task(i)))?;
         if let Ok(mut spare) = self.spare.lock() {
             spare.push(buffers);
         }
         Ok(())
     }
 
-    fn quantize(&self, context: &Context, tiling: Tiling, weight: &Weight, x: &[f32], to: &mut Buffers) -> Outcome<()> {
-        let rows = x.len() / self.k;
-        let factor = start_factor(self.isa, self.bits, weight.zeros);
-        to.codes.resize(rows * weight.depth(), 0);
-        to.scales.resize(rows, 0.0);
-        to.starts.resize(rows * weight.groups(), 0);
-        let mut tiles = vec![];
-        let (mut x, mut codes, mut scales, mut starts) = (x, &mut to.codes[..], &mut to.scales[..], &mut to.starts[..]);
-        while !scales.is_empty() {
-            let height = tiling.height(scales.len());
-            let tile = TileMut {
-                codes: codes.split_off_mut(..height * weight.depth()).unwrap_or_default(),
-                scales: scales.split_off_mut(..height).unwrap_or_default(),
-                starts: starts.split_off_mut(..height * weight.groups()).unwrap_or_default(),
-            };
-            let rows;
-            (rows, x) = x.split_at(height * self.k);
-            tiles.push(Mutex::new(Some((rows, tile))));
+    /// The sums of all columns by groups, found at the first call.
+    fn columns(&self, context: &Context, weight: &Weight, group: usize) -> Outcome<std::sync::Arc<Vec<i32>>> {
+        let mut held = self.columns.lock().map_err(|_| "internal error: please report it")?;
+        if let Some((of, columns)) = &*held {
+            if *of == group {
+                return Ok(columns.clone());
+            }
         }
+        let size = weight.depth() / group * COLUMNS;
+        let mut sums = vec![0; weight.panels() * size];
+        let parts: Vec<_> = sums.chunks_mut(size).map(Mutex::new).collect();
+        context.parallel(parts.len(), &|panel| {
+            if let Ok(mut to) = parts[panel].lock() {
+                column_sums(self.isa, weight, group, panel, &mut to);
+            }
+        })?;
+        drop(parts);
+        let columns = std::sync::Arc::new(sums);
+        *held = Some((group, columns.clone()));
+        Ok(columns)
+    }
+
+    /// Fills the buffers with tiles of rows. Is one of the codes −128?
+    #[allow(clippy::too_many_arguments)]
+    fn pack(&self, context: &Context, tiling: Tiling, group: usize, weight: &Weight, x: &Activations, rows: usize, to: &mut Buffers) -> Outcome<bool> {
+        let factor = start_factor(self.isa, weight);
+        let (depth, groups) = (weight.depth(), weight.depth() / group);
+        let spans = if let Activations::Codes { spans, .. } = x { *spans } else { 1 };
+        to.codes.resize(rows * depth, 0);
+        to.scales.resize(rows * spans, 0.0);
+        to.starts.resize(rows * groups, 0);
+        to.zeros.resize(rows * spans, 0);
+        struct Part<'a> {
+            row: usize,
+            height: usize,
+            tile: TileMut<'a>,
+            zeros: &'a mut [i32],
+        }
+        let mut parts = vec![];
+        let (mut codes, mut scales, mut starts, mut zeros) = (&mut to.codes[..], &mut to.scales[..], &mut to.starts[..], &mut to.zeros[..]);
+        let mut row = 0;
+        while row < rows {
+            let height = tiling.height(rows - row);
+            let tile = TileMut {
+                codes: codes.split_off_mut(..height * depth).unwrap_or_default(),
+                scales: scales.split_off_mut(..height * spans).unwrap_or_default(),
+                starts: starts.split_off_mut(..height * groups).unwrap_or_default(),
+            };
+            parts.push(Mutex::new(Some(Part { row, height, tile, zeros: zeros.split_off_mut(..height * spans).unwrap_or_default() })));
+            row += height;
+        }
+        let lowest = std::sync::atomic::AtomicBool::new(false);
         let each = |i: usize| {
-            if let Some((x, tile)) = tiles[i].lock().ok().and_then(|mut t| t.take()) {
-                quantize_tile(tiling, x, self.k, self.group, factor, tile);
+            let Some(Part { row, height, tile, zeros }) = parts[i].lock().ok().and_then(|mut t| t.take()) else { return };
+            let from = row * self.k..(row + height) * self.k;
+            match x {
+                Activations::Codes { codes, spans, scales, zeros: given } => {
+                    for i in 0..height * spans {
+                        let at = (row + i % height) * spans + i / height;
+                        tile.scales[i] = if scales.len() == 1 { scales[0] } else { scales[at] };
+                        zeros[i] = given.map_or(0, |z| if z.len() == 1 { z[0] } else { z[at] }).into();
+                    }
+                    if pack_rows(tiling, &codes[from], self.k, group, factor, tile) {
+                        lowest.store(true, std::sync::atomic::Ordering::Relaxed);
+                    }
+                }
+                Activations::Rows(x) | Activations::Float(x) => quantize_tile(tiling, &x[from], self.k, group, factor, tile),
             }
         };
-        if tiles.len() == 1 {
+        if parts.len() == 1 {
             each(0);
-            return Ok(());
+        } else {
+            context.parallel(parts.len(), &each)?;
         }
-        context.parallel(tiles.len(), &each)
+        Ok(lowest.into_inner())
     }
 }

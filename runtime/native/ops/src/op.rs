@@ -8,7 +8,7 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 /// An operator: its inputs, the last of which may be absent, and the types of its outputs.
 pub trait Operator: Sync + 'static {
     type Kernel: Sync;
-    fn name(&self) -> &'static CStr;
+    fn name(&self) -> &CStr;
     fn inputs(&self) -> usize;
     /// How many inputs there must be; those behind may be left out.
     fn required(&self) -> usize {
@@ -77,6 +77,10 @@ impl<O: Operator> Table<O> {
             GetEndVersion: Some(one_int),
         };
         Table { base, operator }
+    }
+
+    pub fn operator(&self) -> &O {
+        &self.operator
     }
 
     pub fn base(&'static self) -> *const OrtCustomOp {

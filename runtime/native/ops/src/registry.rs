@@ -4,16 +4,17 @@ use crate::api::{Api, Outcome};
 use crate::attention::{CachedAttention, Store};
 use crate::hadamard::Hadamard;
 use crate::conv1d::CausalConv1d;
-use crate::linear::Linear;
+use crate::levels::LevelsMatMul;
+use crate::linear::{Form, Linear};
 use crate::norm::{Emits, Norm};
 use crate::op::{Operator, Table};
 use crate::pointwise::{SiLUScaled, SiluMul};
 use crate::rows::QuantizeRows;
 use crate::scan::SelectiveScan;
 use ort_sys::*;
-use qc_kernels::Isa;
+use qc_kernels::{Isa, Levels};
 use std::ptr::null_mut;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 /// The list: an operator is one line here and a file beside this one.
 macro_rules! operators {
@@ -23,24 +24,21 @@ macro_rules! operators {
             [$({
                 static TABLE: Table<$type> = Table::new($operator);
                 TABLE.base()
-            }),*].into_iter()
+            }),*].into_iter().chain(family().iter().map(Table::base))
         }
 
         /// The name of each operator, and the variant of its kernel that runs on `isa`.
         pub fn operators(isa: Isa) -> impl Iterator<Item = (&'static str, Isa)> {
+            let known = move |o: &'static dyn Described| (o.label(), o.runs_on(isa));
             [$({
                 static OPERATOR: $type = $operator;
-                (OPERATOR.name().to_str().unwrap_or_default(), OPERATOR.variant(isa))
-            }),*].into_iter()
+                known(&OPERATOR)
+            }),*].into_iter().chain(family().iter().map(move |t| known(t.operator())))
         }
     };
 }
 
 operators! {
-    Linear { name: c"LinearW4", bits: 4, int8: false } => Linear;
-    Linear { name: c"LinearW4A8", bits: 4, int8: true } => Linear;
-    Linear { name: c"LinearW8", bits: 8, int8: false } => Linear;
-    Linear { name: c"LinearW8A8", bits: 8, int8: true } => Linear;
     Norm { name: c"RmsNorm", layer: false, add: false, emits: Emits::Floats } => Norm;
     Norm { name: c"RmsNormQuantize", layer: false, add: false, emits: Emits::Rows } => Norm;
     Norm { name: c"RmsNormQuantizeStatic", layer: false, add: false, emits: Emits::Steps } => Norm;
@@ -56,6 +54,9 @@ operators! {
     QuantizeRows { name: c"QuantizeRows", symmetric: true } => QuantizeRows;
     QuantizeRows { name: c"QuantizeRowsAsymmetric", symmetric: false } => QuantizeRows;
     SiluMul => SiluMul;
+    LevelsMatMul { name: c"LogSqrt2MatMul4", levels: Levels { bits: 4, steps: 2 } } => LevelsMatMul;
+    LevelsMatMul { name: c"LogSqrt2MatMul6", levels: Levels { bits: 6, steps: 2 } } => LevelsMatMul;
+    LevelsMatMul { name: c"Log2MatMul4", levels: Levels { bits: 4, steps: 1 } } => LevelsMatMul;
     CachedAttention { name: c"CachedAttention", store: Store::Floats, zeros: false } => CachedAttention;
     CachedAttention { name: c"CachedAttentionHalf", store: Store::Half, zeros: false } => CachedAttention;
     CachedAttention { name: c"CachedAttentionRounded", store: Store::Rounded, zeros: true } => CachedAttention;
@@ -65,12 +66,34 @@ operators! {
     CachedAttention { name: c"CachedAttentionQ8", store: Store::Codes { packed: false }, zeros: true } => CachedAttention;
     CachedAttention { name: c"CachedAttentionQ8Symmetric", store: Store::Codes { packed: false }, zeros: false } => CachedAttention;
     Hadamard { name: c"Hadamard", emits: Emits::Floats } => Hadamard;
+    Hadamard { name: c"HadamardQuantizeAsymmetric", emits: Emits::Asymmetric } => Hadamard;
+    Hadamard { name: c"HadamardQuantizeStatic", emits: Emits::Steps } => Hadamard;
     Hadamard { name: c"HadamardQuantize", emits: Emits::Rows } => Hadamard;
     SelectiveScan { name: c"SelectiveScan", codes: false } => SelectiveScan;
     SelectiveScan { name: c"SelectiveScanInt8", codes: true } => SelectiveScan;
     CausalConv1d { name: c"CausalConv1d", codes: false } => CausalConv1d;
     CausalConv1d { name: c"CausalConv1dInt8", codes: true } => CausalConv1d;
     SiLUScaled => SiLUScaled;
+}
+
+/// Linear layers: an operator for each form.
+fn family() -> &'static [Table<Linear>] {
+    static FAMILY: OnceLock<Vec<Table<Linear>>> = OnceLock::new();
+    FAMILY.get_or_init(|| Form::all().map(|form| Table::new(Linear::new(form))).collect())
+}
+
+/// What is said of an operator.
+trait Described {
+    fn label(&self) -> &str;
+    fn runs_on(&self, isa: Isa) -> Isa;
+}
+impl<O: Operator> Described for O {
+    fn label(&self) -> &str {
+        self.name().to_str().unwrap_or_default()
+    }
+    fn runs_on(&self, isa: Isa) -> Isa {
+        self.variant(isa)
+    }
 }
 
 /// The oldest interface that has parallel loops.

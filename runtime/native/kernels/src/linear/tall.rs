@@ -1,8 +1,9 @@
 //! Tiles of 16 and 32 rows on tile registers (AMX). Chunks of the weight stay in the first-level cache while all rows pass by.
 
-use super::{scratch, write, Output, Task};
+use super::finish::{Finish, Row};
+use super::{scratch, Results, Task};
 use crate::layout::{Weight, Zeros, COLUMNS, DEPTH};
-use crate::simd::amx::{each_four_times, products, widen_signed, Configured};
+use crate::simd::amx::{each_four_times, products, stepped, widen_signed, Configured};
 use crate::simd::avx512vnni::Avx512Vnni as S;
 use crate::simd::Simd;
 use crate::tiles::Tiles;
@@ -15,7 +16,7 @@ const SUMS: usize = 32 * COLUMNS;
 
 /// Computes the tall tiles of a task, gives the first row that is left.
 /// Safety: sizes are checked, the machine has AMX.
-pub unsafe fn rows(w: &Weight, x: &Tiles, bias: Option<&[f32]>, y: &Output, task: &Task) -> usize {
+pub unsafe fn rows(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Results, task: &Task) -> usize {
     let mut tiles = vec![];
     let mut row = task.rows.start;
     loop {
@@ -27,30 +28,32 @@ pub unsafe fn rows(w: &Weight, x: &Tiles, bias: Option<&[f32]>, y: &Output, task
         row += height;
     }
     if !tiles.is_empty() {
-        panel(w, x, bias, y, task.panel, &tiles);
+        panel(w, x, columns, finish, y, task.panel, &tiles);
     }
     row
 }
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-unsafe fn panel(w: &Weight, x: &Tiles, bias: Option<&[f32]>, y: &Output, panel: usize, tiles: &[(usize, usize)]) {
+unsafe fn panel(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Results, panel: usize, tiles: &[(usize, usize)]) {
     let configured = Configured::new(x.tiling.step);
-    let whole = w.group <= CHUNK;
+    let group = if w.steps.is_some() { w.depth() } else { x.group };
+    let whole = group <= CHUNK;
     let at = scratch(CHUNK * COLUMNS + tiles.len() * SUMS * if whole { 4 } else { 8 });
     let acc = at.add(CHUNK * COLUMNS).cast::<f32>();
     acc.write_bytes(0, tiles.len() * SUMS);
     let sums = acc.add(tiles.len() * SUMS).cast();
-    let p = Panel { w, x, panel, tiles, bytes: at, acc };
-    match (w.bits, whole) {
-        (4, true) => p.groups::<true>(),
-        (4, false) => p.long_groups::<true>(sums),
+    let p = Panel { w, x, columns, group, panel, tiles, bytes: at, acc };
+    match (w.bits < 8, whole) {
+        (true, true) => p.groups::<true>(),
+        (true, false) => p.long_groups::<true>(sums),
         (_, true) => p.groups::<false>(),
         (_, false) => p.long_groups::<false>(sums),
     }
     for (t, &(row, height)) in tiles.iter().enumerate() {
         for r in 0..height {
-            let scaled = S::times(S::load(acc.add(t * SUMS + r * COLUMNS)), *x.scales.get_unchecked(row + r));
-            write::<S>(w, scaled, bias, y, panel, row + r);
+            let y_row = S::load(acc.add(t * SUMS + r * COLUMNS));
+            let scaled = if x.spans == 1 { S::times(y_row, *x.scales.get_unchecked(row + r)) } else { y_row };
+            finish.write::<S>(scaled, y, Row { panel, row: row + r, n: w.n });
         }
     }
     drop(configured);
@@ -59,6 +62,9 @@ unsafe fn panel(w: &Weight, x: &Tiles, bias: Option<&[f32]>, y: &Output, panel: 
 struct Panel<'a> {
     w: &'a Weight<'a>,
     x: &'a Tiles<'a>,
+    columns: Option<&'a [i32]>,
+    /// Steps of one sum: that of the tiles, of progressive weights all.
+    group: usize,
     panel: usize,
     tiles: &'a [(usize, usize)],
     /// A chunk of codes, widened.
@@ -68,20 +74,44 @@ struct Panel<'a> {
 }
 
 impl Panel<'_> {
-    /// Byte codes of steps [from, from + depth) of one group: 4-bit codes less their zero points.
+    /// Byte codes of steps [from, from + depth): codes of fewer bits less their zero points, times their steps.
     #[inline(always)]
-    unsafe fn widened<const SIGNED: bool>(&self, group: usize, from: usize, depth: usize, to: usize) -> *const u8 {
-        let cells = self.w.codes.as_ptr().add(self.panel * self.w.panel() + from / DEPTH * self.w.cell());
+    unsafe fn widened<const SIGNED: bool>(&self, from: usize, depth: usize) -> *const u8 {
         if !SIGNED {
-            return cells;
+            return self.w.codes.as_ptr().add(self.panel * self.w.panel() + from / DEPTH * self.w.cell());
         }
-        let zeros = match self.w.zeros {
-            Zeros::One(z) => each_four_times([z; COLUMNS].as_ptr()),
-            Zeros::Each(z) => each_four_times(z.as_ptr().add((self.panel * self.w.groups() + group) * COLUMNS)),
-        };
-        let to = self.bytes.add(to * COLUMNS);
-        for cell in 0..depth / DEPTH {
-            widen_signed(cells.add(cell * 64), zeros, to.add(cell * 128));
+        match self.w.bits {
+            2 => self.signed::<2>(from, depth),
+            3 => self.signed::<3>(from, depth),
+            4 => self.signed::<4>(from, depth),
+            5 => self.signed::<5>(from, depth),
+            6 => self.signed::<6>(from, depth),
+            _ => self.signed::<7>(from, depth),
+        }
+    }
+
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+    unsafe fn signed<const CODES: u8>(&self, from: usize, depth: usize) -> *const u8 {
+        let to = self.bytes;
+        let codes = self.w.codes.as_ptr().add(self.panel * self.w.panel());
+        let mut at = from;
+        while at < from + depth {
+            let group = at / self.w.group;
+            let end = (from + depth).min((group + 1) * self.w.group);
+            let index = (self.panel * self.w.groups() + group) * COLUMNS;
+            let zeros = match self.w.zeros {
+                Zeros::One(z) => each_four_times([z; COLUMNS].as_ptr()),
+                Zeros::Each(z) => each_four_times(z.as_ptr().add(index)),
+            };
+            let steps = self.w.steps.map(|s| s.as_ptr().add(index));
+            for cell in at / DEPTH..end / DEPTH {
+                let to = to.add((cell - from / DEPTH) * 128);
+                widen_signed::<CODES>(codes.add(cell * self.w.cell()), zeros, to);
+                if let Some(steps) = steps {
+                    stepped(to, each_four_times(steps));
+                }
+            }
+            at = end;
         }
         to
     }
@@ -110,23 +140,37 @@ impl Panel<'_> {
         }
     }
 
-    /// acc += (sums of one group, less its zero points)·scales.
+    /// acc += (sums of one group, less zero points)·scales.
     #[inline(always)]
     unsafe fn scale<const SIGNED: bool>(&self, tile: usize, group: usize, sums: *const i32) {
         let (row, height) = self.tiles[tile];
-        let index = (self.panel * self.w.groups() + group) * COLUMNS;
-        let scales = self.w.scales.as_ptr().add(index);
-        let starts = self.x.starts.as_ptr().add(row * self.x.groups + group * height);
+        let (w, x) = (self.w, self.x);
+        let (groups, of) = if w.steps.is_some() { (1, 0) } else { (w.groups(), group * self.group / w.group) };
+        let index = (self.panel * groups + of) * COLUMNS;
+        let scales = w.scales.as_ptr().add(index);
+        let starts = x.starts.as_ptr().add(row * x.groups() + group * height);
+        let span = row * x.spans + group * x.spans / x.groups() * height;
         for r in 0..height {
             let mut s = S::load_ints(sums.add(r * COLUMNS));
             if !SIGNED {
-                s = match self.w.zeros {
+                s = match w.zeros {
                     Zeros::One(_) => S::add_start(s, *starts.add(r)),
                     Zeros::Each(z) => S::less_each(s, z.as_ptr().add(index), 0, *starts.add(r)),
                 };
             }
+            if let (Some(zeros), Some(columns)) = (x.zeros, self.columns) {
+                // Of progressive weights the one sum is of all groups.
+                for g in if w.steps.is_some() { 0..x.groups() } else { group..group + 1 } {
+                    s = S::less_ints(s, columns.as_ptr().add(g * COLUMNS), *zeros.as_ptr().add(span + r));
+                }
+            }
             let acc = self.acc.add(tile * SUMS + r * COLUMNS);
-            S::store(S::add_scaled(S::load(acc), s, scales), acc);
+            if x.spans == 1 {
+                S::store(S::add_scaled(S::load(acc), s, scales), acc);
+            } else {
+                let part = S::times(S::add_scaled(S::zero(), s, scales), *x.scales.as_ptr().add(span + r));
+                S::store(S::plus(S::load(acc), part), acc);
+            }
         }
     }
 
@@ -136,17 +180,12 @@ impl Panel<'_> {
         #[repr(align(64))]
         struct Sums([[i32; SUMS]; 2]);
         let mut sums = Sums([[0; SUMS]; 2]);
-        let group = self.w.group;
+        let group = self.group;
+        let groups = self.w.depth() / group;
         let chunk = (CHUNK / group).max(1);
-        for first in (0..self.w.groups()).step_by(chunk) {
-            let count = chunk.min(self.w.groups() - first);
-            let mut codes = self.bytes.cast_const();
-            for g in 0..count {
-                let at = self.widened::<SIGNED>(first + g, (first + g) * group, group, g * group);
-                if g == 0 {
-                    codes = at;
-                }
-            }
+        for first in (0..groups).step_by(chunk) {
+            let count = chunk.min(groups - first);
+            let codes = self.widened::<SIGNED>(first * group, count * group);
             let mut last: Option<(usize, usize, usize)> = None;
             for tile in 0..self.tiles.len() {
                 for g in 0..count {
@@ -168,11 +207,11 @@ impl Panel<'_> {
     /// Longer groups: `sums` keeps every tile's while the chunks of a group pass by.
     #[inline(always)]
     unsafe fn long_groups<const SIGNED: bool>(&self, sums: *mut i32) {
-        let group = self.w.group;
-        for g in 0..self.w.groups() {
+        let group = self.group;
+        for g in 0..self.w.depth() / group {
             for from in (0..group).step_by(CHUNK) {
                 let depth = CHUNK.min(group - from);
-                let codes = self.widened::<SIGNED>(g, g * group + from, depth, 0);
+                let codes = self.widened::<SIGNED>(g * group + from, depth);
                 for tile in 0..self.tiles.len() {
                     self.prefetch(g * group + from + depth, tile, self.tiles.len());
                     self.multiply::<SIGNED>(codes, tile, g * group + from, depth, from == 0, sums.add(tile * SUMS));

@@ -1,6 +1,7 @@
 //! AMX: tiles of 16 rows by 64 bytes, products of 16×64 by 64×16 in one instruction. A weight's cells of bytes are tiles as they lie:
 //! sixteen cells, 128 bytes apart, are 64 steps of sixteen columns.
 
+use super::avx512vnni::widened;
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::sync::OnceLock;
@@ -106,15 +107,27 @@ pub unsafe fn products<const ROWS: usize, const SIGNED: bool>(codes: *const u8, 
     }
 }
 
-/// A 4-bit cell as signed bytes code − zero; `zeros`: the zero point of each byte, two registers.
+/// A cell of planes as signed bytes code − zero; `zeros`: the zero point of each byte, two registers.
 #[inline(always)]
-pub unsafe fn widen_signed(codes: *const u8, zeros: [__m512i; 2], to: *mut u8) {
-    let (x, low) = (_mm512_loadu_si512(codes.cast()), _mm512_set1_epi8(15));
-    _mm512_storeu_si512(to.cast(), _mm512_sub_epi8(_mm512_and_si512(x, low), zeros[0]));
-    _mm512_storeu_si512(to.add(64).cast(), _mm512_sub_epi8(_mm512_and_si512(_mm512_srli_epi16(x, 4), low), zeros[1]));
+pub unsafe fn widen_signed<const CODES: u8>(codes: *const u8, zeros: [__m512i; 2], to: *mut u8) {
+    let [low, high] = widened::<CODES>(codes);
+    _mm512_storeu_si512(to.cast(), _mm512_sub_epi8(low, zeros[0]));
+    _mm512_storeu_si512(to.add(64).cast(), _mm512_sub_epi8(high, zeros[1]));
 }
 
-/// Zero points of thirty-two columns, each four times.
+/// Signed bytes times steps, modulo 256; `steps`: that of each byte.
+#[inline(always)]
+pub unsafe fn stepped(bytes: *mut u8, steps: [__m512i; 2]) {
+    for (j, step) in steps.into_iter().enumerate() {
+        let at = bytes.add(64 * j);
+        let x = _mm512_loadu_si512(at.cast());
+        let even = _mm512_mullo_epi16(x, step);
+        let odd = _mm512_mullo_epi16(_mm512_srli_epi16(x, 8), _mm512_srli_epi16(step, 8));
+        _mm512_storeu_si512(at.cast(), _mm512_mask_blend_epi8(0xaaaa_aaaa_aaaa_aaaa, even, _mm512_slli_epi16(odd, 8)));
+    }
+}
+
+/// Bytes of thirty-two columns, each four times.
 #[inline(always)]
 pub unsafe fn each_four_times(zeros: *const u8) -> [__m512i; 2] {
     let four = _mm512_set1_epi32(0x0101_0101);

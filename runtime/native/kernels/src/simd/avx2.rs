@@ -1,6 +1,6 @@
 //! AVX2: vpmaddubsw multiplies unsigned codes with signed activations.
 
-use super::codes::{BYTES, HALVES};
+use super::codes::{self, BYTES, WIDE};
 use super::Simd;
 use std::arch::x86_64::*;
 use std::array::from_fn;
@@ -26,21 +26,71 @@ pub(super) unsafe fn nibbles(cell: *const u8) -> [__m256i; 4] {
     ]
 }
 
+/// A plane of 2 bits as bytes.
+#[inline(always)]
+unsafe fn quarters(plane: *const u8) -> [__m256i; 4] {
+    let (x, low) = (_mm256_loadu_si256(plane.cast()), _mm256_set1_epi8(3));
+    [
+        _mm256_and_si256(x, low),
+        _mm256_and_si256(_mm256_srli_epi16(x, 2), low),
+        _mm256_and_si256(_mm256_srli_epi16(x, 4), low),
+        _mm256_and_si256(_mm256_srli_epi16(x, 6), low),
+    ]
+}
+
+/// A plane of 1 bit as bytes: the upper half of a register takes the bits above those of the lower.
+#[inline(always)]
+unsafe fn eighths(plane: *const u8) -> [__m256i; 4] {
+    let (x, low) = (_mm256_broadcastsi128_si256(_mm_loadu_si128(plane.cast())), _mm256_set1_epi8(1));
+    let x = _mm256_srlv_epi32(x, _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
+    [
+        _mm256_and_si256(x, low),
+        _mm256_and_si256(_mm256_srli_epi16(x, 2), low),
+        _mm256_and_si256(_mm256_srli_epi16(x, 4), low),
+        _mm256_and_si256(_mm256_srli_epi16(x, 6), low),
+    ]
+}
+
+/// x + 2^BY·upper.
+#[inline(always)]
+unsafe fn above<const BY: i32>(x: [__m256i; 4], upper: [__m256i; 4]) -> [__m256i; 4] {
+    let mut sum = x;
+    for j in 0..4 {
+        sum[j] = _mm256_or_si256(x[j], _mm256_slli_epi16(upper[j], BY));
+    }
+    sum
+}
+
+/// The codes of a cell as bytes.
+#[inline(always)]
+pub(super) unsafe fn widened<const CODES: u8>(cell: *const u8) -> [__m256i; 4] {
+    match CODES {
+        2 => quarters(cell),
+        3 => above::<2>(quarters(cell), eighths(cell.add(32))),
+        4 => nibbles(cell),
+        5 => above::<4>(nibbles(cell), eighths(cell.add(64))),
+        6 => above::<4>(nibbles(cell), quarters(cell.add(64))),
+        7 => above::<6>(above::<4>(nibbles(cell), quarters(cell.add(64))), eighths(cell.add(96))),
+        _ => bytes(cell),
+    }
+}
+
 #[inline(always)]
 pub(super) unsafe fn bytes(cell: *const u8) -> [__m256i; 4] {
     from_fn(|j| _mm256_loadu_si256(cell.add(32 * j).cast()))
 }
 
-/// Sums of products in 16 bits, `FIT` cells at a time.
+/// Sums of products in 16 bits, as many cells at a time as fit: a pair is at most 2·128·most.
 #[inline(always)]
-unsafe fn paired<const R: usize, const FIT: usize>(mut sums: [[__m256i; 4]; R], a: *const i8, cells: usize, weights: impl Fn(usize) -> [__m256i; 4]) -> [[__m256i; 4]; R] {
+unsafe fn paired<const R: usize, const CODES: u8>(mut sums: [[__m256i; 4]; R], codes: *const u8, a: *const i8, cells: usize) -> [[__m256i; 4]; R] {
+    let fit = 32767 / (256 * codes::most(CODES));
     let ones = _mm256_set1_epi16(1);
     let mut from = 0;
     while from < cells {
-        let to = cells.min(from + FIT);
+        let to = cells.min(from + fit);
         let mut part = [[_mm256_setzero_si256(); 4]; R];
         for cell in from..to {
-            let w = weights(cell);
+            let w = widened::<CODES>(codes.add(cell * codes::cell(CODES)));
             for r in 0..R {
                 let x = quad(a, cell * R + r);
                 for j in 0..4 {
@@ -76,6 +126,25 @@ unsafe fn around_zero<const R: usize>(mut sums: [[__m256i; 4]; R], codes: *const
     sums
 }
 
+/// Σ (code − 128)·a for a down to −128: the lower seven bits and the upper one apart, since pairs of whole bytes would not fit.
+#[inline(always)]
+unsafe fn around_zero_wide<const R: usize>(mut sums: [[__m256i; 4]; R], codes: *const u8, a: *const i8, cells: usize) -> [[__m256i; 4]; R] {
+    let (ones, top, low, one) = (_mm256_set1_epi16(1), _mm256_set1_epi16(-128), _mm256_set1_epi8(127), _mm256_set1_epi8(1));
+    for cell in 0..cells {
+        let w = bytes(codes.add(cell * 128));
+        for r in 0..R {
+            let x = quad(a, cell * R + r);
+            for j in 0..4 {
+                let absent = _mm256_andnot_si256(_mm256_srli_epi16(w[j], 7), one);
+                let lower = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_and_si256(w[j], low), x), ones);
+                let upper = _mm256_madd_epi16(_mm256_maddubs_epi16(absent, x), top);
+                sums[r][j] = _mm256_add_epi32(sums[r][j], _mm256_add_epi32(lower, upper));
+            }
+        }
+    }
+    sums
+}
+
 impl Simd for Avx2 {
     type Ints = [__m256i; 4];
     type Floats = [__m256; 4];
@@ -89,14 +158,13 @@ impl Simd for Avx2 {
         let sums = from_fn(|r| [_mm256_set1_epi32(*start.add(r)); 4]);
         match CODES {
             BYTES => around_zero(sums, codes, a, cells),
-            // A pair is at most 2·15·127 = 3810: eight of them fit 16 bits.
-            HALVES => paired::<R, 8>(sums, a, cells, |cell| nibbles(codes.add(cell * 64))),
-            _ => paired::<R, 1>(sums, a, cells, |cell| bytes(codes.add(cell * 128))),
+            WIDE => around_zero_wide(sums, codes, a, cells),
+            _ => paired::<R, CODES>(sums, codes, a, cells),
         }
     }
     #[inline(always)]
-    unsafe fn widen(codes: *const u8, to: *mut u8) {
-        for (j, x) in nibbles(codes).into_iter().enumerate() {
+    unsafe fn widen<const CODES: u8>(codes: *const u8, to: *mut u8) {
+        for (j, x) in widened::<CODES>(codes).into_iter().enumerate() {
             _mm256_storeu_si256(to.add(32 * j).cast(), x);
         }
     }
@@ -107,6 +175,28 @@ impl Simd for Avx2 {
             let z = _mm256_cvtepu8_epi32(_mm_loadl_epi64(zeros.add(8 * j).cast()));
             _mm256_sub_epi32(sums[j], _mm256_mullo_epi32(_mm256_sub_epi32(z, offset), by))
         })
+    }
+    #[inline(always)]
+    unsafe fn less_ints(sums: Self::Ints, ints: *const i32, by: i32) -> Self::Ints {
+        let by = _mm256_set1_epi32(by);
+        from_fn(|j| _mm256_sub_epi32(sums[j], _mm256_mullo_epi32(_mm256_loadu_si256(ints.add(8 * j).cast()), by)))
+    }
+    #[inline(always)]
+    unsafe fn add_stepped(acc: Self::Ints, sums: Self::Ints, steps: *const u8) -> Self::Ints {
+        from_fn(|j| {
+            let steps = _mm256_cvtepu8_epi32(_mm_loadl_epi64(steps.add(8 * j).cast()));
+            _mm256_add_epi32(acc[j], _mm256_mullo_epi32(sums[j], steps))
+        })
+    }
+    #[inline(always)]
+    unsafe fn no_ints() -> Self::Ints {
+        [_mm256_setzero_si256(); 4]
+    }
+    #[inline(always)]
+    unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
+        for (j, v) in x.into_iter().enumerate() {
+            _mm256_storeu_si256(to.add(8 * j).cast(), v);
+        }
     }
     #[inline(always)]
     unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
@@ -164,6 +254,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::Floats {
         from_fn(|j| _mm256_loadu_ps(from.add(8 * j)))
+    }
+    #[inline(always)]
+    unsafe fn load_half(from: *const u16) -> Self::Floats {
+        from_fn(|j| _mm256_cvtph_ps(_mm_loadu_si128(from.add(8 * j).cast())))
     }
     #[inline(always)]
     unsafe fn store(x: Self::Floats, to: *mut f32) {

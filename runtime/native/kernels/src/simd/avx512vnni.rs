@@ -1,7 +1,7 @@
 //! AVX-512 with VNNI: vpdpbusd on 512 bits, sixteen columns a register.
 
 use super::codes::HALVES;
-use super::Simd;
+use super::{codes, Simd};
 use std::arch::x86_64::*;
 
 // Arrays are written out: the closures of `map` and `from_fn` are compiled without the instruction set, and may stay calls.
@@ -27,12 +27,91 @@ unsafe fn multiply<const R: usize>(sums: &mut [[__m512i; 2]; R], w: [__m512i; 2]
     }
 }
 
+/// A plane of 4 bits as bytes.
+#[inline(always)]
+unsafe fn nibbles(plane: *const u8) -> [__m512i; 2] {
+    let (x, low) = (load(plane), _mm512_set1_epi8(15));
+    [_mm512_and_si512(x, low), _mm512_and_si512(_mm512_srli_epi16(x, 4), low)]
+}
+
+/// A plane of 2 bits as bytes: the upper half of the register takes the bits above those of the lower.
+#[inline(always)]
+unsafe fn quarters(plane: *const u8) -> [__m512i; 2] {
+    let (x, low) = (_mm512_broadcast_i64x4(_mm256_loadu_si256(plane.cast())), _mm512_set1_epi8(3));
+    let x = _mm512_srlv_epi32(x, _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2));
+    [_mm512_and_si512(x, low), _mm512_and_si512(_mm512_srli_epi16(x, 4), low)]
+}
+
+/// A plane of 1 bit as bytes, a quarter of the register each bit.
+#[inline(always)]
+unsafe fn eighths(plane: *const u8) -> [__m512i; 2] {
+    let (x, low) = (_mm512_broadcast_i32x4(_mm_loadu_si128(plane.cast())), _mm512_set1_epi8(1));
+    let x = _mm512_srlv_epi32(x, _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3));
+    [_mm512_and_si512(x, low), _mm512_and_si512(_mm512_srli_epi16(x, 4), low)]
+}
+
+/// x + 2^BY·upper.
+#[inline(always)]
+unsafe fn above<const BY: u32>(x: [__m512i; 2], upper: [__m512i; 2]) -> [__m512i; 2] {
+    [_mm512_or_si512(x[0], _mm512_slli_epi16::<BY>(upper[0])), _mm512_or_si512(x[1], _mm512_slli_epi16::<BY>(upper[1]))]
+}
+
+/// The codes of a cell as bytes.
+#[inline(always)]
+pub(crate) unsafe fn widened<const CODES: u8>(cell: *const u8) -> [__m512i; 2] {
+    match CODES {
+        2 => quarters(cell),
+        3 => above::<2>(quarters(cell), eighths(cell.add(32))),
+        4 => nibbles(cell),
+        5 => above::<4>(nibbles(cell), eighths(cell.add(64))),
+        6 => above::<4>(nibbles(cell), quarters(cell.add(64))),
+        7 => above::<6>(above::<4>(nibbles(cell), quarters(cell.add(64))), eighths(cell.add(96))),
+        _ => [load(cell), load(cell.add(64))],
+    }
+}
+
+/// Bytes ahead of what is read that few rows ask for: the hardware's own prefetch stops at each page.
+const AHEAD: usize = 2048;
+
+/// Any codes, CHAINS cells at a time in sums of their own, since a product takes five cycles.
+#[inline(always)]
+unsafe fn streams<const R: usize, const CODES: u8, const CHAINS: usize>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [[__m512i; 2]; R] {
+    let mut sums = [[[_mm512_setzero_si512(); 2]; R]; CHAINS];
+    for (r, s) in sums[0].iter_mut().enumerate() {
+        *s = [_mm512_set1_epi32(*start.add(r)); 2];
+    }
+    let bytes = codes::cell(CODES);
+    let whole = cells / CHAINS * CHAINS;
+    let mut cell = 0;
+    while cell < whole {
+        for (c, sums) in sums.iter_mut().enumerate() {
+            let at = codes.add((cell + c) * bytes);
+            if R <= 2 {
+                for line in 0..bytes.div_ceil(64) {
+                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64 * line).cast());
+                }
+            }
+            multiply(sums, widened::<CODES>(at), a, cell + c);
+        }
+        cell += CHAINS;
+    }
+    for cell in whole..cells {
+        multiply(&mut sums[0], widened::<CODES>(codes.add(cell * bytes)), a, cell);
+    }
+    for c in 1..CHAINS {
+        for r in 0..R {
+            for j in 0..2 {
+                sums[0][r][j] = _mm512_add_epi32(sums[0][r][j], sums[c][r][j]);
+            }
+        }
+    }
+    sums[0]
+}
+
 /// 4-bit codes, CHAINS cells at a time in sums of their own, since a product takes five cycles.
 /// A byte is low + 16·high: the sums are those of whole bytes and of 16·high, one mask a cell; low and high follow at the end (modulo 2³²).
 #[inline(always)]
 unsafe fn halves<const R: usize, const CHAINS: usize>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [[__m512i; 2]; R] {
-    /// Bytes ahead of what is read: the hardware's own prefetch stops at each page.
-    const AHEAD: usize = 2048;
     let high = _mm512_set1_epi8(-16);
     let mut sums = [[[_mm512_setzero_si512(); 2]; R]; CHAINS];
     let whole = cells / CHAINS * CHAINS;
@@ -95,20 +174,17 @@ impl Simd for Avx512Vnni {
                 _ => halves::<R, 1>(codes, a, cells, start),
             };
         }
-        let mut sums = [[_mm512_setzero_si512(); 2]; R];
-        for (r, s) in sums.iter_mut().enumerate() {
-            *s = [_mm512_set1_epi32(*start.add(r)); 2];
+        match R {
+            1 => streams::<R, CODES, 4>(codes, a, cells, start),
+            2 | 4 => streams::<R, CODES, 2>(codes, a, cells, start),
+            _ => streams::<R, CODES, 1>(codes, a, cells, start),
         }
-        for cell in 0..cells {
-            multiply(&mut sums, [load(codes.add(cell * 128)), load(codes.add(cell * 128 + 64))], a, cell);
-        }
-        sums
     }
     #[inline(always)]
-    unsafe fn widen(codes: *const u8, to: *mut u8) {
-        let (x, low) = (load(codes), _mm512_set1_epi8(15));
-        _mm512_storeu_si512(to.cast(), _mm512_and_si512(x, low));
-        _mm512_storeu_si512(to.add(64).cast(), _mm512_and_si512(_mm512_srli_epi16(x, 4), low));
+    unsafe fn widen<const CODES: u8>(codes: *const u8, to: *mut u8) {
+        let [low, high] = widened::<CODES>(codes);
+        _mm512_storeu_si512(to.cast(), low);
+        _mm512_storeu_si512(to.add(64).cast(), high);
     }
     #[inline(always)]
     unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {
@@ -119,6 +195,29 @@ impl Simd for Avx512Vnni {
             *s = _mm512_sub_epi32(*s, _mm512_mullo_epi32(_mm512_sub_epi32(z, offset), by));
         }
         less
+    }
+    #[inline(always)]
+    unsafe fn less_ints(sums: Self::Ints, ints: *const i32, by: i32) -> Self::Ints {
+        let (by, ints) = (_mm512_set1_epi32(by), Self::load_ints(ints));
+        [_mm512_sub_epi32(sums[0], _mm512_mullo_epi32(ints[0], by)), _mm512_sub_epi32(sums[1], _mm512_mullo_epi32(ints[1], by))]
+    }
+    #[inline(always)]
+    unsafe fn add_stepped(acc: Self::Ints, sums: Self::Ints, steps: *const u8) -> Self::Ints {
+        let mut more = acc;
+        for (j, m) in more.iter_mut().enumerate() {
+            let steps = _mm512_cvtepu8_epi32(_mm_loadu_si128(steps.add(16 * j).cast()));
+            *m = _mm512_add_epi32(*m, _mm512_mullo_epi32(sums[j], steps));
+        }
+        more
+    }
+    #[inline(always)]
+    unsafe fn no_ints() -> Self::Ints {
+        [_mm512_setzero_si512(); 2]
+    }
+    #[inline(always)]
+    unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
+        _mm512_storeu_si512(to.cast(), x[0]);
+        _mm512_storeu_si512(to.add(16).cast(), x[1]);
     }
     #[inline(always)]
     unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
@@ -175,6 +274,10 @@ impl Simd for Avx512Vnni {
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::Floats {
         [_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16))]
+    }
+    #[inline(always)]
+    unsafe fn load_half(from: *const u16) -> Self::Floats {
+        [_mm512_cvtph_ps(_mm256_loadu_si256(from.cast())), _mm512_cvtph_ps(_mm256_loadu_si256(from.add(16).cast()))]
     }
     #[inline(always)]
     unsafe fn store(x: Self::Floats, to: *mut f32) {

@@ -1,8 +1,7 @@
 //! AVX-VNNI: vpdpbusd on 256 bits; floats as AVX2.
 
-use super::avx2::{bytes, nibbles, quad, Avx2};
-use super::codes::HALVES;
-use super::Simd;
+use super::avx2::{quad, widened, Avx2};
+use super::{codes, Simd};
 use std::arch::x86_64::*;
 use std::array::from_fn;
 
@@ -18,7 +17,7 @@ impl Simd for AvxVnni {
     unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
         let mut sums: [Self::Ints; R] = from_fn(|r| [_mm256_set1_epi32(*start.add(r)); 4]);
         for cell in 0..cells {
-            let w = if CODES == HALVES { nibbles(codes.add(cell * 64)) } else { bytes(codes.add(cell * 128)) };
+            let w = widened::<CODES>(codes.add(cell * codes::cell(CODES)));
             for r in 0..R {
                 let x = quad(a, cell * R + r);
                 for j in 0..4 {
@@ -29,12 +28,28 @@ impl Simd for AvxVnni {
         sums
     }
     #[inline(always)]
-    unsafe fn widen(codes: *const u8, to: *mut u8) {
-        Avx2::widen(codes, to)
+    unsafe fn widen<const CODES: u8>(codes: *const u8, to: *mut u8) {
+        Avx2::widen::<CODES>(codes, to)
     }
     #[inline(always)]
     unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {
         Avx2::less_each(sums, zeros, offset, by)
+    }
+    #[inline(always)]
+    unsafe fn less_ints(sums: Self::Ints, ints: *const i32, by: i32) -> Self::Ints {
+        Avx2::less_ints(sums, ints, by)
+    }
+    #[inline(always)]
+    unsafe fn add_stepped(acc: Self::Ints, sums: Self::Ints, steps: *const u8) -> Self::Ints {
+        Avx2::add_stepped(acc, sums, steps)
+    }
+    #[inline(always)]
+    unsafe fn no_ints() -> Self::Ints {
+        Avx2::no_ints()
+    }
+    #[inline(always)]
+    unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
+        Avx2::store_ints(x, to)
     }
     #[inline(always)]
     unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
@@ -63,6 +78,10 @@ impl Simd for AvxVnni {
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::Floats {
         Avx2::load(from)
+    }
+    #[inline(always)]
+    unsafe fn load_half(from: *const u16) -> Self::Floats {
+        Avx2::load_half(from)
     }
     #[inline(always)]
     unsafe fn store(x: Self::Floats, to: *mut f32) {

@@ -10,14 +10,25 @@ pub mod avx512vnni;
 #[cfg(target_arch = "x86_64")]
 pub mod avxvnni;
 
-/// How the codes lie that [`Simd::products`] reads.
+/// How the codes lie that [`Simd::products`] reads: 2 to 7: planes of so many bits; else bytes.
 pub mod codes {
-    /// 4 bits: cells of 64 bytes.
+    /// Bytes up to 127.
+    pub const SMALL: u8 = 0;
+    /// 4 bits: one plane.
     pub const HALVES: u8 = 4;
-    /// Bytes up to 127, cells of 128 bytes.
-    pub const SMALL: u8 = 7;
-    /// Bytes up to 255, cells of 128 bytes.
+    /// Bytes up to 255.
     pub const BYTES: u8 = 8;
+    /// Bytes up to 255 under activations down to −128.
+    pub const WIDE: u8 = 9;
+
+    /// Bytes of a cell.
+    pub const fn cell(codes: u8) -> usize {
+        if codes >= 2 && codes < 8 { 16 * codes as usize } else { 128 }
+    }
+    /// The largest code.
+    pub const fn most(codes: u8) -> usize {
+        match codes { SMALL => 127, BYTES | WIDE => 255, bits => (1 << bits) - 1 }
+    }
 }
 
 /// Thirty-two columns. All functions are unsafe: the machine must have the instruction set, pointers must reach as far as is said.
@@ -31,12 +42,18 @@ pub trait Simd {
     /// From so many rows on it pays to widen 4-bit codes to bytes first.
     const WIDEN: usize;
 
-    /// start[r] + Σ code·a over `cells` cells for the R rows of a tile `a` [cells, R, 4], |a| ≤ 127. CODES: one of [`codes`].
+    /// start[r] + Σ code·a over `cells` cells for the R rows of a tile `a` [cells, R, 4], |a| ≤ 128, but ≤ 127 beside BYTES. CODES: see [`codes`].
     unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R];
-    /// A 4-bit cell as bytes: 128 bytes.
-    unsafe fn widen(codes: *const u8, to: *mut u8);
+    /// A cell of planes as bytes: 128 bytes.
+    unsafe fn widen<const CODES: u8>(codes: *const u8, to: *mut u8);
     /// sums − (zeros − offset)·by, `zeros` thirty-two bytes.
     unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints;
+    /// sums − ints·by, `ints` thirty-two integers.
+    unsafe fn less_ints(sums: Self::Ints, ints: *const i32, by: i32) -> Self::Ints;
+    /// acc + sums·steps, `steps` thirty-two bytes.
+    unsafe fn add_stepped(acc: Self::Ints, sums: Self::Ints, steps: *const u8) -> Self::Ints;
+    unsafe fn no_ints() -> Self::Ints;
+    unsafe fn store_ints(x: Self::Ints, to: *mut i32);
     /// acc + sums·scales.
     unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats;
 
@@ -50,6 +67,8 @@ pub trait Simd {
 
     unsafe fn zero() -> Self::Floats;
     unsafe fn load(from: *const f32) -> Self::Floats;
+    /// Thirty-two halves, given by their bits.
+    unsafe fn load_half(from: *const u16) -> Self::Floats;
     unsafe fn store(x: Self::Floats, to: *mut f32);
     unsafe fn times(x: Self::Floats, by: f32) -> Self::Floats;
     unsafe fn plus(x: Self::Floats, y: Self::Floats) -> Self::Floats;

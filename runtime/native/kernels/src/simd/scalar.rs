@@ -1,9 +1,34 @@
 //! The reference: plain loops.
 
-use super::{codes::HALVES, Simd};
+use super::{codes, Simd};
+use crate::layout::planes;
 use std::array::from_fn;
 
 pub struct Scalar;
+
+/// The codes of a cell, by the definition of its planes.
+#[inline(always)]
+unsafe fn bytes<const CODES: u8>(cell: *const u8) -> [u8; 128] {
+    if codes::cell(CODES) == 128 {
+        return cell.cast::<[u8; 128]>().read();
+    }
+    let mut all = [0; 128];
+    for (width, low) in planes(CODES.into()) {
+        for (i, code) in all.iter_mut().enumerate() {
+            let byte = *cell.add(16 * low + i % (16 * width));
+            *code |= (byte >> (i / (16 * width) * width) & (0xff >> (8 - width))) << low;
+        }
+    }
+    all
+}
+
+/// The float of a half's bits: its exponent is moved by a multiplication, which also serves subnormal ones.
+#[inline(always)]
+fn half(bits: u16) -> f32 {
+    let (sign, rest) = (u32::from(bits >> 15) << 31, u32::from(bits & 0x7fff));
+    let x = if rest >= 0x7c00 { f32::from_bits(rest << 13 | 0x7f80_0000) } else { f32::from_bits(rest << 13) * f32::from_bits(239 << 23) };
+    f32::from_bits(x.to_bits() | sign)
+}
 
 impl Simd for Scalar {
     type Ints = [i32; 32];
@@ -15,33 +40,38 @@ impl Simd for Scalar {
     unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
         let mut sums: [Self::Ints; R] = from_fn(|r| [*start.add(r); 32]);
         for cell in 0..cells {
+            let bytes = bytes::<CODES>(codes.add(cell * codes::cell(CODES)));
             for (r, sum) in sums.iter_mut().enumerate() {
-                let x = |i: usize| i32::from(*a.add((cell * R + r) * 4 + i % 4));
-                if CODES == HALVES {
-                    for i in 0..64 {
-                        let pair = *codes.add(cell * 64 + i);
-                        sum[i / 4] += i32::from(pair & 15) * x(i);
-                        sum[16 + i / 4] += i32::from(pair >> 4) * x(i);
-                    }
-                } else {
-                    for i in 0..128 {
-                        sum[i / 4] += i32::from(*codes.add(cell * 128 + i)) * x(i);
-                    }
+                for (i, &code) in bytes.iter().enumerate() {
+                    sum[i / 4] += i32::from(code) * i32::from(*a.add((cell * R + r) * 4 + i % 4));
                 }
             }
         }
         sums
     }
     #[inline(always)]
-    unsafe fn widen(codes: *const u8, to: *mut u8) {
-        for i in 0..64 {
-            *to.add(i) = *codes.add(i) & 15;
-            *to.add(64 + i) = *codes.add(i) >> 4;
-        }
+    unsafe fn widen<const CODES: u8>(codes: *const u8, to: *mut u8) {
+        to.cast::<[u8; 128]>().write(bytes::<CODES>(codes));
     }
     #[inline(always)]
     unsafe fn less_each(sums: Self::Ints, zeros: *const u8, offset: i32, by: i32) -> Self::Ints {
         from_fn(|i| sums[i] - (i32::from(*zeros.add(i)) - offset) * by)
+    }
+    #[inline(always)]
+    unsafe fn less_ints(sums: Self::Ints, ints: *const i32, by: i32) -> Self::Ints {
+        from_fn(|i| sums[i].wrapping_sub((*ints.add(i)).wrapping_mul(by)))
+    }
+    #[inline(always)]
+    unsafe fn add_stepped(acc: Self::Ints, sums: Self::Ints, steps: *const u8) -> Self::Ints {
+        from_fn(|i| acc[i].wrapping_add(sums[i].wrapping_mul(i32::from(*steps.add(i)))))
+    }
+    #[inline(always)]
+    unsafe fn no_ints() -> Self::Ints {
+        [0; 32]
+    }
+    #[inline(always)]
+    unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
+        to.cast::<Self::Ints>().write_unaligned(x);
     }
     #[inline(always)]
     unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
@@ -86,6 +116,10 @@ impl Simd for Scalar {
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::Floats {
         from_fn(|i| *from.add(i))
+    }
+    #[inline(always)]
+    unsafe fn load_half(from: *const u16) -> Self::Floats {
+        from_fn(|i| half(*from.add(i)))
     }
     #[inline(always)]
     unsafe fn store(x: Self::Floats, to: *mut f32) {
