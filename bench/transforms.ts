@@ -4,6 +4,8 @@
  *
  *   npx tsx bench/transforms.ts [--only name,name@model,…] [--list] [--models ../shared/models]
  *
+ * Rows of recipes/systems stand in its README.md too; `--only system` runs just those.
+ *
  * Needs `npm run build`, and Python with onnxruntime for score.py.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,6 +25,7 @@ const { values: o } = parseArgs({
   },
 });
 const PAGE = 'docs/measured/transforms.md';
+const SYSTEMS = 'recipes/systems';
 const STORE = 'docs/measured/transforms.json';
 const [BEGIN, END] = ['<!-- measured -->', '<!-- /measured -->'];
 
@@ -33,49 +36,41 @@ interface Measured {
   /** The same of the calibration files, which is what choices are made by. */
   readonly calibration?: number;
   readonly decode?: number;
-  readonly proof?: string;
   readonly size?: number;
   readonly failed?: string;
 }
 
 async function measure(name: string, row: Row, model: string, dir: string): Promise<Measured> {
   const folder = join(o.models, model);
-  const [recipe, out] = [join(dir, `${name}.qrecipe`), join(dir, `${name}-${model}.onnx`)];
-  const language = model !== 'minilm';
-  const body = [
-    ...(row.recipe.includes('calibrate') || row.recipe.includes('apply ') ? [] : ['calibrate data("calib")']),
-    row.recipe,
-    ...(language ? ['evaluate kl(output("logits"))'] : []),
-  ];
-  writeFileSync(recipe, `use "@qrecipe/std@^0.1" as std\n\nrecipe measured version "1.0.0" {\n  ${body.join('\n  ')}\n}\n`);
-  const args = [
-    cli,
-    'compile',
-    join(folder, 'model.onnx'),
-    recipe,
-    '-o',
-    out,
-    '--target',
-    'ort',
-    '--data',
-    `calib=${join(folder, 'calib')}`,
-  ];
+  const out = join(dir, `${name}-${model}.onnx`);
+  const recipe = row.system ? `${SYSTEMS}/${row.system}.qrecipe` : join(dir, `${name}.qrecipe`);
+  if (row.recipe) {
+    const body = [
+      ...(/calibrate|apply /.test(row.recipe) ? [] : ['calibrate data("calib")']),
+      row.recipe,
+      ...(model === 'minilm' ? [] : ['evaluate kl(output("logits"))']),
+    ];
+    writeFileSync(recipe, `use "@qrecipe/std@^0.1" as std\n\nrecipe measured version "1.0.0" {\n  ${body.join('\n  ')}\n}\n`);
+  }
+  const data = /calibrate|apply /.test(readFileSync(recipe, 'utf8')) ? ['--data', `calib=${join(folder, 'calib')}`] : [];
+  const args = [cli, 'compile', join(folder, 'model.onnx'), recipe, '-o', out, '--target', 'ort', ...data];
   const done = await watch(process.execPath, [...args, '--force', '--json', '--quiet']);
   if (done.code !== 0) return { failed: done.output.slice(0, 200).replaceAll(/\s+/g, ' ') };
-  const { bytes, metrics } = JSON.parse(done.output.slice(done.output.indexOf('{'))) as {
+  const { bytes, metrics, requires } = JSON.parse(done.output.slice(done.output.indexOf('{'))) as {
     bytes: { before: number; after: number };
     metrics?: { value: number }[];
+    requires?: { measured: string }[];
   };
+  const promised = requires?.map((r) => /kl = ([\d.e-]+)/.exec(r.measured)?.[1]).find((x) => x !== undefined);
+  const calibration = metrics?.[0]?.value ?? (promised === undefined ? undefined : Number(promised));
   const s = await score(o.python, o.score, folder, out);
   const decode = row.decode ? (await score(o.python, o.score, folder, out, '--decode'))['decode_kl'] : undefined;
-  const proof = /proof of transforms[^}]*within ([\d.e-]+)/.exec(done.output)?.[1];
   for (const f of [out, `${out}.data`, `${out}.qstats`]) rmSync(f, { force: true });
   return {
     value: s['kl'] ?? s['mean_cosine']!,
     ...(s['nll_diff'] === undefined ? {} : { nll: [s['nll_diff'], s['nll_diff_se']!] as const }),
-    ...(metrics?.[0] ? { calibration: metrics[0].value } : {}),
+    ...(calibration === undefined ? {} : { calibration }),
     ...(decode === undefined ? {} : { decode }),
-    ...(proof ? { proof } : {}),
     size: bytes.after / bytes.before,
   };
 }
@@ -99,6 +94,7 @@ function write(known: Readonly<Record<string, Measured>>): void {
           row.transforms,
           value,
           nll,
+          digits(m.decode),
           digits(m.calibration),
           bar === undefined ? '' : holds,
           m.size ? `${m.size.toFixed(3)}×` : '',
@@ -107,11 +103,30 @@ function write(known: Readonly<Record<string, Measured>>): void {
     }),
   );
   const order = (l: readonly string[]): string => `${l[1]} ${l[0]}`;
-  const head = ['model', 'scheme', 'transforms', 'kl', 'nll_diff', 'kl on calibration data', 'bar', 'size'];
+  const head = ['model', 'scheme', 'transforms', 'kl', 'nll_diff', 'kl token by token', 'kl on calibration data', 'bar', 'size'];
   const sorted = lines.toSorted((a, b) => (order(a) < order(b) ? -1 : order(a) > order(b) ? 1 : 0));
   const table = [head, head.map(() => '---'), ...sorted].map((l) => `| ${l.join(' | ')} |`).join('\n');
   const page = readFileSync(PAGE, 'utf8');
   writeFileSync(PAGE, `${page.slice(0, page.indexOf(BEGIN) + BEGIN.length)}\n${table}\n${page.slice(page.indexOf(END))}`);
+}
+
+/** The rows of recipes/systems, in its README. */
+function writeSystems(known: Readonly<Record<string, Measured>>): void {
+  const path = `${SYSTEMS}/README.md`;
+  const lines = Object.entries(rows).flatMap(([name, row]) =>
+    row.models.flatMap((model) => {
+      const m = known[`${name}@${model}`];
+      if (!row.system || m?.value === undefined) return [];
+      const nll = m.nll ? `${m.nll[0].toFixed(5)} ± ${m.nll[1].toFixed(5)}` : '';
+      const value = model === 'minilm' ? `cosine ${m.value.toFixed(5)}` : digits(m.value);
+      return [[row.system, model, value, nll, digits(m.decode), m.size ? `${m.size.toFixed(3)}×` : '']];
+    }),
+  );
+  const head = ['recipe', 'model', 'kl', 'nll_diff', 'kl token by token', 'size'];
+  const sorted = lines.toSorted((a, b) => (`${a[0]} ${a[1]}` < `${b[0]} ${b[1]}` ? -1 : 1));
+  const table = [head, head.map(() => '---'), ...sorted].map((l) => `| ${l.join(' | ')} |`).join('\n');
+  const page = readFileSync(path, 'utf8');
+  writeFileSync(path, `${page.slice(0, page.indexOf(BEGIN) + BEGIN.length)}\n${table}\n${page.slice(page.indexOf(END))}`);
 }
 
 /** Read again each time: two runs may measure side by side. */
@@ -122,7 +137,8 @@ else {
   if (!existsSync(cli)) throw new Error('run `npm run build` first');
   const dir = mkdtempSync(join(tmpdir(), 'qc-transforms-'));
   try {
-    const wanted = o.only ? o.only.split(',') : Object.keys(rows);
+    const all = Object.keys(rows);
+    const wanted = o.only === 'system' ? all.filter((n) => rows[n]!.system) : o.only ? o.only.split(',') : all;
     for (const word of wanted) {
       const [name, one] = word.split('@') as [string, string?];
       const row = rows[name];
@@ -133,6 +149,7 @@ else {
         const known = { ...stored(), [`${name}@${model}`]: m };
         writeFileSync(STORE, `${JSON.stringify(known, null, 2)}\n`);
         write(known);
+        writeSystems(known);
       }
     }
   } finally {

@@ -208,7 +208,7 @@ export interface Crunch {
   cast(data: Bytes, from: DType, to: DType): Promise<Uint8Array>;
   /** H += XᵀX for X float32 [rows, n], H float64 [n, n] (upper and lower filled). */
   gram(h: Float64Array, x: Float32Array, n: number): Promise<void>;
-  /** C += XᵀY for X, Y float32 [rows, n], C float64 [n, n], in float32 within 128 rows: for solvers, whose damping covers that. Y may be X itself. */
+  /** C += XᵀY for X, Y float32 [rows, n], C float64 [n, n]: exact products, one after the other. Y may be X itself. */
   cross(c: Float64Array, x: Float32Array, y: Float32Array, n: number): Promise<void>;
   solve(r: SolveRequest): Promise<SolveResult>;
   /** Errors: `hessian-nan`, `nan-weight`, `bad-law`. */

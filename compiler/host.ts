@@ -38,6 +38,8 @@ export interface WriteFile {
 
 export interface Workspace {
   readonly dir: string;
+  /** From now on it goes with the run: an interrupt takes it away, a kill leaves it. */
+  claim(): void;
   remove(): Promise<void>;
 }
 

@@ -130,7 +130,7 @@ function crunchOf(engine: Engine): Crunch {
       return out;
     },
     async gram(h, x, n) {
-      await call(op.gram, [n], view(x), [], [view(h)]);
+      await call(op.cross, [n], view(x), [], [view(h)]);
     },
     async cross(c, x, y, n) {
       await call(op.cross, [n], view(x), y === x ? [] : [view(y)], [view(c)]);

@@ -20,7 +20,6 @@ export const op = {
   quantize: 0,
   dequantize: 1,
   cast: 2,
-  gram: 3,
   moments: 4,
   histogram: 5,
   clip: 6,

@@ -5,9 +5,11 @@ export interface Row {
   readonly scheme: string;
   /** What is used beside the scheme. */
   readonly transforms: string;
-  readonly recipe: string;
+  /** Its statements, or the file of recipes/systems that says them with a contract. */
+  readonly recipe?: string;
   /** kl at most, or mean cosine at least. */
   readonly bar?: number | Readonly<Record<string, number>>;
+  readonly system?: string;
   /** Also scored token by token through the cache. */
   readonly decode?: true;
 }
@@ -77,7 +79,7 @@ export const rows: Readonly<Record<string, Row>> = {
     models: both,
     scheme: 'W8A8 static, norm inputs migrated',
     transforms: 'std.w8a8_migrated',
-    recipe: 'apply std.w8a8_migrated()',
+    system: 'w8a8_migrated',
     bar: 0.0007,
   },
   'w8a8-migrated-gptq': {
@@ -132,7 +134,7 @@ export const rows: Readonly<Record<string, Row>> = {
     models: both,
     scheme: 'uint4 group 32, rounded',
     transforms: 'std.smoothquant_plus',
-    recipe: 'apply std.smoothquant_plus(group: 32, samples: 8)',
+    system: 'smoothquant_plus',
   },
   'llmc-gptq': {
     models: both,
@@ -140,7 +142,12 @@ export const rows: Readonly<Record<string, Row>> = {
     transforms: 'none',
     recipe: 'quantize weight of linear as uint4 { group: 32 }\n  solve gptq on linear { order: hessian }',
   },
-  llmc: { models: both, scheme: 'uint4 group 32, GPTQ', transforms: 'std.llmc_w4a16', recipe: 'apply std.llmc_w4a16(group: 32)' },
+  llmc: {
+    models: both,
+    scheme: 'uint4 group 32, GPTQ',
+    transforms: 'std.llmc_w4a16',
+    system: 'llmc',
+  },
   fp8: { models: both, scheme: 'fp8, per token', transforms: 'none', recipe: 'quantize linear as FP8_DYNAMIC' },
   'fp8-static': { models: both, scheme: 'fp8, static', transforms: 'none', recipe: 'quantize linear as FP8' },
   'fp8-smooth': {
@@ -161,7 +168,7 @@ export const rows: Readonly<Record<string, Row>> = {
     models: both,
     scheme: 'W4A4 group 32, GPTQ',
     transforms: 'std.ostquant (learnt rotations)',
-    recipe: 'apply std.ostquant()',
+    system: 'ostquant',
     bar: 0.0205,
   },
   'w4a4-token': {
@@ -192,13 +199,13 @@ export const rows: Readonly<Record<string, Row>> = {
     models: both,
     scheme: 'W4A4 static by channel behind norms, GPTQ',
     transforms: 'std.mergequant',
-    recipe: 'apply std.mergequant()',
+    system: 'mergequant',
   },
   'w4a4-svd32': {
     models: both,
     scheme: 'W4A4 group 32, GPTQ',
     transforms: 'std.svdquant, rank 32',
-    recipe: 'apply std.svdquant()',
+    system: 'svdquant',
     bar: 0.0058,
   },
   'w4a4-svd16': {
@@ -221,6 +228,39 @@ export const rows: Readonly<Record<string, Row>> = {
     transforms: 'as std.ostquant, then lowrank 16',
     recipe: lines('apply std.ostquant()', 'transform lowrank on linear { rank: 16, share: [q, k, v, gate, up] }'),
     bar: 0.0065,
+  },
+  qoq: {
+    models: both,
+    scheme: 'QoQ W4A8KV4 group 32, GPTQ toward the float model',
+    transforms: 'std.qoq',
+    system: 'qoq',
+    bar: 0.008,
+    decode: true,
+  },
+  'w8a8-fp': {
+    models: both,
+    scheme: 'fp8, per token',
+    transforms: 'std.w8a8_fp (lm_head float)',
+    system: 'w8a8_fp',
+  },
+  'w8a8-int': {
+    models: both,
+    scheme: 'W8A8 per token',
+    transforms: 'std.w8a8_int (lm_head float) behind smooth on v -> o, up -> down',
+    system: 'w8a8_int',
+  },
+  'w4a16-int': {
+    models: both,
+    scheme: 'W4A16 group 32, GPTQ',
+    transforms: 'std.w4a16_int (lm_head float)',
+    system: 'w4a16_int',
+  },
+  flexq: {
+    models: both,
+    scheme: 'W6A6 group 32, GPTQ',
+    transforms: 'smooth on v -> o, up -> down, norm -> linear, α .6',
+    system: 'flexq',
+    bar: 0.0014,
   },
   'flexq32-learnt': {
     models: both,
@@ -255,7 +295,7 @@ export const rows: Readonly<Record<string, Row>> = {
     models: ['minilm'],
     scheme: 'W8A8 per token',
     transforms: 'none; activations with zero points',
-    recipe: 'quantize weight of linear as int8 { per: channel }\n  quantize input of linear as uint8 { mode: dynamic, per: token }',
+    system: 'minilm_w8a8',
     bar: 0.999,
   },
   'minilm-static': { models: ['minilm'], scheme: 'W8A8 static', transforms: 'none', recipe: 'quantize linear as W8A8_STATIC', bar: 0.993 },

@@ -36,7 +36,7 @@ export function browserHost({ files, crunch, session }: BrowserHostOptions): Hos
         for (const name of listFiles(files, path)) files.delete(`${path}/${name}`);
       };
       await remove();
-      return { dir: path, remove };
+      return { dir: path, claim: () => {}, remove };
     },
     now: () => performance.now(),
     scratch: async () => '.scratch',

@@ -1,48 +1,52 @@
-/** The second moments of the inputs of layers, folded batch by batch. */
+/** What enters the layers that are solved, batch by batch, as rows of a matrix. */
 import { floats, ofFloats } from '../calibrate/values.ts';
 import type { Crunch } from '../crunch.ts';
 import type { Model } from '../graph/types.ts';
 import type { Value } from '../host.ts';
 import { byChannel } from '../observers/_values.ts';
+import { patches, unfolded } from '../simulate/unfold.ts';
 import type { Site } from '../sites.ts';
+import { Folding } from './moments.ts';
+import type { Shelf } from './shelf.ts';
 import type { Stream } from './stream.ts';
-
-export interface Moments {
-  /** XᵀX [n, n]. */
-  readonly hessian: Float64Array;
-  readonly rows: number;
-  /** XᵀX_float [n, n]. */
-  readonly cross?: Float64Array;
-}
 
 const inputOf = (site: Site): string => site.ports['input']!.value;
 export const channelOf = (site: Site): number => site.ports['input']!.axes['channel'] ?? -1;
 
-/** By name of the input value. `float`: the float model on its own stream, where the cross moments are wanted too. `front`: where the streams move to. `passing`: only that they move. */
+/** Sites with equal keys have the same matrix of inputs. */
+export const inputKey = (site: Site): string =>
+  site.role === 'conv' ? `${inputOf(site)} ${JSON.stringify(patches(site))}` : inputOf(site);
+
+/** The inputs of a site as a matrix [rows, n], of a convolution those of every place of its kernel. Error: observer-channels, where n is not `before` (0: unknown). */
+function rowsOf(site: Site, v: Value, before: number): { x: Float32Array; channels: number } {
+  const value = ofFloats(v.shape, floats(v));
+  return site.role === 'conv' ? unfolded(value, patches(site)) : byChannel(value, channelOf(site), before);
+}
+
+/** By `inputKey`. `float`: the float model on its own stream, where the cross moments are wanted too. `front`: where the streams move to. `passing`: only that they move. */
 export async function momentsOf(
   sites: readonly Site[],
   on: { readonly model: Model; readonly stream: Stream },
   float: { readonly model: Model; readonly stream: Stream } | undefined,
   crunch: Crunch,
+  shelf: Shelf,
   front?: readonly string[],
   passing = false,
-): Promise<Map<string, Moments>> {
-  const axes = new Map(sites.map((s) => [inputOf(s), channelOf(s)]));
-  const values = [...axes.keys()];
-  const moments = new Map<string, { hessian: Float64Array; rows: number; cross?: Float64Array }>();
+): Promise<Map<string, Folding>> {
+  const inputs = new Map(sites.map((s) => [inputKey(s), s]));
+  const values = [...new Set(sites.map(inputOf))];
+  const moments = new Map<string, Folding>();
   const beside = float?.stream.read(float.model, values, front);
-  const matrix = (v: Value, axis: number, n: number) => byChannel(ofFloats(v.shape, floats(v)), axis, n);
   try {
     for await (const found of on.stream.read(on.model, values, front)) {
       const exact = beside ? (await beside.next()).value : undefined;
       if (passing) continue;
-      for (const [value, axis] of axes) {
-        const before = moments.get(value);
-        const { x, rows, channels: n } = matrix(found[value]!, axis, Math.sqrt(before?.hessian.length ?? 0));
-        const m = before ?? { hessian: new Float64Array(n * n), rows: 0, ...(exact ? { cross: new Float64Array(n * n) } : {}) };
-        await crunch.cross(m.hessian, x, x, n);
-        if (exact && m.cross) await crunch.cross(m.cross, x, matrix(exact[value]!, axis, n).x, n);
-        moments.set(value, { ...m, rows: m.rows + rows });
+      for (const [key, site] of inputs) {
+        const before = moments.get(key);
+        const { x, channels: n } = rowsOf(site, found[inputOf(site)]!, before?.n ?? 0);
+        const m = before ?? new Folding(crunch, shelf, n);
+        moments.set(key, m);
+        await m.add(x, exact && rowsOf(site, exact[inputOf(site)]!, n).x);
       }
     }
     // the end of the other stream, where its front moves

@@ -54,6 +54,7 @@ export class Kept {
       const file = await host.create(`${at.dir}/${KEY}`, true);
       await file.write(new TextEncoder().encode(key));
       await file.commit();
+      at.claim();
       return kept;
     }
     const file = await host.open(at.dir, KEY);
@@ -65,8 +66,14 @@ export class Kept {
         `${path} is of a compile with another model, recipe, data or version of qc`,
         'compile as before to go on with it, or leave out --resume to start again',
       );
+    at.claim();
     for (const name of await host.list(at.dir)) if (name.endsWith(suffix)) await kept.#read(name);
     return kept;
+  }
+
+  /** The folder, for what else shall go with it. */
+  get dir(): string {
+    return this.#at.dir;
   }
 
   get(site: string): Entry | undefined {

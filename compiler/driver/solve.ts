@@ -15,11 +15,13 @@ import type { Site } from '../sites.ts';
 import { solvers } from '../solvers/index.ts';
 import { adapted, openSource } from './data.ts';
 import { sha256 } from './hash.ts';
-import { channelOf, type Moments, momentsOf } from './inputs.ts';
+import { channelOf, inputKey, momentsOf } from './inputs.ts';
 import { type Entry, Kept } from './kept.ts';
 import { VERSION } from './metadata.ts';
 import type { Source } from './model.ts';
+import type { Moments } from './moments.ts';
 import type { Run } from './run.ts';
+import { Shelf } from './shelf.ts';
 import { gathered, Stream } from './stream.ts';
 import type { CompileOptions } from './types.ts';
 
@@ -64,6 +66,8 @@ export async function solve(s: Solving): Promise<Simulated> {
   const float = wants.some((w) => w.float) && sequential ? new Stream(options.host, source.dir, batches) : undefined;
   const kept = await Kept.open(options.host, options.output, await keyOf(s, batches), options.resume ?? false);
   run.atEnd.push(() => kept.remove());
+  const shelf = new Shelf(options.host, async () => kept.dir);
+  const work = new Work(jobs);
   const solved = new Map<EncodedWeight, EncodedWeight>();
   const narrow: { job: Job; rows: number }[] = [];
   let block: number | undefined;
@@ -78,15 +82,13 @@ export async function solve(s: Solving): Promise<Simulated> {
         })
       : source.model;
 
-  let count = 0;
   const done = (job: Job, { tensors, note }: Entry) => {
     const now = solved.get(job.weight) ?? job.weight;
     const found = tensors['weight'];
     if (found) solved.set(job.weight, { ...now, source: found, reweighted: true });
     else solved.set(job.weight, { ...now, solved: tensors as NonNullable<EncodedWeight['solved']> });
-    count++;
     run.note(`solve ${job.solver.name}`, note, job.planned.site.id);
-    run.onEvent({ phase: 'solve', done: count, total: jobs.length });
+    run.onEvent({ phase: 'solve', done: work.done(job), total: work.total });
   };
 
   for (const stage of stagesOf(
@@ -100,15 +102,20 @@ export async function solve(s: Solving): Promise<Simulated> {
       const on = { model: modelUpTo(stage.from), stream };
       const sites = stage.jobs.map((j) => j.planned.site);
       // Where all is known the pass runs only to bring the front to the next block, with the same values as the first time.
-      const moments = await momentsOf(sites, on, float && { model: source.model, stream: float }, crunch, front, known);
-      for (const job of stage.jobs) {
+      const moments = await momentsOf(sites, on, float && { model: source.model, stream: float }, crunch, shelf, front, known);
+      const finished = new Map<string, Promise<Moments>>();
+      for (const [i, job] of stage.jobs.entries()) {
         options.signal?.throwIfAborted();
         const before = kept.get(nameOf(job));
         if (before) {
           done(job, before);
           continue;
         }
-        const m = moments.get(job.planned.site.ports['input']!.value)!;
+        const key = inputKey(job.planned.site);
+        const m = await (finished.get(key) ?? moments.get(key)!.finish());
+        const again = stage.jobs.slice(i + 1).some((j) => inputKey(j.planned.site) === key);
+        if (again) finished.set(key, Promise.resolve(m));
+        else finished.delete(key);
         const weight = solved.get(job.weight) ?? job.weight;
         const decision = await decide({ ...job, weight }, m, s);
         const found = 'weight' in decision ? { weight: reweighted(weight, decision) } : tensorsOf(weight, decision);
@@ -120,6 +127,25 @@ export async function solve(s: Solving): Promise<Simulated> {
   }
   warnOfFewRows(narrow, run);
   return { ...simulated, weights: simulated.weights.map((w) => solved.get(w) ?? w) };
+}
+
+/** How much of the work is done: factors cost n³, the sweep out·n². */
+class Work {
+  readonly total: number;
+  #done = 0;
+
+  constructor(jobs: readonly Job[]) {
+    this.total = jobs.reduce((sum, j) => sum + Work.#of(j), 0);
+  }
+
+  done(job: Job): number {
+    this.#done += Work.#of(job);
+    return this.#done;
+  }
+
+  static #of({ weight: { out, reduce } }: Job): number {
+    return reduce * reduce * (out + reduce);
+  }
 }
 
 /** Where a layer is kept: one solver finds its weights, another their codes. */

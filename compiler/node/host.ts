@@ -48,7 +48,7 @@ export async function nodeHost(options: NodeHostOptions = {}): Promise<NodeHost>
       return measureSpeed(models, threads ?? options.threads);
     },
     now: () => performance.now(),
-    workspace: openWorkspace,
+    workspace: (path, mark, keep) => openWorkspace(path, mark, keep, cleanup),
     scratch: async () => cleanup.scratch(),
     async close() {
       cleanup.close();

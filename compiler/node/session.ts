@@ -26,6 +26,8 @@ export async function openSession(model: Uint8Array, folder: string, options: Se
   const entries: Record<string, string> = {
     model_external_initializers_file_folder_path: folder,
     qdq_matmulnbits_accuracy_level: String(options.accuracyLevel ?? 1),
+    // threads that wait for work in a loop take the cores from our own
+    'intra_op.allow_spinning': '0',
   };
   if (options.kernels) await import('../../runtime/index.ts');
   const session = await InferenceSession.create(model, {

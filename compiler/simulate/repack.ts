@@ -4,11 +4,21 @@ import { bitsOf } from '../graph/dtype.ts';
 import type { EvalContext } from '../host.ts';
 import type { EncodedWeight } from '../simulated.ts';
 
+/** Elements of a square that is transposed at a time: its rows and columns stay in the first-level cache. */
+const SQUARE = 64;
+
 /** Rows of `cols` elements of `width` bytes, transposed. */
 export function transposed(bytes: Uint8Array, rows: number, cols: number, width: number): Uint8Array {
   const out = new Uint8Array(bytes.length);
-  for (let r = 0; r < rows; r++)
-    for (let c = 0; c < cols; c++) for (let b = 0; b < width; b++) out[(c * rows + r) * width + b] = bytes[(r * cols + c) * width + b] ?? 0;
+  for (let r0 = 0; r0 < rows; r0 += SQUARE)
+    for (let c0 = 0; c0 < cols; c0 += SQUARE) {
+      const [r1, c1] = [Math.min(rows, r0 + SQUARE), Math.min(cols, c0 + SQUARE)];
+      if (width === 1) for (let c = c0; c < c1; c++) for (let r = r0; r < r1; r++) out[c * rows + r] = bytes[r * cols + c]!;
+      else
+        for (let c = c0; c < c1; c++)
+          for (let r = r0; r < r1; r++)
+            for (let b = 0; b < width; b++) out[(c * rows + r) * width + b] = bytes[(r * cols + c) * width + b]!;
+    }
   return out;
 }
 
@@ -16,6 +26,11 @@ export function transposed(bytes: Uint8Array, rows: number, cols: number, width:
 export function packRows(codes: Uint8Array, rows: number, bits: number): Uint8Array {
   if (bits === 8) return codes;
   const cols = codes.length / rows;
+  if (bits === 4 && cols % 2 === 0) {
+    const out = new Uint8Array(codes.length / 2);
+    for (let i = 0; i < out.length; i++) out[i] = (codes[2 * i]! & 15) | (codes[2 * i + 1]! << 4);
+    return out;
+  }
   const width = Math.ceil((cols * bits) / 8);
   const per = 8 / bits;
   const mask = 2 ** bits - 1;

@@ -2,6 +2,7 @@ import type { SolverOf } from '../define.ts';
 import { bool, choice, int, num } from '../schema.ts';
 import { outerOf, scaleTypeOf, storedFormat } from '../simulate/encode.ts';
 import { lawOf } from '../simulate/law.ts';
+import { unlike } from '../simulate/unfold.ts';
 
 const params = {
   block: int({
@@ -57,7 +58,9 @@ const solver: SolverOf<'codes', typeof params> = {
     if (codes?.kind !== 'int' || codes.bits > 8) return `${type.text} has no integer codes of at most 8 bits`;
     if (grain.per !== 'channel' && grain.per !== 'group') return `${type.text} has no scale for each channel or group`;
     if (type.scaleType !== 'model' && type.scaleType !== 'int8') return `its scales are of type ${type.scaleType}`;
-    if (site.role !== 'linear') return `a ${site.role} is no matrix product of its input`;
+    const conv = site.role === 'conv' ? unlike(site) : undefined;
+    if (conv) return conv;
+    if (site.role !== 'linear' && site.role !== 'conv') return `a ${site.role} is no matrix product of its input`;
     if (site.graph !== '') return 'it lies in a subgraph, whose inputs cannot be observed from outside';
     if (p.order === 'hessian' && !p.static_groups && grain.per === 'group')
       return 'columns in the order of the Hessian need static groups: ONNX has no index of groups';

@@ -1,4 +1,4 @@
-/** Every engine that this machine has: native scalar and AVX2, and wasm; with helpers for the tests. */
+/** Every engine that this machine has: native scalar, AVX2 and AVX-512, and wasm; with helpers for the tests. */
 import { existsSync } from 'node:fs';
 import type { Crunch } from '../../compiler/crunch.ts';
 import { loadCrunch } from '../../runtime/crunch.ts';
@@ -7,7 +7,7 @@ import { loadCrunch } from '../../runtime/crunch.ts';
 export async function engines(): Promise<readonly [string, Crunch][]> {
   const all: [string, Crunch][] = [];
   const addon = new URL(`../../runtime/native/qc.${process.platform}-${process.arch}.node`, import.meta.url);
-  for (const isa of existsSync(addon) ? ['scalar', 'avx2'] : []) {
+  for (const isa of existsSync(addon) ? ['scalar', 'avx2', 'avx512vnni'] : []) {
     process.env['QC_ISA'] = isa;
     try {
       all.push([isa, await loadCrunch({ prefer: 'native' })]);

@@ -79,17 +79,32 @@ test('without data, without codes, with types that it cannot solve', async () =>
 test('an aborted compile stops and writes nothing', async () => {
   const stop = new AbortController();
   const before = w.files().length;
+  const told: number[] = [];
   const work = w.compiled('llama', recipe('solve gptq on linear', 1), {
     ...data,
     signal: stop.signal,
-    onEvent: (e) => e.phase === 'solve' && e.done === 3 && stop.abort(),
+    onEvent: ({ phase, done, total }) => {
+      if (phase === 'solve' && done !== undefined && told.push(done / total!) === 3) stop.abort();
+    },
   });
   const error = await work.then(
     () => undefined,
     (e: unknown) => e as Error,
   );
   assert.is(error?.name, 'AbortError');
+  assert.ok(told.length === 3 && told.every((x, i) => x > (told[i - 1] ?? 0) && x < 1), `shares of the work: ${told.join(' ')}`);
   assert.is(w.files().length, before);
+});
+
+test('kernels of convolutions are solved on the patches they read', async () => {
+  const of = async (solve: string) => {
+    const text = `calibrate data("calib") { samples: 4 }\nquantize weight of conv as int4 { per: channel }\n${solve}`;
+    const { output, result } = await w.compiled('mlp-conv', text, { data: { calib: 'test/models/mlp-conv/calib' } });
+    const found = await compareModels(w.host, 'test/models/mlp-conv/model.onnx', output, 'test/models/mlp-conv/calib/005.npz');
+    return { mse: found.find((m) => m.name.startsWith('mse'))!.value, solves: result.plan.solves.length };
+  };
+  const [nearest, swept] = [await of(''), await of('solve gptq on conv')];
+  assert.ok(swept.solves > 0 && swept.mse < 0.8 * nearest.mse, `${swept.mse} ${nearest.mse}`);
 });
 
 test.run();

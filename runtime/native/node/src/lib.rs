@@ -32,8 +32,11 @@ fn named_isa(name: &str) -> std::result::Result<Isa, Fault> {
     if name.is_empty() {
         return Ok(Isa::detect());
     }
+    if let Some(isa) = Isa::named(name) {
+        return Ok(isa);
+    }
     let kernels = qc_ops::named(name).map_err(|message| Fault { code: "bad-isa", message })?;
-    Ok(Isa::named(kernels.name()).unwrap_or_else(|| if kernels == qc_ops::Isa::Scalar { Isa::Scalar } else { Isa::detect() }))
+    Ok(if kernels.name() == "avxvnni" { Isa::named("avx2").unwrap_or(Isa::Scalar) } else { Isa::detect() })
 }
 
 /// An instruction set that this build knows.

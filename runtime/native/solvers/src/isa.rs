@@ -4,23 +4,33 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
     Scalar,
+    /// With FMA, which is used only where a product is exact, so that no bit depends on it.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
 impl Isa {
     /// The best set of this machine.
     #[cfg(target_arch = "x86_64")]
     pub fn detect() -> Isa {
-        if std::arch::is_x86_feature_detected!("avx2") {
-            Isa::Avx2
-        } else {
-            Isa::Scalar
-        }
+        [Isa::Avx512, Isa::Avx2].into_iter().find(|isa| isa.is_here()).unwrap_or(Isa::Scalar)
     }
     #[cfg(not(target_arch = "x86_64"))]
     pub fn detect() -> Isa {
         Isa::Scalar
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn is_here(self) -> bool {
+        use std::arch::is_x86_feature_detected as has;
+        let avx2 = || has!("avx2") && has!("fma");
+        match self {
+            Isa::Scalar => true,
+            Isa::Avx2 => avx2(),
+            Isa::Avx512 => avx2() && has!("avx512f") && has!("avx512vl") && has!("avx512bw") && has!("avx512dq"),
+        }
     }
 
     /// The set called `name`, if this machine has it.
@@ -28,7 +38,9 @@ impl Isa {
         match name {
             "scalar" => Some(Isa::Scalar),
             #[cfg(target_arch = "x86_64")]
-            "avx2" => (Isa::detect() == Isa::Avx2).then_some(Isa::Avx2),
+            "avx2" => Isa::Avx2.is_here().then_some(Isa::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            "avx512" => Isa::Avx512.is_here().then_some(Isa::Avx512),
             _ => None,
         }
     }
@@ -38,6 +50,8 @@ impl Isa {
             Isa::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => "avx512",
         }
     }
 }
@@ -59,11 +73,20 @@ macro_rules! per_isa {
                 body($($arg),*)
             }
 
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,avx512f,avx512vl,avx512bw,avx512dq")]
+            #[allow(clippy::too_many_arguments)]
+            unsafe fn avx512 $(<$($gen: $bound),*>)? ($($arg: $ty),*) $(-> $ret)? {
+                body($($arg),*)
+            }
+
             match isa {
                 $crate::isa::Isa::Scalar => body($($arg),*),
-                // SAFETY: `Isa::Avx2` is only made where the machine has AVX2.
+                // SAFETY: these are only made where the machine has them.
                 #[cfg(target_arch = "x86_64")]
                 $crate::isa::Isa::Avx2 => unsafe { avx2($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                $crate::isa::Isa::Avx512 => unsafe { avx512($($arg),*) },
             }
         }
     };

@@ -13,11 +13,12 @@ use crate::isa::Isa;
 use crate::lanes::F8;
 use crate::layout::{Geometry, Grain, Layout};
 use crate::matrix::{FloatType, Matrix, Order};
+use crate::products::cross;
 use crate::quantize::{quantize, Job, Output};
 use crate::scale::ScaleType;
-use crate::solve::{self, adaround, cross, least_squares, solve};
+use crate::solve::{self, adaround, least_squares, solve};
 use crate::split::{Shared, Split};
-use crate::statistics::{gram, histogram, moments};
+use crate::statistics::{histogram, moments};
 
 /// Performs operation `op`; the numbers it returns belong to its result. `file`: what the first input is mapped from.
 pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], file: Option<&dyn Backing>, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Outcome<Vec<f64>> {
@@ -31,13 +32,6 @@ pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], file: Option<
         2 => {
             let (from, to) = (n.element()?, n.element()?);
             cast(input(inputs, 0)?, from, to, output(outputs, 0)?)?;
-            vec![]
-        }
-        3 => {
-            let width = n.size()?;
-            let (h, x) = (doubles(output(outputs, 0)?)?, floats(input(inputs, 0)?)?);
-            check(width > 0 && Some(h.len()) == width.checked_mul(width) && x.len() % width == 0, "gram: H [n, n] and X [rows, n]")?;
-            gram(isa, split, h, x, width);
             vec![]
         }
         4 => {
@@ -190,7 +184,9 @@ fn outer_steps(isa: Isa, split: &dyn Split, weight: &Matrix, bound: f32, kind: S
 
 /// Writes the steps of rows into the last output, where there are any; gives the others.
 fn write_outer<'a, 'b>(outer: Option<(f32, ScaleType)>, steps: Option<&[f32]>, outputs: &'a mut [&'b mut [u8]]) -> Outcome<&'a mut [&'b mut [u8]]> {
-    let (Some((_, kind)), Some(steps)) = (outer, steps) else { return Ok(outputs) };
+    let (Some((_, kind)), Some(steps)) = (outer, steps) else {
+        return Ok(outputs);
+    };
     let (last, rest) = outputs.split_last_mut().ok_or_else(|| Fault::request("too few outputs"))?;
     check(last.len() == steps.len() * kind.size(), "steps of rows: an output of one scale a row")?;
     for (step, to) in steps.iter().zip(last.chunks_exact_mut(kind.size())) {

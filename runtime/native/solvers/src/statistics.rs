@@ -1,29 +1,5 @@
 //! Statistics of activations, folded batch by batch. Every sum runs over rows in order, whatever the batching.
 
-use crate::isa::Isa;
-use crate::products::{add_products, STRIP};
-use crate::split::{Shared, Split};
-
-/// H += XᵀX, with X float32 [rows, n] and H float64 [n, n]. Products of float32 are exact in float64.
-pub fn gram(isa: Isa, split: &dyn Split, h: &mut [f64], x: &[f32], n: usize) {
-    let strips = n.div_ceil(STRIP);
-    {
-        let shared = Shared::new(h);
-        split.run(strips, &|s| {
-            let first = s * STRIP;
-            let rows = (n - first).min(STRIP);
-            // SAFETY: each task owns rows first … first + rows of H.
-            let strip = unsafe { shared.at(first * n, rows * n) };
-            add_products(isa, strip, first, first, x, x, n);
-        });
-    }
-    for i in 0..n {
-        for j in 0..i {
-            h[i * n + j] = h[j * n + i];
-        }
-    }
-}
-
 per_isa! {
     /// acc [5, n] (min, max, Σ, Σx², Σ|x|) folded with X [rows, n].
     pub fn moments(acc: &mut [f64], x: &[f32], n: usize) {
@@ -74,24 +50,7 @@ pub fn histogram(counts: &mut [f64], x: &[f32], lo: f64, hi: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::split::Sequential;
-
-    #[test]
-    fn gram_is_the_same_however_batched() {
-        let n = 37;
-        let x: Vec<f32> = (0..200 * n).map(|i| ((i * 7919 % 1009) as f32 - 500.0) / 77.0).collect();
-        let mut whole = vec![0.0; n * n];
-        gram(Isa::Scalar, &Sequential, &mut whole, &x, n);
-        let mut parts = vec![0.0; n * n];
-        for batch in x.chunks(13 * n) {
-            gram(Isa::detect(), &Sequential, &mut parts, batch, n);
-        }
-        assert_eq!(whole, parts);
-        for (i, j) in [(0, 0), (3, 30), (36, 5), (20, 20)] {
-            let direct = (0..200).fold(0.0, |s, r| s + f64::from(x[r * n + i]) * f64::from(x[r * n + j]));
-            assert_eq!(whole[i * n + j], direct);
-        }
-    }
+    use crate::isa::Isa;
 
     #[test]
     fn moments_and_histogram() {

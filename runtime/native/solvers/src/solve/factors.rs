@@ -93,6 +93,7 @@ fn positions(diagonal: &[f64], order: Order) -> Vec<usize> {
 
 const STRIP: usize = 16;
 
+/// Rows and columns in positions, the upper triangle only.
 fn permuted(split: &dyn Split, h: &[f64], column: &[usize], n: usize, to: &mut [f64]) {
     let to = Shared::new(to);
     split.run(n.div_ceil(STRIP), &|s| {
@@ -100,7 +101,7 @@ fn permuted(split: &dyn Split, h: &[f64], column: &[usize], n: usize, to: &mut [
             let from = &h[column[i] * n..(column[i] + 1) * n];
             // SAFETY: each task writes its own rows.
             let row = unsafe { to.at(i * n, n) };
-            for (x, &c) in row.iter_mut().zip(column) {
+            for (x, &c) in row[i..].iter_mut().zip(&column[i..]) {
                 *x = from[c];
             }
         }

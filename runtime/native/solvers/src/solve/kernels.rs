@@ -41,18 +41,61 @@ per_isa! {
     }
 }
 
+/// Columns of a stretch: what sixteen rows have there, and the matrix beside it, fits the first-level cache.
+const STRETCH: usize = 256;
+
 /// `sums[i] += Σ_{j in from..to} m[rows[i]][j]·e[j]` for any number of rows of the row-major matrix m [n, n].
 pub fn dots_of(isa: crate::isa::Isa, m: &[f32], rows: &[usize], from: usize, to: usize, e: &[Wide], sums: &mut [Wide]) {
     let n = e.len();
-    for (four, out) in rows.chunks(4).zip(sums.chunks_mut(4)) {
-        let mut s = [ZERO; 4];
-        s[..four.len()].copy_from_slice(out);
-        let row = |i: usize| {
-            let at = four[i.min(four.len() - 1)] * n;
-            &m[at + from..at + to]
-        };
-        dots(isa, [row(0), row(1), row(2), row(3)], &e[from..to], &mut s);
-        out.copy_from_slice(&s[..four.len()]);
+    let mut end = to;
+    while end > from {
+        let start = from.max(end.saturating_sub(STRETCH));
+        let e = &e[start..end];
+        let row = |i: usize| &m[rows[i] * n + start..rows[i] * n + end];
+        let mut at = 0;
+        #[cfg(target_arch = "x86_64")]
+        if isa == crate::isa::Isa::Avx512 {
+            while at + 8 <= rows.len() {
+                // SAFETY: the set is only made where the machine has it; every row is as long as e.
+                unsafe { x86::dots(std::array::from_fn(|r| row(at + r)), e, &mut sums[at..at + 8]) };
+                at += 8;
+            }
+        }
+        while at < rows.len() {
+            let count = 4.min(rows.len() - at);
+            let mut s = [ZERO; 4];
+            s[..count].copy_from_slice(&sums[at..at + count]);
+            dots(isa, std::array::from_fn(|r| row(at + r.min(count - 1))), e, &mut s);
+            sums[at..at + count].copy_from_slice(&s[..count]);
+            at += count;
+        }
+        end = start;
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Wide;
+    use std::arch::x86_64::*;
+
+    /// sums[r] += Σ_j m[r][j]·e[j], j descending; sixteen rows of a tile in one register.
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn dots(m: [&[f32]; 8], e: &[Wide], sums: &mut [Wide]) {
+        let to = sums.as_mut_ptr();
+        let mut s = [_mm512_setzero_ps(); 8];
+        for r in 0..8 {
+            s[r] = _mm512_loadu_ps(to.add(r).cast());
+        }
+        let m = [m[0].as_ptr(), m[1].as_ptr(), m[2].as_ptr(), m[3].as_ptr(), m[4].as_ptr(), m[5].as_ptr(), m[6].as_ptr(), m[7].as_ptr()];
+        for j in (0..e.len()).rev() {
+            let x = _mm512_loadu_ps(e.as_ptr().add(j).cast());
+            for r in 0..8 {
+                s[r] = _mm512_add_ps(s[r], _mm512_mul_ps(x, _mm512_set1_ps(*m[r].add(j))));
+            }
+        }
+        for r in 0..8 {
+            _mm512_storeu_ps(to.add(r).cast(), s[r]);
+        }
     }
 }
 

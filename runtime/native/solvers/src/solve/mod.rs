@@ -3,13 +3,12 @@
 
 pub mod adaround;
 mod cholesky;
-mod cross;
 mod factors;
 mod kernels;
 pub mod least_squares;
+mod sweep;
 mod tile;
 
-pub use cross::cross;
 pub use factors::Order;
 
 use crate::fault::{Fault, Outcome};
@@ -21,6 +20,7 @@ use crate::layout::Grain;
 use crate::matrix::Matrix;
 use crate::split::{Shared, Split};
 use factors::Factors;
+use sweep::{descend, sweep};
 use tile::Tile;
 
 pub struct Job<'a> {
@@ -62,6 +62,8 @@ pub struct Summary {
 
 /// Rows of a tile.
 const ROWS: usize = 16;
+/// Tiles of a task at most.
+const COMPANY: usize = 4;
 
 /// Errors: `nan-weight`, `hessian-nan`, `hessian-singular`, `bad-law`, `solve-order`.
 pub fn solve(isa: Isa, split: &dyn Split, job: &Job, output: Output) -> Outcome<Summary> {
@@ -76,36 +78,28 @@ pub fn solve(isa: Isa, split: &dyn Split, job: &Job, output: Output) -> Outcome<
         let (codes, scales) = (Shared::new(output.codes), Shared::new(output.scales));
         let zeros = output.zeros.map(Shared::new);
         let all = Shared::new(&mut sums);
-        split.run(out.div_ceil(ROWS), &|task| {
-            let first = task * ROWS;
-            let mut rows = vec![F8::splat(0.0); 2 * reduce];
-            job.weight.gather(first, 2, 0, reduce, reduce, &mut rows, reduce);
-            let mut tile = Tile::new(isa, &factors, &job.target, format, group, &rows);
-            if early(job) {
-                tile.fit_all(&rows);
-            }
-            tile.sweep(job.block, early(job));
-            for _ in 0..job.descents {
-                if job.rescale {
-                    tile.rescale();
-                }
-                tile.descend();
-            }
-            if job.rescale {
-                tile.rescale();
-            }
-            for (lane, sum) in tile.sums().into_iter().enumerate().take(out - first) {
-                let row = first + lane;
-                // SAFETY: each task writes what belongs to its rows.
-                unsafe {
-                    all.at(row, 1)[0] = sum.map(|x| x * job.weight.square(row));
-                    let to = codes.at(row * reduce, reduce);
-                    tile.codes(lane).for_each(|(column, code)| to[column] = code);
-                    for g in 0..groups {
-                        let of = |v: &kernels::Wide| v[lane / 8].0[lane % 8];
-                        job.target.scale.write(of(&tile.step[g]), scales.at((row * groups + g) * size, size));
-                        if let Some(zeros) = &zeros {
-                            zeros.at(row * groups + g, 1)[0] = of(&tile.zero[g]) as i32 as u8;
+        let tiles = out.div_ceil(ROWS);
+        // Few tiles are spread over the threads one by one; many go in company, since a matrix that is larger than the caches is read once for all.
+        let company = (tiles / 16).clamp(1, COMPANY);
+        split.run(tiles.div_ceil(company), &|task| {
+            let (from, to) = (task * company, tiles.min((task + 1) * company));
+            let mut tiles: Vec<Tile> = (from..to).map(|t| started(isa, job, &factors, format, group, t * ROWS)).collect();
+            refined(job, &mut tiles);
+            for (t, tile) in tiles.iter().enumerate() {
+                let first = (from + t) * ROWS;
+                for (lane, sum) in tile.sums().into_iter().enumerate().take(out - first) {
+                    let row = first + lane;
+                    // SAFETY: each task writes what belongs to its rows.
+                    unsafe {
+                        all.at(row, 1)[0] = sum.map(|x| x * job.weight.square(row));
+                        let to = codes.at(row * reduce, reduce);
+                        tile.codes(lane).for_each(|(column, code)| to[column] = code);
+                        for g in 0..groups {
+                            let of = |v: &kernels::Wide| v[lane / 8].0[lane % 8];
+                            job.target.scale.write(of(&tile.step[g]), scales.at((row * groups + g) * size, size));
+                            if let Some(zeros) = &zeros {
+                                zeros.at(row * groups + g, 1)[0] = of(&tile.zero[g]) as i32 as u8;
+                            }
                         }
                     }
                 }
@@ -117,6 +111,32 @@ pub fn solve(isa: Isa, split: &dyn Split, job: &Job, output: Output) -> Outcome<
         return Err(Fault::new("nan-weight", "the weight holds NaN or infinity"));
     }
     Ok(Summary { error, energy, loss, damping: factors.damping, dead: factors.dead })
+}
+
+/// The tile of rows from `first` on, with its scales where they come from the float weights.
+fn started<'a>(isa: Isa, job: &'a Job, factors: &'a Factors, format: Int, group: usize, first: usize) -> Tile<'a> {
+    let n = job.weight.reduce;
+    let mut rows = vec![F8::splat(0.0); 2 * n];
+    job.weight.gather(first, 2, 0, n, n, &mut rows, n);
+    let mut tile = Tile::new(isa, factors, &job.target, format, group, &rows);
+    if early(job) {
+        tile.fit_all(&rows);
+    }
+    tile
+}
+
+/// The sweep and what the job asks for after it.
+fn refined(job: &Job, tiles: &mut [Tile]) {
+    sweep(tiles, job.block, early(job));
+    for _ in 0..job.descents {
+        if job.rescale {
+            tiles.iter_mut().for_each(Tile::rescale);
+        }
+        descend(tiles);
+    }
+    if job.rescale {
+        tiles.iter_mut().for_each(Tile::rescale);
+    }
 }
 
 /// A row with one scale has it from the float weights in any case.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::matrix::{FloatType, Order as Layout};
+use crate::products::cross;
 use crate::scale::ScaleType;
 use crate::split::Sequential;
 
@@ -46,19 +47,7 @@ impl Case {
         let bytes: Vec<u8> = self.w.iter().flat_map(|x| x.to_le_bytes()).collect();
         let weight = Matrix::new(&bytes, FloatType::F32, self.out, self.n, Layout::OutReduce).unwrap();
         let target = Target { format: Format::Int(self.format), symmetric: self.symmetric, law: self.law, scale: ScaleType::F32 };
-        let mut job = Job {
-            weight,
-            target,
-            grain: self.grain,
-            hessian,
-            cross,
-            damp: 0.01,
-            order: Order::Natural,
-            static_groups: true,
-            block: 128,
-            descents: 0,
-            rescale: false,
-        };
+        let mut job = Job { weight, target, grain: self.grain, hessian, cross, damp: 0.01, order: Order::Natural, static_groups: true, block: 128, descents: 0, rescale: false };
         change(&mut job);
         let cells = self.out * if let Grain::Group(g) = self.grain { self.n.div_ceil(g) } else { 1 };
         let (mut codes, mut scales, mut zeros) = (vec![0; self.out * self.n], vec![0; cells * 4], vec![0; cells]);

@@ -1,9 +1,4 @@
-//! Sixteen rows of a layer: the sweep that rounds them, and the descent that refines them.
-//!
-//! With e = w − ŵ the loss is e·H·eᵀ = |e·L|². Column i of e·L is L[i,i]·(e_i + Σ_{j>i} e_j·U[i,j]), so columns are rounded from the last
-//! to the first, each to w_i + Σ_{j>i} e_j·U[i,j]: GPTQ without an inverse.
-//! Sources: Frantar et al., GPTQ, ICLR 2023 (arXiv:2210.17323); Chen et al., The Geometry of LLM Quantization: GPTQ as Babai's Nearest
-//! Plane Algorithm, 2025 (arXiv:2507.18553).
+//! Sixteen rows of a layer: weights, errors, codes and scales; sweep.rs moves them.
 
 use super::factors::Factors;
 use super::kernels::{add, dots_of, eliminate, mul, scaled, sub, Wide, ZERO};
@@ -12,7 +7,7 @@ use crate::format::{Grid, Int, IntGrid};
 use crate::isa::Isa;
 use crate::lanes::F8;
 
-/// Columns that are descended together.
+/// Columns whose loss is summed together.
 const BLOCK: usize = 32;
 
 pub struct Tile<'a> {
@@ -23,12 +18,14 @@ pub struct Tile<'a> {
     /// Columns of a group; n where a row has one scale.
     pub group: usize,
     /// By position: weights, errors w − ŵ, codes minus zero point, and the pull toward the float target.
-    w: Vec<Wide>,
-    e: Vec<Wide>,
+    pub(super) w: Vec<Wide>,
+    pub(super) e: Vec<Wide>,
     code: Vec<Wide>,
     pull: Vec<Wide>,
     /// y / L[i, i], where y·Lᵀ is the pull: what the sweep starts from. Like `pull`, empty without a float target.
     start: Vec<Wide>,
+    /// Σ_{j>i} e_j·U[i, j] and the start, as the sweep left them; empty where codes were changed after it.
+    pub(super) through: Vec<Wide>,
     /// By group.
     pub step: Vec<Wide>,
     pub zero: Vec<Wide>,
@@ -53,6 +50,7 @@ impl<'a> Tile<'a> {
             step: vec![ZERO; groups],
             zero: vec![ZERO; groups],
             start: Vec::new(),
+            through: Vec::new(),
         };
         if !factors.shift.is_empty() {
             tile.pull = vec![ZERO; n];
@@ -72,7 +70,7 @@ impl<'a> Tile<'a> {
         }
     }
 
-    fn fit(&mut self, g: usize, low: &[F8], high: &[F8]) {
+    pub(super) fn fit(&mut self, g: usize, low: &[F8], high: &[F8]) {
         let one = |tile: &[F8]| -> Fitted { fit(self.isa, self.target, &Unit { tile, importance: None, joint: false, count: tile.len() }) };
         let (a, b) = (one(low), one(high));
         (self.step[g], self.zero[g]) = ([a.step, b.step], [a.zero, b.zero]);
@@ -102,7 +100,7 @@ impl<'a> Tile<'a> {
         v
     }
 
-    fn starts(&self) -> Vec<Wide> {
+    pub(super) fn starts(&self) -> Vec<Wide> {
         if self.start.is_empty() {
             vec![ZERO; self.factors.n]
         } else {
@@ -110,48 +108,7 @@ impl<'a> Tile<'a> {
         }
     }
 
-    /// Rounds all columns in blocks of `block`. `early`: scales are there already; else the natural order fits those of a group when it comes to it.
-    pub fn sweep(&mut self, block: usize, early: bool) {
-        let n = self.factors.n;
-        let block = if early { block } else { self.group };
-        let mut moved = self.starts();
-        // In natural order positions run against columns, so blocks that end at n begin at groups.
-        let mut end = n;
-        while end > 0 {
-            let first = end.saturating_sub(block);
-            let rows: Vec<usize> = (first..end).collect();
-            dots_of(self.isa, &self.factors.factor, &rows, end, n, &self.e, &mut moved[first..end]);
-            if !early {
-                self.fit_ahead(first, end, &moved);
-            }
-            for i in (first..end).rev() {
-                let u = &self.factors.factor[i * n..(i + 1) * n];
-                let mut x = moved[i];
-                for j in (i + 1..end).rev() {
-                    x = add(x, scaled(self.e[j], u[j]));
-                }
-                self.round(i, add(self.w[i], x));
-            }
-            end = first;
-        }
-    }
-
-    /// Fits the group at positions first … end − 1 to its weights as they would be if nothing more were rounded.
-    fn fit_ahead(&mut self, first: usize, end: usize, moved: &[Wide]) {
-        let n = self.factors.n;
-        let mut x = moved[first..end].to_vec();
-        for p in (first..end).rev() {
-            for j in (p + 1..end).rev() {
-                x[p - first] = sub(x[p - first], scaled(x[j - first], self.factors.factor[p * n + j]));
-            }
-        }
-        let at = |p: usize| add(self.w[p], x[p - first]);
-        let ahead: Vec<Wide> = (first..end).rev().map(at).collect();
-        let half = |h: usize| ahead.iter().map(|v| v[h]).collect::<Vec<F8>>();
-        self.fit(self.factors.column[end - 1] / self.group, &half(0), &half(1));
-    }
-
-    fn round(&mut self, i: usize, x: Wide) {
+    pub(super) fn round(&mut self, i: usize, x: Wide) {
         let g = self.factors.column[i] / self.group;
         for h in 0..2 {
             let fitted = Fitted { step: self.step[g][h], zero: self.zero[g][h] };
@@ -161,7 +118,7 @@ impl<'a> Tile<'a> {
         }
     }
 
-    fn pull_at(&self, i: usize) -> Wide {
+    pub(super) fn pull_at(&self, i: usize) -> Wide {
         if self.pull.is_empty() {
             ZERO
         } else {
@@ -169,32 +126,9 @@ impl<'a> Tile<'a> {
         }
     }
 
-    /// One round of coordinate descent: each code to the best one for all others as they are.
-    pub fn descend(&mut self) {
-        let n = self.factors.n;
-        let mut end = n;
-        while end > 0 {
-            let first = end.saturating_sub(BLOCK);
-            let rows: Vec<usize> = (first..end).collect();
-            let mut far = vec![ZERO; end - first];
-            dots_of(self.isa, &self.factors.hessian, &rows, end, n, &self.e, &mut far);
-            dots_of(self.isa, &self.factors.hessian, &rows, 0, first, &self.e, &mut far);
-            for i in (first..end).rev() {
-                let h = &self.factors.hessian[i * n..(i + 1) * n];
-                let mut x = far[i - first];
-                for j in (first..end).rev() {
-                    if j != i {
-                        x = add(x, scaled(self.e[j], h[j]));
-                    }
-                }
-                self.round(i, add(add(self.w[i], x), self.pull_at(i)));
-            }
-            end = first;
-        }
-    }
-
     /// Sets the scale of each group to its least-squares value under the codes as they are, group after group.
     pub fn rescale(&mut self) {
+        self.through.clear();
         let n = self.factors.n;
         let mut members = vec![Vec::new(); self.step.len()];
         for (i, &c) in self.factors.column.iter().enumerate() {
@@ -228,15 +162,21 @@ impl<'a> Tile<'a> {
         }
     }
 
-    /// Of each row: the loss |e·L + y|² (damped), Σ(w − ŵ)², Σw².
-    pub fn sums(&self) -> [[f64; 3]; 16] {
+    fn carried(&self) -> Vec<Wide> {
         let n = self.factors.n;
-        let mut out = [[0.0; 3]; 16];
         let mut through = self.starts();
         for first in (0..n).step_by(BLOCK) {
             let rows: Vec<usize> = (first..(first + BLOCK).min(n)).collect();
             dots_of(self.isa, &self.factors.factor, &rows, first, n, &self.e, &mut through[first..first + rows.len()]);
         }
+        through
+    }
+
+    /// Of each row: the loss |e·L + y|² (damped), Σ(w − ŵ)², Σw².
+    pub fn sums(&self) -> [[f64; 3]; 16] {
+        let n = self.factors.n;
+        let mut out = [[0.0; 3]; 16];
+        let through = if self.through.is_empty() { self.carried() } else { self.through.clone() };
         for i in 0..n {
             let t = add(through[i], self.e[i]);
             for (lane, sums) in out.iter_mut().enumerate() {
