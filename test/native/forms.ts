@@ -103,11 +103,11 @@ export const branchless = (s: Simulated): Simulated => ({
   values: s.values.filter((v) => v.value === 'x'),
 });
 
-/** Pairs of types to try on a form: in the first form every weight meets every input, in the others one of them, another in each. */
-export function pairs(form: string): [string, string][] {
+/** Pairs of types to try on a form: every weight meets every input, or one of them, another in each form. */
+export function pairs(form: string, whole = form === 'MatMul'): [string, string][] {
   const at = Object.keys(forms).indexOf(form);
   const all = Object.keys(inputs);
-  const met = (i: number) => (at === 0 ? all : [all[(i + at) % all.length]!]);
+  const met = (i: number) => (whole ? all : [all[(i + at) % all.length]!]);
   // Groups of activations meet those of the weight: one divides the other, and both the reduction.
   const wide = (forms[form]!.input.at(-1) as number) % 32 === 0;
   const groups = (w: string, x: string) => !x.includes('group') || (wide && !/group 20|group 64|progressive/.test(w));

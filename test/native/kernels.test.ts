@@ -52,15 +52,16 @@ else {
   const lowered = async (form: string, weight: string, input: string): Promise<Model> =>
     (await lowerTo('native', quantized(modelOf(forms[form]!), weights[weight], inputs[input]))).model;
 
-  test('kernels equal the bodies, forced to each instruction set', async () => {
+  test('kernels equal the bodies', async () => {
     const jobs: (Job & { name: string })[] = [];
     for (const form of Object.keys(forms))
-      for (const [weight, input] of pairs(form)) {
+      for (const [weight, input] of pairs(form, false)) {
         const model = await write(await lowered(form, weight, input));
         const shape = forms[form]!.input as number[];
         // Static ranges end at 4: beyond, codes are clipped, −128 among them.
-        for (const [i, isa] of ['scalar', ''].entries())
-          jobs.push({ name: `${form}, ${weight}, ${input}, isa ${isa}`, model, shape, seed: count, scale: i ? 30 : 1, isa });
+        const sets = form === 'MatMul, odd' ? ['', 'scalar'] : [''];
+        for (const [i, isa] of sets.entries())
+          jobs.push({ name: `${form}, ${weight}, ${input}, isa ${isa}`, model, shape, seed: count, scale: i ? 1 : 30, isa });
       }
     for (const [what, { parts }] of Object.entries(finished))
       for (const input of Object.keys(inputs)) {
@@ -89,6 +90,15 @@ else {
         initializers: new Map([...good.graph.initializers, [node.inputs[index]!, held(dtype, shape, new Uint8Array(bytes))]]),
       },
     });
+    /** Of the inputs that share a constant, one alone. */
+    const instead = (index: number, bytes: number, shape: number[]): Model => ({
+      ...good,
+      graph: {
+        ...good.graph,
+        nodes: good.graph.nodes.map((n) => (n === node ? { ...n, inputs: n.inputs.map((v, i) => (i === index ? 'odd' : v)) } : n)),
+        initializers: new Map([...good.graph.initializers, ['odd', held('float32', shape, new Uint8Array(bytes))]]),
+      },
+    });
     const ints = (...value: number[]): Attr => ({ type: 'ints', value });
     const bad: [Model, RegExp][] = [
       [attr('layout', { type: 'int', value: 2 }), /layout 2, this library reads layout 1/],
@@ -109,8 +119,8 @@ else {
       [input(3, 2, 'uint8', [2]), /need 256 zero points, not 2/],
       [input(1, 2048 * 4, 'float32', [2048]), /"codes" is not uint8/],
       [input(4, 8, 'float32', [2]), /bias has 2 values/],
-      [input(5, 8, 'float32', [2]), /residual has the shape \[2\], not that of y/],
-      [input(6, 8, 'float32', [2]), /are no branch of 6 rows to N = 48/],
+      [instead(5, 8, [2]), /residual has the shape \[2\], not that of y/],
+      [instead(6, 8, [2]), /are no branch of 6 rows to N = 48/],
     ];
     const jobs: Job[] = [];
     for (const [model] of bad) jobs.push({ model: await write(model), shape: [2, 3, 64], seed: 1 });

@@ -10,6 +10,7 @@ pub mod conv1d;
 pub mod hadamard;
 pub mod isa;
 pub mod layout;
+pub mod levels;
 pub mod linear;
 mod math;
 pub mod norm;
@@ -27,7 +28,12 @@ pub use conv1d::{conv_task, Conv, Weights, CHANNELS};
 pub use hadamard::{hadamard, Blocks};
 pub use isa::Isa;
 pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH, WIDTHS};
+<<<<<<< HEAD
 pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Results, Task};
+=======
+pub use levels::{levels_row, Levels};
+pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Results, Task, Then};
+>>>>>>> main
 pub use norm::{norm, Norm, Normed};
 pub use pointwise::{silu_mul, silu_scaled};
 pub use port::{Data, Port};

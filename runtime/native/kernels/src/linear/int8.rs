@@ -20,7 +20,9 @@ pub fn int8_task(isa: Isa, w: &Weight, x: &Tiles, columns: &[i32], finish: &Fini
     assert!(x.zeros.is_none_or(|z| z.len() == x.scales.len() && columns.len() == w.panels() * x.groups() * COLUMNS));
     let border = |m: usize| m == count || m % Tiling::BORDER == 0;
     assert!(border(task.rows.start) && border(task.rows.end));
-    let (panel, mut rows) = (task.panel, task.rows.clone());
+    let panel = task.panel;
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
+    let mut rows = task.rows.clone();
     let columns = x.zeros.map(|_| &columns[panel * x.groups() * COLUMNS..]);
     // SAFETY: the sizes are checked, the machine has `isa`.
     unsafe {
