@@ -16,4 +16,4 @@ fi
 RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_TARGET_DIR=target/arm64 CARGO_BUILD_JOBS="${CARGO_BUILD_JOBS:-2}" \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
   CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -cpu max -L /usr/aarch64-linux-gnu" \
-  /usr/bin/cargo test --release --locked --quiet --package qc-kernels --target aarch64-unknown-linux-gnu -Zbuild-std=std,panic_unwind,test -- "$@"
+  /usr/bin/cargo test --release --locked --quiet --package qc-kernels --tests --target aarch64-unknown-linux-gnu -Zbuild-std=std,panic_unwind,test -- "$@"
