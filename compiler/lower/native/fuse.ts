@@ -12,6 +12,7 @@ import { addLayerNorm, addRmsNorm } from './fused/addnorm.ts';
 import { attentions } from './fused/attention.ts';
 import hadamard, { hadamardQuantize } from './fused/hadamard.ts';
 import layerNorm from './fused/layernorm.ts';
+import { levelsMatMul } from './fused/levelsmatmul.ts';
 import { normQuantize } from './fused/normquantize.ts';
 import quantizeRows from './fused/quantizerows.ts';
 import rmsNorm from './fused/rmsnorm.ts';
@@ -40,7 +41,7 @@ const stages: readonly (readonly Fusion[])[] = [
   [rmsNorm, layerNorm, siluMul, hadamard, ...attentions],
   [addRmsNorm, addLayerNorm],
   [...normQuantize, ...hadamardQuantize],
-  [quantizeRows],
+  [quantizeRows, ...levelsMatMul],
 ];
 
 /** Does any of `inputs` come from one of `nodes`? */
