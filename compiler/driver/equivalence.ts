@@ -73,8 +73,8 @@ async function compareSegment(segment: Segment, source: Source, data: DataSource
 
 /** In the order of the graph: what applications keep, block outputs, model outputs; not what a transform changed in an unknown way. */
 function comparable({ before, after, applied }: Segment): string[] {
-  const touched = new Set(applied.flatMap((a) => a.touched));
-  for (const a of applied) for (const v of a.mapped?.keys() ?? []) touched.delete(v);
+  // What one application maps in a known way, another may have changed in an unknown one.
+  const touched = new Set(applied.flatMap((a) => a.touched.filter((v) => !a.mapped?.has(v))));
   const made = new Set(after.model.graph.nodes.flatMap((n) => n.outputs));
   const wanted = new Set([
     ...applied.flatMap((a) => [...a.same, ...(a.mapped?.keys() ?? [])]),

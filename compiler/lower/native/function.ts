@@ -34,6 +34,10 @@ export class Body {
   index(value: number): string {
     return this.constant({ type: 'tensor', value: int64s([value], []) }, 'value');
   }
+  /** One int32 without axes. */
+  int32(value: number): string {
+    return this.constant({ type: 'tensor', value: numbers('int32', [], [value]) }, 'value');
+  }
   byte(value: number): string {
     return this.constant({ type: 'tensor', value: numbers('uint8', [], [value]) }, 'value');
   }

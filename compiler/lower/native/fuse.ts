@@ -10,8 +10,9 @@ import { type AttrValue, node } from '../make.ts';
 import { DOMAIN } from './function.ts';
 import { addLayerNorm, addRmsNorm } from './fused/addnorm.ts';
 import { attentions } from './fused/attention.ts';
-import hadamard from './fused/hadamard.ts';
+import hadamard, { hadamardQuantize } from './fused/hadamard.ts';
 import layerNorm from './fused/layernorm.ts';
+import { levelsMatMul } from './fused/levelsmatmul.ts';
 import { normQuantize } from './fused/normquantize.ts';
 import quantizeRows from './fused/quantizerows.ts';
 import rmsNorm from './fused/rmsnorm.ts';
@@ -39,8 +40,8 @@ export interface Fusion {
 const stages: readonly (readonly Fusion[])[] = [
   [rmsNorm, layerNorm, siluMul, hadamard, ...attentions],
   [addRmsNorm, addLayerNorm],
-  normQuantize,
-  [quantizeRows],
+  [...normQuantize, ...hadamardQuantize],
+  [quantizeRows, ...levelsMatMul],
 ];
 
 /** Does any of `inputs` come from one of `nodes`? */

@@ -1,5 +1,6 @@
 /** The norms of qc.v1: RmsNorm and LayerNorm, with a residual added in front, with codes as their result. */
 import type { Func } from '../../graph/types.ts';
+import { emitted } from './emits.ts';
 import { Body } from './function.ts';
 
 /** A variant of a norm; all of them are operators of their own, since a body cannot depend on what its inputs are. */
@@ -25,15 +26,6 @@ export function normOp(name: string): NormOp | undefined {
   };
 }
 
-/** Codes of rows and their scale as outputs, from floats: s = max(max|x| / top, 1e-30), codes = round(x / s). */
-export function rowCodes(b: Body, x: string, codes: string, scale: string): void {
-  const top = b.floatAttribute('top');
-  const most = b.reduce('ReduceMax', b.op('Abs', [x]));
-  b.op('Max', [b.op('Div', [most, top]), b.float(1e-30)], {}, scale);
-  const q = b.op('Clip', [b.op('Round', [b.op('Div', [x, scale])]), b.op('Neg', [top]), top]);
-  b.op('Cast', [q], { to: 3 }, codes);
-}
-
 /** The body of a norm. */
 export function normBody(name: string, opset: number): Func {
   const op = normOp(name)!;
@@ -44,14 +36,7 @@ export function normBody(name: string, opset: number): Func {
   const scaled = [b.op('Div', [centred, b.op('Sqrt', [variance])]), 'gain'];
   const out = op.emits === 'floats' ? 'y' : undefined;
   const y = op.layer ? b.op('Add', [b.op('Mul', scaled), 'bias'], {}, out) : b.op('Mul', scaled, {}, out);
-  if (op.emits === 'rows') rowCodes(b, y, 'codes', 'scale');
-  if (op.emits === 'steps') {
-    const moved = b.op('Add', [b.op('Round', [b.op('Div', [y, 'step'])]), b.floatAttribute('zero')]);
-    const q = b.op('Clip', [moved, b.floatAttribute('lo'), b.floatAttribute('hi')]);
-    b.op('Cast', [q], { to: 3 }, 'codes');
-  }
-  const results = { floats: ['y'], rows: ['codes', 'scale'], steps: ['codes'] }[op.emits];
-  const attrs = { floats: [], rows: ['top'], steps: ['lo', 'hi', 'zero'] }[op.emits];
+  const { results, attrs } = emitted(b, y, op.emits);
   const inputs = ['x', ...(op.add ? ['residual'] : []), 'gain', ...(op.layer ? ['bias'] : []), ...(op.emits === 'steps' ? ['step'] : [])];
   const formula = op.layer ? '(x − mean) / √(mean((x − mean)²) + eps) · gain + bias' : 'x / √(mean(x²) + eps) · gain';
   const behind = { floats: '', rows: ', as codes with a scale a row', steps: ', as codes under a step' }[op.emits];

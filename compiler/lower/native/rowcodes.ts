@@ -52,3 +52,28 @@ export function codesOf(v: View, value: string): StaticCodes | undefined {
     return { codes: clip.outputs[0]!, step: q.inputs[1]!, zero: middle, lo, hi, nodes: [clip, q] };
   return { codes, step: q.inputs[1]!, zero: middle, lo: -128, hi: 127, nodes: [q] };
 }
+
+/** Where codes with a scale a row are made of a value, and how; the makers of the value can yield them at once. */
+export interface RowsBehind {
+  readonly codes: string;
+  readonly scale: string;
+  readonly symmetric: boolean;
+  readonly attrs: Readonly<Record<string, { readonly float: number }>>;
+  readonly nodes: readonly Node[];
+  readonly rewire?: () => void;
+}
+
+/** The codes that are the only thing made of a value, by the operators that read it or by one `QuantizeRows` in front of them. */
+export function rowsBehind(v: View, e: Editor, value: string): RowsBehind | undefined {
+  const readers = v.consumers(value);
+  if (v.isOutput(value) || readers.length === 0) return undefined;
+  if (readers.every((r) => takesRows(v, r, value))) {
+    const [codes, scale] = [e.fresh(`${value}/codes`), e.fresh(`${value}/scale`)];
+    return { codes, scale, symmetric: true, attrs: { top: { float: 127 } }, nodes: [], rewire: () => rewireRows(e, readers, codes, scale) };
+  }
+  const q = readers[0]!;
+  const symmetric = typeOf(q) === `${DOMAIN}::QuantizeRows`;
+  if (readers.length > 1 || !(symmetric || typeOf(q) === `${DOMAIN}::QuantizeRowsAsymmetric`)) return undefined;
+  const attrs = Object.fromEntries([...q.attrs].flatMap(([name, a]) => (a.type === 'float' ? [[name, { float: a.value }]] : [])));
+  return { codes: q.outputs[0]!, scale: q.outputs[1]!, symmetric, attrs, nodes: [q] };
+}

@@ -1,9 +1,11 @@
 /** `Hadamard`: a rotation at run time by Sylvester's matrix ⊗ a small one, which the kernel computes in O(n log n). */
-import { typeOf, type View } from '../../../match/view.ts';
+import type { Func } from '../../../graph/types.ts';
+import { attrInt, typeOf, type View } from '../../../match/view.ts';
 import { float32s } from '../../make.ts';
-import { Body } from '../function.ts';
+import { emitted } from '../emits.ts';
+import { Body, DOMAIN } from '../function.ts';
 import type { Fusion, Place } from '../fuse.ts';
-import { rowCodes } from '../norms.ts';
+import { codesOf, rowsBehind } from '../rowcodes.ts';
 import { made } from '../walk.ts';
 
 /** The numbers of a square float32 constant. */
@@ -70,22 +72,29 @@ function turned(v: View, y: string): Turned | undefined {
   return { x, left: left ? last.inputs[0] : undefined, right: first.inputs[1]!, order };
 }
 
+const emits = {
+  Hadamard: 'floats',
+  HadamardQuantize: 'rows',
+  HadamardQuantizeAsymmetric: 'asymmetric',
+  HadamardQuantizeStatic: 'steps',
+} as const;
+
 /** The body: blocks as matrices between their factors. */
-export function hadamardBody(name: string, opset: number): ReturnType<Body['function']> {
+function body(name: string, opset: number): Func {
   const b = new Body(opset);
   const sizes = ['left', 'right'].map((m) => b.slice(b.op('Shape', [m]), 0, 1));
   const blocks = b.op('Reshape', ['x', b.op('Concat', [b.ints([-1]), ...sizes], { axis: 0 })]);
   const product = b.op('MatMul', ['left', b.op('MatMul', [blocks, 'right'])]);
-  const codes = name === 'HadamardQuantize';
-  const y = b.op('Reshape', [product, b.op('Shape', ['x'])], {}, codes ? undefined : 'y');
-  if (codes) rowCodes(b, y, 'codes', 'scale');
-  const doc = `each block of x times left ⊗ right, Sylvester's matrix over one of order \`order\`${codes ? ', as codes with a scale a row' : ''}`;
-  return b.function(name, ['x', 'left', 'right'], codes ? ['codes', 'scale'] : ['y'], codes ? ['order', 'top'] : ['order'], doc);
+  const form = emits[name as keyof typeof emits];
+  const y = b.op('Reshape', [product, b.op('Shape', ['x'])], {}, form === 'floats' ? 'y' : undefined);
+  const { results, attrs } = emitted(b, y, form);
+  const doc = `each block of x times left ⊗ right, Sylvester's matrix over one of order \`order\`${form === 'floats' ? '' : ', as codes'}`;
+  return b.function(name, ['x', 'left', 'right', ...(form === 'steps' ? ['step'] : [])], results, ['order', ...attrs], doc);
 }
 
 const fusion: Fusion = {
   name: 'Hadamard',
-  body: hadamardBody,
+  body,
   find(v, e): Place[] {
     const ends = v.nodes('Reshape', 'MatMul').map((n) => n.outputs[0]!);
     return ends.flatMap((y): Place[] => {
@@ -100,3 +109,31 @@ const fusion: Fusion = {
   },
 };
 export default fusion;
+
+const NAME = `${DOMAIN}::Hadamard`;
+const byRows = (symmetric: boolean): Fusion => ({
+  name: symmetric ? 'HadamardQuantize' : 'HadamardQuantizeAsymmetric',
+  body,
+  find: (v, e): Place[] =>
+    v.nodes(NAME).flatMap((n): Place[] => {
+      const r = rowsBehind(v, e, n.outputs[0]!);
+      if (r?.symmetric !== symmetric) return [];
+      const attrs = { order: attrInt(n, 'order', 1), ...r.attrs };
+      return [
+        { inputs: n.inputs, attrs, outputs: [r.codes, r.scale], replaces: [n, ...r.nodes], ...(r.rewire ? { rewire: r.rewire } : {}) },
+      ];
+    }),
+});
+const bySteps: Fusion = {
+  name: 'HadamardQuantizeStatic',
+  body,
+  find: (v): Place[] =>
+    v.nodes(NAME).flatMap((n): Place[] => {
+      const c = codesOf(v, n.outputs[0]!);
+      if (!c) return [];
+      const attrs = { order: attrInt(n, 'order', 1), lo: { float: c.lo }, hi: { float: c.hi }, zero: { float: c.zero } };
+      return [{ inputs: [...n.inputs, c.step], attrs, outputs: [c.codes], replaces: [n, ...c.nodes] }];
+    }),
+};
+/** The rounding behind a rotation becomes part of it. */
+export const hadamardQuantize: readonly Fusion[] = [byRows(true), byRows(false), bySteps];

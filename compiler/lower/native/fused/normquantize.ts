@@ -1,10 +1,10 @@
 /** `…NormQuantize`, `…NormQuantizeStatic`: a norm whose readers want codes emits them, once for all of them. */
 import type { Node } from '../../../graph/types.ts';
-import type { View } from '../../../match/view.ts';
+import { typeOf, type View } from '../../../match/view.ts';
 import { DOMAIN } from '../function.ts';
 import type { Fusion, Place } from '../fuse.ts';
 import { type NormOp, normBody, normName } from '../norms.ts';
-import { codesOf, rewireRows, takesRows } from '../rowcodes.ts';
+import { codesOf, rowsBehind, takesRows } from '../rowcodes.ts';
 
 const float = (n: Node, name: string) => {
   const a = n.attrs.get(name);
@@ -14,7 +14,8 @@ const float = (n: Node, name: string) => {
 /** Do all readers of a value read it in codes? */
 export function readInCodes(v: View, value: string): boolean {
   const readers = v.consumers(value);
-  return !v.isOutput(value) && readers.length > 0 && (readers.every((n) => takesRows(v, n, value)) || codesOf(v, value) !== undefined);
+  const rows = (n: Node) => takesRows(v, n, value) || typeOf(n) === `${DOMAIN}::QuantizeRows`;
+  return !v.isOutput(value) && readers.length > 0 && (readers.every(rows) || codesOf(v, value) !== undefined);
 }
 
 const rows = (op: Omit<NormOp, 'emits'>): Fusion => ({
@@ -23,12 +24,11 @@ const rows = (op: Omit<NormOp, 'emits'>): Fusion => ({
   find(v, e): Place[] {
     return v.nodes(`${DOMAIN}::${normName({ ...op, emits: 'floats' })}`).flatMap((n): Place[] => {
       const y = n.outputs[0]!;
-      const readers = v.consumers(y);
-      if (v.isOutput(y) || readers.length === 0 || !readers.every((r) => takesRows(v, r, y))) return [];
-      const [codes, scale] = [e.fresh(`${y}/codes`), e.fresh(`${y}/scale`)];
-      const outputs = [codes, scale, ...n.outputs.slice(1)];
-      const attrs = { eps: float(n, 'eps'), top: { float: 127 } };
-      return [{ inputs: n.inputs, attrs, outputs, replaces: [n], rewire: () => rewireRows(e, readers, codes, scale) }];
+      const r = rowsBehind(v, e, y);
+      if (!r?.symmetric) return [];
+      const outputs = [r.codes, r.scale, ...n.outputs.slice(1)];
+      const attrs = { eps: float(n, 'eps'), ...r.attrs };
+      return [{ inputs: n.inputs, attrs, outputs, replaces: [n, ...r.nodes], ...(r.rewire ? { rewire: r.rewire } : {}) }];
     });
   },
 });

@@ -45,6 +45,19 @@ fn all_body<S>(rows: Rows, x: &[f32], width: usize, codes: &mut [i8], scales: &m
     }
 }
 
+/// Quantizes x under one step: clip(round(x / step) + zero, lo, hi); a NaN is 0. Panics where sizes do not fit.
+pub fn quantize_steps(isa: Isa, x: &[f32], by: (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) {
+    assert!(isa.available() && x.len() == codes.len());
+    // SAFETY: the machine has `isa`.
+    unsafe { steps(isa, x, by, lo, hi, codes) }
+}
+dispatch! { fn steps(x: &[f32], by: (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) = steps_body }
+
+#[inline(always)]
+fn steps_body<S>(x: &[f32], by: (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) {
+    round_body(x, by, lo, hi, codes);
+}
+
 /// One row.
 #[inline(always)]
 pub(crate) fn quantize_rows_body(rows: Rows, x: &[f32], codes: &mut [i8], scale: &mut f32) {

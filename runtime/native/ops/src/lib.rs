@@ -6,6 +6,7 @@ mod attention;
 mod cache;
 mod conv1d;
 mod hadamard;
+mod levels;
 mod linear;
 mod norm;
 mod op;

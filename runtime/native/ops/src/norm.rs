@@ -17,7 +17,11 @@ const PIECE: usize = 1 << 14;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Emits {
     Floats,
+    /// Codes with a scale a row.
     Rows,
+    /// The same with zero points, which are taken off.
+    Asymmetric,
+    /// Codes under a step.
     Steps,
 }
 
@@ -30,12 +34,38 @@ pub struct Norm {
     pub emits: Emits,
 }
 
+/// What the attributes say of the codes.
 #[derive(Clone, Copy)]
-enum Format {
+pub enum Format {
     Floats,
     Rows(Rows),
     Steps { lo: i8, hi: i8, zero: f32 },
 }
+
+impl Format {
+    pub fn read(emits: Emits, info: &Info) -> Outcome<Format> {
+        match emits {
+            Emits::Floats => Ok(Format::Floats),
+            Emits::Rows => symmetric(info).map(Format::Rows),
+            Emits::Asymmetric => asymmetric(info).map(Format::Rows),
+            Emits::Steps => {
+                let (lo, hi, zero) = (info.float(c"lo")?, info.float(c"hi")?, info.float(c"zero")?);
+                let fits = lo < hi && [lo, hi, zero].iter().all(|v| v.fract() == 0.0 && (-128.0..=127.0).contains(v));
+                let format = Format::Steps { lo: lo as i8, hi: hi as i8, zero };
+                fits.then_some(format).ok_or_else(|| format!("codes from {lo} to {hi} around {zero} are no signed bytes"))
+            }
+        }
+    }
+}
+
+/// The step in an input of one positive number.
+pub fn step(given: &[f32]) -> Outcome<f32> {
+    match given {
+        &[s] if s > 0.0 && s.is_finite() => Ok(s),
+        s => Err(format!("the step is {:?}, not one positive number", &s[..s.len().min(4)])),
+    }
+}
+
 pub struct Kernel {
     isa: Isa,
     eps: f32,
@@ -56,8 +86,8 @@ impl Operator for Norm {
         match (self.emits, self.add) {
             (Emits::Floats, false) => &[f32::TYPE],
             (Emits::Floats, true) => &[f32::TYPE, f32::TYPE],
-            (Emits::Rows, false) => &[i8::TYPE, f32::TYPE],
-            (Emits::Rows, true) => &[i8::TYPE, f32::TYPE, f32::TYPE],
+            (Emits::Rows | Emits::Asymmetric, false) => &[i8::TYPE, f32::TYPE],
+            (Emits::Rows | Emits::Asymmetric, true) => &[i8::TYPE, f32::TYPE, f32::TYPE],
             (Emits::Steps, false) => &[i8::TYPE],
             (Emits::Steps, true) => &[i8::TYPE, f32::TYPE],
         }
@@ -66,15 +96,7 @@ impl Operator for Norm {
     fn make(&self, info: &Info) -> Outcome<Kernel> {
         let eps = info.float(c"eps")?;
         (eps >= 0.0).then_some(()).ok_or_else(|| format!("eps is {eps}"))?;
-        let format = match self.emits {
-            Emits::Floats => Format::Floats,
-            Emits::Rows => Format::Rows(symmetric(info)?),
-            Emits::Steps => {
-                let (lo, hi, zero) = (info.float(c"lo")?, info.float(c"hi")?, info.float(c"zero")?);
-                let fits = lo < hi && [lo, hi, zero].iter().all(|v| v.fract() == 0.0 && (-128.0..=127.0).contains(v));
-                fits.then_some(Format::Steps { lo: lo as i8, hi: hi as i8, zero }).ok_or_else(|| format!("codes from {lo} to {hi} around {zero} are no signed bytes"))?
-            }
-        };
+        let format = Format::read(self.emits, info)?;
         Ok(Kernel { isa: chosen()?, eps, layer: self.layer, add: self.add, format })
     }
 
@@ -89,7 +111,7 @@ impl Operator for Norm {
         let residual = input(k.add, "residual")?;
         let gain = input(true, "gain")?.map_or(&[][..], |g| g.data);
         let bias = input(k.layer, "bias")?.map(|b| b.data);
-        let step = input(matches!(k.format, Format::Steps { .. }), "step")?.map(|s| s.data);
+        let given = input(matches!(k.format, Format::Steps { .. }), "step")?.map(|s| s.data);
         let n = gain.len();
         if n == 0 || x.shape.last() != Some(&n) {
             return Err(format!("x has the shape {:?}, its last size is not that of gain, {n}", x.shape));
@@ -100,11 +122,7 @@ impl Operator for Norm {
         if let Some(b) = bias.filter(|b| b.len() != n) {
             return Err(format!("the bias has {} values, not {n}", b.len()));
         }
-        let step = match step {
-            None => 1.0,
-            Some(&[s]) if s > 0.0 && s.is_finite() => s,
-            Some(s) => return Err(format!("the step is {s:?}, not one positive number")),
-        };
+        let step = given.map_or(Ok(1.0), step)?;
         let rule = Rule { gain, bias, eps: k.eps };
         let last = match k.format {
             Format::Rows(_) => 2,
@@ -144,6 +162,14 @@ pub fn symmetric(info: &Info) -> Outcome<Rows> {
     let top = info.float(c"top")?;
     let rows = Rows::Symmetric { top };
     (rows.fits() && top.fract() == 0.0).then_some(rows).ok_or_else(|| format!("the largest code is {top}, not from 1 to 127"))
+}
+
+/// Rows with zero points from the attributes `lo` and `hi`.
+pub fn asymmetric(info: &Info) -> Outcome<Rows> {
+    let (lo, hi) = (info.float(c"lo")?, info.float(c"hi")?);
+    let rows = Rows::Asymmetric { lo, hi };
+    let fits = rows.fits() && lo.fract() == 0.0 && hi.fract() == 0.0;
+    fits.then_some(rows).ok_or_else(|| format!("codes from {lo} to {hi} are not 2 to 128 integers"))
 }
 
 /// The first `len` elements, or what there is; the rest stays.

@@ -4,6 +4,7 @@ use crate::api::{Api, Outcome};
 use crate::attention::{CachedAttention, Store};
 use crate::hadamard::Hadamard;
 use crate::conv1d::CausalConv1d;
+use crate::levels::LevelsMatMul;
 use crate::linear::{Form, Linear};
 use crate::norm::{Emits, Norm};
 use crate::op::{Operator, Table};
@@ -11,7 +12,7 @@ use crate::pointwise::{SiLUScaled, SiluMul};
 use crate::rows::QuantizeRows;
 use crate::scan::SelectiveScan;
 use ort_sys::*;
-use qc_kernels::Isa;
+use qc_kernels::{Isa, Levels};
 use std::ptr::null_mut;
 use std::sync::{Mutex, OnceLock};
 
@@ -53,6 +54,9 @@ operators! {
     QuantizeRows { name: c"QuantizeRows", symmetric: true } => QuantizeRows;
     QuantizeRows { name: c"QuantizeRowsAsymmetric", symmetric: false } => QuantizeRows;
     SiluMul => SiluMul;
+    LevelsMatMul { name: c"LogSqrt2MatMul4", levels: Levels { bits: 4, steps: 2 } } => LevelsMatMul;
+    LevelsMatMul { name: c"LogSqrt2MatMul6", levels: Levels { bits: 6, steps: 2 } } => LevelsMatMul;
+    LevelsMatMul { name: c"Log2MatMul4", levels: Levels { bits: 4, steps: 1 } } => LevelsMatMul;
     CachedAttention { name: c"CachedAttention", store: Store::Floats, zeros: false } => CachedAttention;
     CachedAttention { name: c"CachedAttentionHalf", store: Store::Half, zeros: false } => CachedAttention;
     CachedAttention { name: c"CachedAttentionRounded", store: Store::Rounded, zeros: true } => CachedAttention;
@@ -62,6 +66,8 @@ operators! {
     CachedAttention { name: c"CachedAttentionQ8", store: Store::Codes { packed: false }, zeros: true } => CachedAttention;
     CachedAttention { name: c"CachedAttentionQ8Symmetric", store: Store::Codes { packed: false }, zeros: false } => CachedAttention;
     Hadamard { name: c"Hadamard", emits: Emits::Floats } => Hadamard;
+    Hadamard { name: c"HadamardQuantizeAsymmetric", emits: Emits::Asymmetric } => Hadamard;
+    Hadamard { name: c"HadamardQuantizeStatic", emits: Emits::Steps } => Hadamard;
     Hadamard { name: c"HadamardQuantize", emits: Emits::Rows } => Hadamard;
     SelectiveScan { name: c"SelectiveScan", codes: false } => SelectiveScan;
     SelectiveScan { name: c"SelectiveScanInt8", codes: true } => SelectiveScan;

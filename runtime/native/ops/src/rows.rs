@@ -4,7 +4,7 @@
 //! before the zero point is taken off, hi − lo ≤ 127.
 
 use crate::api::{Context, Element, Info, Outcome};
-use crate::norm::{symmetric, take};
+use crate::norm::{asymmetric, symmetric, take};
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{quantize_rows, Isa, Rows};
@@ -31,14 +31,7 @@ impl Operator for QuantizeRows {
         &[i8::TYPE, f32::TYPE]
     }
     fn make(&self, info: &Info) -> Outcome<Self::Kernel> {
-        if self.symmetric {
-            return Ok((chosen()?, symmetric(info)?));
-        }
-        let (lo, hi) = (info.float(c"lo")?, info.float(c"hi")?);
-        let rows = Rows::Asymmetric { lo, hi };
-        let fits = rows.fits() && lo.fract() == 0.0 && hi.fract() == 0.0;
-        fits.then_some(()).ok_or_else(|| format!("codes from {lo} to {hi} are not 2 to 128 integers"))?;
-        Ok((chosen()?, rows))
+        Ok((chosen()?, if self.symmetric { symmetric(info)? } else { asymmetric(info)? }))
     }
     fn compute(&(isa, rows): &Self::Kernel, context: &Context) -> Outcome<()> {
         let x = context.input::<f32>(0, "x")?;
