@@ -30,7 +30,9 @@ quantize weight of conv as int(b) { per: channel }
 search b { objective: ${objective}, budget: mean_bits(conv) <= 3, method: greedy }`;
   const [mean, added] = [await w.compiled('mlp-conv', text('mse(layer)')), await w.compiled('mlp-conv', text('layers'))];
   assert.not.equal(added.result.binding, mean.result.binding, 'a small layer with a large mean error gives way to a large layer');
-  const error = await w.compiled('mlp-conv', text('layers(output("logits"))'), { data }).catch((e: { diagnostics: { code: string }[] }) => e);
+  const error = await w
+    .compiled('mlp-conv', text('layers(output("logits"))'), { data })
+    .catch((e: { diagnostics: { code: string }[] }) => e);
   assert.is('diagnostics' in error ? error.diagnostics[0]?.code : 'nothing', 'metric-where');
 });
 
