@@ -160,4 +160,5 @@ for (const j of jobs.filter((x) => o.only === '' || o.only.split(',').includes(x
   writeFileSync(record, JSON.stringify(rows, null, 1));
   write();
 }
+write();
 process.exitCode = beyond > 0 ? 1 : 0;
