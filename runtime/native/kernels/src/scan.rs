@@ -143,10 +143,14 @@ unsafe fn scan_body<S>(s: &Scan, task: usize, y: &Output, after: &After) {
     let (b, c) = (at.add(3 * states * LANES), at.add(3 * states * LANES + states));
     let rounds = !s.scale.is_empty();
     for n in 0..states {
-        for l in 0..LANES {
-            let from = n * channels + first + l;
-            *a.add(n * LANES + l) = if s.per_head || l >= count { 0.0 } else { s.a[from] };
-            *scale.add(n * LANES + l) = if !rounds || l >= count { 1.0 } else if s.scale.len() == 1 { s.scale[0] } else { s.scale[from] };
+        let (row, from) = (n * LANES, n * channels + first);
+        if !s.per_head {
+            fill(a.add(row), s.a.get_unchecked(from..from + count), 0.0);
+        }
+        match s.scale.len() {
+            0 => {}
+            1 => fill(scale.add(row), &[], s.scale[0]),
+            _ => fill(scale.add(row), s.scale.get_unchecked(from..from + count), 1.0),
         }
     }
     let held = (batch * channels + first) * states;
@@ -205,15 +209,36 @@ unsafe fn scan_body<S>(s: &Scan, task: usize, y: &Output, after: &After) {
         }
         std::ptr::copy_nonoverlapping(out.as_ptr(), y.at().add(row * channels + first), count);
     }
-    for l in 0..count {
-        for n in 0..states {
-            let (v, step) = (*h.add(n * LANES + l), *scale.add(n * LANES + l));
-            match after {
-                After::Floats(o) => *o.at().add(held + l * states + n) = v,
-                After::Codes(o) => *o.at().add(held + l * states + n) = code(v, step) as i8,
+    match after {
+        After::Floats(o) => {
+            let to = o.at().add(held);
+            for l in 0..count {
+                for n in 0..states {
+                    *to.add(l * states + n) = *h.add(n * LANES + l);
+                }
+            }
+        }
+        After::Codes(o) => {
+            for i in 0..states * LANES {
+                *h.add(i) = code(*h.add(i), *scale.add(i));
+            }
+            let to = o.at().add(held);
+            for l in 0..count {
+                for n in 0..states {
+                    *to.add(l * states + n) = *h.add(n * LANES + l) as i8;
+                }
             }
         }
     }
+}
+
+/// Thirty-two numbers: `values`, then `rest`.
+#[inline(always)]
+unsafe fn fill(to: *mut f32, values: &[f32], rest: f32) {
+    let to = &mut *to.cast::<Lanes>();
+    let (head, tail) = to.split_at_mut(values.len());
+    head.copy_from_slice(values);
+    tail.fill(rest);
 }
 
 /// The state [count, states] as [states, 32], in numbers; a quantized one that came as floats is rounded.

@@ -1,0 +1,45 @@
+"""scan.py --tokens N --seconds S NAME=MODEL[:LIBRARY] …: times models turn by turn on two threads, one run each; prints a JSON line a model: milliseconds of all runs, and
+MiB of anonymous memory that loading and three runs add (in a process of its own). Inputs that begin with past keep their sizes; zeros there, small noise elsewhere."""
+import argparse, json, re, subprocess, sys, time
+import numpy as np, onnxruntime as ort
+
+a = argparse.ArgumentParser()
+a.add_argument('models', nargs='+'); a.add_argument('--tokens', type=int, required=True); a.add_argument('--seconds', type=float, default=1); a.add_argument('--memory', action='store_true')
+a = a.parse_args()
+
+def session(model):
+    path, _, library = model.partition(':')
+    o = ort.SessionOptions(); o.intra_op_num_threads = 2; o.log_severity_level = 3
+    if library: o.register_custom_ops_library(library)
+    return ort.InferenceSession(path, o, providers=['CPUExecutionProvider'])
+
+def feeds(s):
+    r, f = np.random.default_rng(0), {}
+    for i in s.get_inputs():
+        past = i.name.startswith('past')
+        shape = [d if isinstance(d, int) else 1 if k == 0 or past else a.tokens for k, d in enumerate(i.shape)]
+        kind = i.type[7:-1]
+        if kind == 'int64': f[i.name] = r.integers(0, 2000, shape)
+        elif kind == 'int8': f[i.name] = np.zeros(shape, np.int8)
+        else: f[i.name] = np.zeros(shape, np.float32) if past else (r.standard_normal(shape) * .3).astype(np.float32)
+    return f
+
+anonymous = lambda: int(re.search(r'RssAnon:\s+(\d+)', open('/proc/self/status').read())[1]) / 1024
+names = [m.partition('=') for m in a.models]
+if a.memory:
+    probe = session(names[0][2]); f = feeds(probe); del probe
+    before = anonymous(); s = session(names[0][2])
+    for _ in range(3): s.run(None, f)
+    print(anonymous() - before); sys.exit()
+all_ = []
+for name, _, model in names:
+    s = session(model); f = feeds(s)
+    for _ in range(3): s.run(None, f)
+    all_.append((name, s, f, []))
+end = time.perf_counter() + a.seconds * len(all_)
+while time.perf_counter() < end or len(all_[0][3]) < 5:
+    for _, s, f, t in all_:
+        start = time.perf_counter(); s.run(None, f); t.append((time.perf_counter() - start) * 1e3)
+for (name, s, f, t), (_, _, model) in zip(all_, names):
+    mib = subprocess.run([sys.executable, __file__, '--memory', '--tokens', str(a.tokens), f'x={model}'], capture_output=True, text=True)
+    print(json.dumps({'name': name, 'ms': t, 'mib': float(mib.stdout) if mib.returncode == 0 else None}))
