@@ -28,12 +28,8 @@ pub use conv1d::{conv_task, Conv, Weights, CHANNELS};
 pub use hadamard::{hadamard, Blocks};
 pub use isa::Isa;
 pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH, WIDTHS};
-<<<<<<< HEAD
-pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Results, Task};
-=======
 pub use levels::{levels_row, Levels};
-pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Results, Task, Then};
->>>>>>> main
+pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Results, Task};
 pub use norm::{norm, Norm, Normed};
 pub use pointwise::{silu_mul, silu_scaled};
 pub use port::{Data, Port};
