@@ -80,6 +80,7 @@ const plan: Rows = {
   'cut-transform': "The `to` of an applied recipe leaves one end of a transform's edge outside.",
   'two-transforms': 'Two transforms of one kind are on one edge; which comes first would not be said.',
   'not-a-learner': 'It learns no rotations, or has no gradient.',
+  'steps-missing': 'A table over the steps needs each of them once, and no more than 65536.',
   'not-a-clip': 'The law does not choose the range of a channel.',
   'not-an-order': 'The law orders no channels.',
   'levels-range': 'Logarithmic codes hold values in 0…1: what a softmax yields.',

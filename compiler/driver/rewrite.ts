@@ -4,8 +4,9 @@ import { type Need, refText, Statistics } from '../calibrate/index.ts';
 import { floats } from '../calibrate/values.ts';
 import type { Transform } from '../define.ts';
 import type { Applied, Job } from '../fold/job.ts';
-import { Refusal } from '../fold/refuse.ts';
+import { Refusal, refuse } from '../fold/refuse.ts';
 import { Rewriter } from '../fold/rewriter.ts';
+import { cut } from '../graph/cut.ts';
 import type { Value } from '../host.ts';
 import { createView } from '../match/view.ts';
 import { failAt } from '../plan/bind.ts';
@@ -99,6 +100,7 @@ export function rewriting(
             get: (value, observer) => (isNew.has(`${value}\n${refText(observer)}`) ? after : before)!.statistics.get(value, observer),
           };
         },
+        run: (values, feeds) => runOn(here, values, feeds, options),
         typeOf: (site, port) => plan.slots.find((s) => s.site.id === site.id && s.port === port && s.what === 'type')?.type,
         applied: (a) => applied.push({ ...a, kind: t.kind, by: t.by }),
       };
@@ -151,6 +153,18 @@ export function rewriting(
 /** Linears whose bias a solver will correct, and that have none. */
 const withoutBias = (plan: Planned) =>
   plan.solves.filter((s) => s.decides === 'correction' && s.site.role === 'linear' && s.site.bias === undefined);
+
+/** Some values of a model, from some of its inputs. */
+async function runOn(at: Source, values: readonly string[], feeds: Readonly<Record<string, Value>>, { host }: CompileOptions) {
+  const session = await host.session(cut(at.model, new Map(), values), at.dir);
+  try {
+    const other = session.inputs.find((n) => !feeds[n]);
+    if (other !== undefined) refuse('not-constant', `${values[0]} needs the input "${other}" too`);
+    return await session.run(Object.fromEntries(session.inputs.map((n) => [n, feeds[n]!])));
+  } finally {
+    await session.close();
+  }
+}
 
 const unread = (): never => fail('calibration-missing', 'a transform needs calibration data');
 

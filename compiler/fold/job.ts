@@ -1,6 +1,6 @@
 /** What a transform gets to work on one statement's part of a model, and what it reports. */
 import type { Arrays } from '../calibrate/statistics.ts';
-import type { EvalContext } from '../host.ts';
+import type { EvalContext, Value } from '../host.ts';
 import type { View } from '../match/view.ts';
 import type { QType } from '../plan/types.ts';
 import type { Ref } from '../schema.ts';
@@ -44,6 +44,8 @@ export interface Job {
   readonly ctx: EvalContext;
   /** Observes on calibration data, once for each need and state of the model. */
   observe(needs: readonly Need[]): Promise<Observed>;
+  /** Values of the model as it is, computed from these inputs. Error: Refusal not-constant where they need others. */
+  run(values: readonly string[], feeds: Readonly<Record<string, Value>>): Promise<Readonly<Record<string, Value>>>;
   /** The type that the plan gives a port. */
   typeOf(site: Site, port: string): QType | undefined;
   applied(a: Applied): void;

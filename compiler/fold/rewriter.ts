@@ -33,6 +33,7 @@ export class Rewriter {
   readonly #after = new Map<Node, Node[]>();
   readonly #outputs = new Map<string, string>();
   readonly #added: Site[] = [];
+  readonly #supplied: Site[] = [];
   /** Node → the addition of a new bias, part of its site. */
   readonly #additions = new Map<Node, Node>();
   /** Site → the bias that it got. */
@@ -173,6 +174,22 @@ export class Rewriter {
     this.#outputs.set(site.id, own);
   }
 
+  /**
+   * What `build` adds yields these values of a region instead, in the order of the graph; nodes of the region that nobody reads afterwards go, and
+   * the sites made of them. The region's own site stays, without nodes.
+   */
+  supply(region: Site, values: readonly string[], build: (i: Insertion, value: string) => string): void {
+    for (const value of values) {
+      const last = region.nodes.find((n) => n.outputs.includes(value))!;
+      const old = this.#fresh(`${value}/computed`);
+      const { added, out } = this.#emit(value, 'table', (i) => build(i, value));
+      this.#change(last, (c) => ({ ...c, outputs: c.outputs.map((o) => (o === value ? old : o)) }));
+      const named = added.map((n) => ({ ...n, outputs: n.outputs.map((o) => (o === out ? value : o)) }));
+      this.#after.set(last, [...(this.#after.get(last) ?? []), ...named]);
+    }
+    this.#supplied.push(region);
+  }
+
   /** A site that the application made. */
   add(site: Site): void {
     this.#added.push(site);
@@ -211,7 +228,8 @@ export class Rewriter {
       new Set([...this.#copies.values()].map((c) => c.of)),
     );
     const sites = this.#sites.sites.map((s) => this.#siteNow(s, now));
-    return { model, sites: { ...this.#sites, sites: [...sites, ...this.#added] } };
+    const rewritten = { model, sites: { ...this.#sites, sites: [...sites, ...this.#added] } };
+    return this.#supplied.length ? withoutDead(rewritten, this.#supplied, now) : rewritten;
   }
 
   #addition(n: Node): readonly Node[] {
@@ -273,4 +291,30 @@ function dropUnread(model: Model, names: ReadonlySet<string>): Model {
   const read = new Set([...allNodes(model.graph)].flatMap(({ node }) => node.inputs));
   for (const name of names) if (!read.has(name) && !model.graph.outputs.some((o) => o.name === name)) model.graph.initializers.delete(name);
   return model;
+}
+
+/** Drops what only the old nodes of regions computed, with its sites and weights. */
+function withoutDead({ model, sites }: Rewritten, regions: readonly Site[], now: (n: Node) => Node): Rewritten {
+  const { graph } = model;
+  const candidates = new Set(regions.flatMap((r) => r.nodes.map(now)));
+  const read = new Set(graph.outputs.map((o) => o.name));
+  const own = new Set(graph.nodes);
+  for (const { node: n } of allNodes(graph)) if (!own.has(n)) for (const i of n.inputs) read.add(i);
+  const gone = new Set<Node>();
+  for (const n of graph.nodes.toReversed()) {
+    if (candidates.has(n) && !n.outputs.some((o) => read.has(o))) gone.add(n);
+    else for (const i of n.inputs) read.add(i);
+  }
+  const initializers = new Map([...graph.initializers].filter(([name]) => read.has(name)));
+  const region = new Set(regions.map((r) => r.id));
+  const kept = sites.sites.flatMap((s) => {
+    const nodes = s.nodes.filter((n) => !gone.has(n));
+    if (region.has(s.id)) return [{ ...s, nodes }];
+    return s.nodes.length > 0 && nodes.length < s.nodes.length ? [] : [s];
+  });
+  const ids = new Set(kept.map((s) => s.id));
+  return {
+    model: { ...model, graph: { ...graph, nodes: graph.nodes.filter((n) => !gone.has(n)), initializers } },
+    sites: { ...sites, sites: kept, edges: sites.edges.filter((e) => ids.has(e.from) && ids.has(e.to)) },
+  };
 }

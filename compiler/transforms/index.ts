@@ -10,6 +10,7 @@ import scale from './scale.ts';
 import shift from './shift.ts';
 import smooth from './smooth.ts';
 import split from './split.ts';
+import tabulate from './tabulate.ts';
 import tokenSplit from './token_split.ts';
 
 export const transforms = [
@@ -24,5 +25,6 @@ export const transforms = [
   shift,
   smooth,
   split,
+  tabulate,
   tokenSplit,
 ];

@@ -9,6 +9,7 @@ import { Refusal } from '../../compiler/fold/refuse.ts';
 import { Rewriter, type Rewritten } from '../../compiler/fold/rewriter.ts';
 import { openTensors } from '../../compiler/graph/bytes.ts';
 import { canonicalize } from '../../compiler/graph/canonical.ts';
+import { cut } from '../../compiler/graph/cut.ts';
 import { infer } from '../../compiler/graph/infer.ts';
 import type { Model } from '../../compiler/graph/types.ts';
 import type { Host, Value } from '../../compiler/host.ts';
@@ -87,6 +88,14 @@ export async function apply(
       rewriter,
       ctx: reader,
       observe: (needs) => observe(host, b.model, needs),
+      async run(values, feeds) {
+        const session = await host.session(cut(b.model, new Map(), values), '.');
+        try {
+          return await session.run(Object.fromEntries(session.inputs.map((n) => [n, feeds[n]!])));
+        } finally {
+          await session.close();
+        }
+      },
       typeOf: (site, port) => types?.(site, port),
       applied: (a) => applied.push(a),
     },
