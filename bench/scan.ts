@@ -55,7 +55,15 @@ const median = (x: readonly number[]) => [...x].sort((a, b) => a - b)[Math.floor
 /** Every model turn by turn, in one process of Python's ONNX Runtime. */
 async function race(runners: readonly Runner[], tokens: number): Promise<{ ms: number; ratio: number; mib: number | null }[]> {
   const models = runners.map((r, i) => `${i}=${r.file}${r.way === 'ours' ? `:${library}` : ''}`);
-  const args = [join(import.meta.dirname, 'peers/scan.py'), '--tokens', String(tokens), '--seconds', o.seconds, ...(tokens === 1 ? ['--speed-only'] : []), ...models];
+  const args = [
+    join(import.meta.dirname, 'peers/scan.py'),
+    '--tokens',
+    String(tokens),
+    '--seconds',
+    o.seconds,
+    ...(tokens === 1 ? ['--speed-only'] : []),
+    ...models,
+  ];
   const done = await watch(o.python, args);
   if (done.code !== 0) throw new Error(done.output);
   const all = done.output
