@@ -5,6 +5,7 @@ import { gatherRows } from '../lower/gather.ts';
 import { lower } from '../lower/lower.ts';
 import { finishLinears } from '../lower/native/finish.ts';
 import { fuse } from '../lower/native/fuse.ts';
+import { withGrowing } from '../lower/native/in-place.ts';
 import { nativeLinear } from '../lower/native/linear.ts';
 import { fuseStates } from '../lower/native/ssm/fuse.ts';
 import { gatherBlockQuantized, matMulNBits } from '../lower/nbits.ts';
@@ -21,7 +22,8 @@ const target: Target = {
     const products = [nativeLinear, matMulNBits, dynamicQuantizeMatMul, matMulIntegerToFloat];
     const states = fuseStates(s);
     const { model, emitted } = lower(states.simulated, [...products, gatherBlockQuantized, convInteger, convQdq, gatherRows, dequantize]);
-    return states.finish({ model: finishLinears(fuse(model)), emitted });
+    const finished = states.finish({ model: finishLinears(fuse(model)), emitted });
+    return { ...finished, model: withGrowing(finished.model) };
   },
 };
 export default target;

@@ -127,6 +127,9 @@ else {
     const session = await InferenceSession.create(llama);
     const stepper = loop(session);
     assert.is(stepper.carried.length, 12);
+    // Its keys and values grow where they lie; the first key goes through a Concat of one.
+    const { inPlace } = (session as unknown as { handler: { inPlace: Record<string, string> } }).handler;
+    assert.ok(Object.keys(inPlace).length >= 11 && inPlace['past_key_values.1.key'] === 'present.1.key', JSON.stringify(inPlace));
     let past: Record<string, InstanceType<typeof Tensor>> = Object.fromEntries(
       stepper.carried.map((n) => [n, new Tensor('float32', new Float32Array(0), [1, 2, 0, 32])]),
     );
