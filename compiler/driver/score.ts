@@ -32,7 +32,8 @@ const objectiveOf = (call: Call): Objective | undefined => objectives.find((o) =
 /** Is an objective's argument the sites of the model (a scope or a selection), not an output? */
 function onSites(call: Call, scope: Scope): boolean {
   const of = call.args['of'] ? evaluate(call.args['of'], scope) : undefined;
-  if (of === undefined || of.kind === 'string') return of?.kind === 'string' && of.value === 'layer';
+  if (of === undefined) return objectiveOf(call)?.metric === undefined;
+  if (of.kind === 'string') return of.value === 'layer';
   if (of.kind === 'ref') return of.name === 'layer';
   return of.kind === 'selection' && outputName(of.selection) === undefined;
 }
@@ -59,6 +60,9 @@ export async function score(asked: Planned, objective: Expr, budget: Expr | unde
   const wanted = calls(objective, bound);
   const values = new Map<Call, number>();
   const whole = wanted.filter((c) => !onSites(c, bound));
+  for (const c of whole)
+    if (!objectiveOf(c)?.metric)
+      failAt('metric-where', `\`${c.name}\` is measured on layers, not on outputs of the model.`, c.span, `Write ${c.name}(layer).`);
   const outputs = [...new Set(whole.flatMap((c) => outputsOf(c, bound, model)))];
   const comparison = outputs.length ? await bench.compare(asked, outputs) : undefined;
   for (const call of wanted) {

@@ -2,6 +2,7 @@
 import agreement from './agreement.ts';
 import cosine from './cosine.ts';
 import kl from './kl.ts';
+import layers from './layers.ts';
 import mse from './mse.ts';
 import sqnr from './sqnr.ts';
 
@@ -9,6 +10,7 @@ export const objectives = [
   agreement,
   cosine,
   kl,
+  layers,
   mse,
   sqnr,
 ];

@@ -24,6 +24,18 @@ search law { objective: mse(layer), method: sitewise }`;
   assert.ok(result.report.ports.some((p) => p.type?.includes('mse(40')));
 });
 
+test('errors of layers are added as they are, and are no metric of an output', async () => {
+  const text = (objective: string) => `let b in [4, 2] each conv
+quantize weight of conv as int(b) { per: channel }
+search b { objective: ${objective}, budget: mean_bits(conv) <= 3, method: greedy }`;
+  const [mean, added] = [await w.compiled('mlp-conv', text('mse(layer)')), await w.compiled('mlp-conv', text('layers'))];
+  assert.not.equal(added.result.binding, mean.result.binding, 'a small layer with a large mean error gives way to a large layer');
+  const error = await w
+    .compiled('mlp-conv', text('layers(output("logits"))'), { data })
+    .catch((e: { diagnostics: { code: string }[] }) => e);
+  assert.is('diagnostics' in error ? error.diagnostics[0]?.code : 'nothing', 'metric-where');
+});
+
 test('one group size for the model, judged on its output', async () => {
   const text = `calibrate data("calib") { samples: 4 }
 let g in [128, 32, 64]

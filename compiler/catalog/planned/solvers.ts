@@ -44,7 +44,6 @@ export const objectives = [
     { cite: 'Dong et al., HAWQ-V2, 2019 (arXiv:1911.03852)' },
   ),
   planned('objective', 'block', 'Squared error on the output of a block.'),
-  planned('objective', 'layers', 'Squared errors on the outputs of the layers of a block, added.'),
   planned('objective', 'heads', 'Squared error on everything that reads a temporal feature.'),
   measure('l1', 'Mean absolute difference.'),
   measure('ssim', 'Structural similarity of images.'),
