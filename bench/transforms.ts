@@ -139,8 +139,7 @@ if (o.list) console.log(Object.keys(rows).join('\n'));
 else if (o.page) {
   write(stored());
   writeSystems(stored());
-}
-else {
+} else {
   if (!existsSync(cli)) throw new Error('run `npm run build` first');
   const dir = mkdtempSync(join(tmpdir(), 'qc-transforms-'));
   try {
