@@ -1,6 +1,6 @@
 /**
  * State-space models: the fused selective scan and the fused convolution against the exported operators in stock ONNX Runtime, cut out of the model at
- * the same values; then whole models. Turn by turn in one process of Python's onnxruntime, two threads, medians; memory each in
+ * the same values; then whole models. Turn by turn in one process of Python's onnxruntime, CPU time of one thread, medians; memory each in
  * a process of its own. Writes Markdown.
  *
  *   npx tsx bench/scan.ts --prepare    # compiles whole models into --dir
@@ -55,7 +55,15 @@ const median = (x: readonly number[]) => [...x].sort((a, b) => a - b)[Math.floor
 /** Every model turn by turn, in one process of Python's ONNX Runtime. */
 async function race(runners: readonly Runner[], tokens: number): Promise<{ ms: number; ratio: number; mib: number | null }[]> {
   const models = runners.map((r, i) => `${i}=${r.file}${r.way === 'ours' ? `:${library}` : ''}`);
-  const args = [join(import.meta.dirname, 'peers/scan.py'), '--tokens', String(tokens), '--seconds', o.seconds, ...models];
+  const args = [
+    join(import.meta.dirname, 'peers/scan.py'),
+    '--tokens',
+    String(tokens),
+    '--seconds',
+    o.seconds,
+    ...(tokens === 1 ? ['--speed-only'] : []),
+    ...models,
+  ];
   const done = await watch(o.python, args);
   if (done.code !== 0) throw new Error(done.output);
   const all = done.output
@@ -189,7 +197,7 @@ for (const { name, folder } of folders) {
     { name: 'W8A8 everything, target native, int8 states outside', way: 'ours', file: whole(name, 'native-int8-states') },
   ]);
 }
-const head = `# State-space models: speed\n\nWritten by \`npx tsx bench/scan.ts\`: medians of runs turn by turn, two threads, load average ${loadavg()[0]!.toFixed(1)}; ratio: the first row's time over this one's. Memory: what loading and three prefills add, in a process of its own.\n`;
+const head = `# State-space models: speed\n\nWritten by \`npx tsx bench/scan.ts\`: medians of runs turn by turn in Python's onnxruntime, inputs and outputs bound, CPU time of one thread, load average ${loadavg()[0]!.toFixed(1)}; ratio: the first row's time over this one's. Memory: what loading and three prefills add, in a process of its own.\n`;
 writeFileSync(o.out, `${head}${lines.join('\n')}\n`);
 rmSync(scratch, { recursive: true });
 await host.close();

@@ -2,7 +2,9 @@
  * Measures what transforms bring: each scheme with and without them, scored by score.py on the evaluation files. Rows are kept in
  * docs/measured/transforms.json and written into docs/measured/transforms.md between the two marks; rows that are not run stay.
  *
- *   npx tsx bench/transforms.ts [--only name,name@model,…] [--list] [--models ../shared/models]
+ *   npx tsx bench/transforms.ts [--only name,name@model,…] [--list] [--page] [--models ../shared/models]
+ *
+ * `--page` measures nothing and writes the pages again from the record.
  *
  * Rows of recipes/systems stand in its README.md too; `--only system` runs just those.
  *
@@ -22,6 +24,7 @@ const { values: o } = parseArgs({
     only: { type: 'string', default: '' },
     python: { type: 'string', default: 'python3' },
     list: { type: 'boolean', default: false },
+    page: { type: 'boolean', default: false },
   },
 });
 const PAGE = 'docs/measured/transforms.md';
@@ -133,7 +136,10 @@ function writeSystems(known: Readonly<Record<string, Measured>>): void {
 const stored = (): Record<string, Measured> => (existsSync(STORE) ? JSON.parse(readFileSync(STORE, 'utf8')) : {});
 
 if (o.list) console.log(Object.keys(rows).join('\n'));
-else {
+else if (o.page) {
+  write(stored());
+  writeSystems(stored());
+} else {
   if (!existsSync(cli)) throw new Error('run `npm run build` first');
   const dir = mkdtempSync(join(tmpdir(), 'qc-transforms-'));
   try {

@@ -33,6 +33,8 @@ const levels = (format: string, mode: string) => (b: number) => `quantize probs 
 const norms = () => 'transform reparam on norm -> linear';
 const values = () => 'transform reparam on attention.v -> attention.output';
 const gptq = () => 'solve gptq on linear { order: hessian }';
+const adaround = () => 'solve adaround on linear { target: float }';
+const biases = () => 'solve bias_correct on linear';
 const toFloat = () => 'solve gptq on linear { order: hessian, cd: 2, target: float }';
 
 /** Each line is a whole recipe; a part is added or exchanged from line to line. */
@@ -45,9 +47,12 @@ const variants: readonly (readonly [name: string, parts: readonly ((bits: number
   ['+ GPTQ', [norms, weights, inputs, heads, levels('log_sqrt2', 'dynamic'), gptq]],
   ['+ GPTQ toward float, descent', [norms, weights, inputs, heads, levels('log_sqrt2', 'dynamic'), toFloat]],
   ['+ q, k, v dynamic per head', [norms, weights, inputs, headsDynamic, levels('log_sqrt2', 'dynamic'), toFloat]],
-  ['+ reparam on v → o: std.repquant', [norms, values, weights, inputs, headsDynamic, levels('log_sqrt2', 'dynamic'), toFloat]],
-  ['std.repquant without reparam', [weights, inputs, headsDynamic, levels('log_sqrt2', 'dynamic'), toFloat]],
-  ['std.repquant with static softmax', [norms, values, weights, inputs, headsDynamic, levels('log_sqrt2', 'static'), toFloat]],
+  ['+ reparam on v → o', [norms, values, weights, inputs, headsDynamic, levels('log_sqrt2', 'dynamic'), toFloat]],
+  ['  + biases corrected', [norms, values, weights, inputs, headsDynamic, levels('log_sqrt2', 'dynamic'), toFloat, biases]],
+  ['  AdaRound toward float instead of GPTQ', [norms, values, weights, inputs, headsDynamic, levels('log_sqrt2', 'dynamic'), adaround]],
+  ['  + biases corrected: std.repquant', [norms, values, weights, inputs, headsDynamic, levels('log_sqrt2', 'dynamic'), adaround, biases]],
+  ['by GPTQ, without reparam', [weights, inputs, headsDynamic, levels('log_sqrt2', 'dynamic'), toFloat]],
+  ['by GPTQ, with static softmax', [norms, values, weights, inputs, headsDynamic, levels('log_sqrt2', 'static'), toFloat]],
 ];
 
 const dir = mkdtempSync(join(tmpdir(), 'qc-vision-'));

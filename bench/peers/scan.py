@@ -1,15 +1,16 @@
-"""scan.py --tokens N --seconds S NAME=MODEL[:LIBRARY] …: times models turn by turn on two threads, one run each; prints a JSON line a model: milliseconds of all runs, and
+"""scan.py --tokens N --seconds S NAME=MODEL[:LIBRARY] …: times models turn by turn on one thread, inputs and outputs bound, one run each; prints a JSON line a model: milliseconds of
+CPU time of all runs (what else runs on the machine does not count), and
 MiB of anonymous memory that loading and three runs add (in a process of its own). Inputs that begin with past keep their sizes; zeros there, small noise elsewhere."""
 import argparse, json, re, subprocess, sys, time
 import numpy as np, onnxruntime as ort
 
 a = argparse.ArgumentParser()
-a.add_argument('models', nargs='+'); a.add_argument('--tokens', type=int, required=True); a.add_argument('--seconds', type=float, default=1); a.add_argument('--memory', action='store_true')
+a.add_argument('models', nargs='+'); a.add_argument('--tokens', type=int, required=True); a.add_argument('--seconds', type=float, default=1); a.add_argument('--memory', action='store_true'); a.add_argument('--speed-only', action='store_true')
 a = a.parse_args()
 
 def session(model):
     path, _, library = model.partition(':')
-    o = ort.SessionOptions(); o.intra_op_num_threads = 2; o.log_severity_level = 3
+    o = ort.SessionOptions(); o.intra_op_num_threads = 1; o.log_severity_level = 3
     if library: o.register_custom_ops_library(library)
     return ort.InferenceSession(path, o, providers=['CPUExecutionProvider'])
 
@@ -34,12 +35,16 @@ if a.memory:
 all_ = []
 for name, _, model in names:
     s = session(model); f = feeds(s)
-    for _ in range(3): s.run(None, f)
-    all_.append((name, s, f, []))
+    b = s.io_binding()
+    for k, v in f.items(): b.bind_cpu_input(k, v)
+    held = [ort.OrtValue.ortvalue_from_numpy(v) for v in s.run(None, f)]
+    for o, v in zip(s.get_outputs(), held): b.bind_ortvalue_output(o.name, v)
+    for _ in range(3): s.run_with_iobinding(b)
+    all_.append((name, s, b, [], (f, held)))
 end = time.perf_counter() + a.seconds * len(all_)
 while time.perf_counter() < end or len(all_[0][3]) < 5:
-    for _, s, f, t in all_:
-        start = time.perf_counter(); s.run(None, f); t.append((time.perf_counter() - start) * 1e3)
-for (name, s, f, t), (_, _, model) in zip(all_, names):
-    mib = subprocess.run([sys.executable, __file__, '--memory', '--tokens', str(a.tokens), f'x={model}'], capture_output=True, text=True)
-    print(json.dumps({'name': name, 'ms': t, 'mib': float(mib.stdout) if mib.returncode == 0 else None}))
+    for _, s, b, t, _ in all_:
+        start = time.process_time(); s.run_with_iobinding(b); t.append((time.process_time() - start) * 1e3)
+for (name, _, _, t, _), (_, _, model) in zip(all_, names):
+    mib = None if a.speed_only else subprocess.run([sys.executable, __file__, '--memory', '--tokens', str(a.tokens), f'x={model}'], capture_output=True, text=True)
+    print(json.dumps({'name': name, 'ms': t, 'mib': float(mib.stdout) if mib and mib.returncode == 0 else None}))

@@ -38,7 +38,7 @@ export interface Fusion {
 
 /** Each stage sees what the ones before it made. */
 const stages: readonly (readonly Fusion[])[] = [
-  [rmsNorm, layerNorm, siluMul, hadamard, ...attentions],
+  [layerNorm, rmsNorm, siluMul, hadamard, ...attentions],
   [addRmsNorm, addLayerNorm],
   [...normQuantize, ...hadamardQuantize],
   [quantizeRows, ...levelsMatMul],

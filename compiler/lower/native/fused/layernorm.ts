@@ -1,4 +1,4 @@
-/** `LayerNorm`: y = (x − mean(x)) / √(mean((x − mean(x))²) + eps) · gain + bias over the last axis, where linear layers read it in codes. */
+/** `LayerNorm`: y = (x − mean(x)) / √(mean((x − mean(x))²) + eps) · gain + bias over the last axis; ONNX's own operator only where linear layers read codes. */
 
 import type { Node } from '../../../graph/types.ts';
 import { Add, constant, Div, either, isMatch, Mul, match, number, op, Sqrt, Sub, square, through, value } from '../../../match/pattern.ts';
@@ -56,7 +56,8 @@ const fusion: Fusion = {
   find(v): Place[] {
     return v.nodes('Add', 'LayerNormalization').flatMap((n): Place[] => {
       const y = n.outputs[0]!;
-      if (v.dtype(y) !== 'float32' || n.outputs.slice(1).some((o) => o !== '') || !readInCodes(v, y)) return [];
+      const whole = n.op === 'LayerNormalization';
+      if (v.dtype(y) !== 'float32' || n.outputs.slice(1).some((o) => o !== '') || (whole && !readInCodes(v, y))) return [];
       const f = found(v, n);
       return f ? [{ inputs: [f.x, f.gain, f.bias], attrs: { eps: { float: f.eps } }, outputs: [y] }] : [];
     });

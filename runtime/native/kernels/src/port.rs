@@ -79,4 +79,23 @@ impl<'a> Port<'a> {
             }
         }
     }
+
+    /// Asks the cache for the element at `at`, which may lie beyond the end.
+    #[inline(always)]
+    pub(crate) fn ahead(&self, at: usize) {
+        match self.data {
+            Data::Floats(x) => prefetch(x.as_ptr().wrapping_add(at)),
+            Data::Codes(x) => prefetch(x.as_ptr().wrapping_add(at)),
+        }
+    }
+}
+
+/// Asks the cache for what is at an address; any address is allowed.
+#[inline(always)]
+fn prefetch<T>(_at: *const T) {
+    // SAFETY: a prefetch reads nothing.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(_at.cast());
+    }
 }

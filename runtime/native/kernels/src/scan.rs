@@ -14,6 +14,8 @@ use crate::Isa;
 /// Channels of a task.
 pub const LANES: usize = 32;
 type Lanes = [f32; LANES];
+/// Steps ahead that rows are fetched.
+const AHEAD: usize = 8;
 
 /// Sizes and inputs of one call. Channels are [heads, width].
 #[derive(Debug, Clone, Copy)]
@@ -171,6 +173,15 @@ unsafe fn scan_body<S>(s: &Scan, task: usize, y: &Output, after: &After) {
     let (mut x, mut z, mut dt, mut u, mut out) = ([0.0; LANES], [0.0; LANES], [0.0; LANES], [0.0; LANES], [0.0; LANES]);
     for t in 0..time {
         let row = batch * time + t;
+        // Rows lie far apart: the hardware does not follow.
+        for line in [0, LANES / 2] {
+            let far = (row + AHEAD) * channels + first + line;
+            s.x.ahead(far);
+            s.z.ahead(far);
+            if !s.per_head {
+                s.dt.ahead(far);
+            }
+        }
         s.x.read(row * channels + first, first, &mut x[..count]);
         let shared = (row * groups + group) * states;
         s.b.read(shared, group * states, std::slice::from_raw_parts_mut(b, states));

@@ -199,6 +199,8 @@ impl Context {
     }
 
     /// Output `index` of a shape; T is the type that the operator declares for it. Each output is asked for once.
+    // The runtime's memory, of which each output is handed out once.
+    #[allow(clippy::mut_from_ref)]
     pub fn output<T: Element>(&self, index: usize, shape: &[usize]) -> Outcome<&mut [T]> {
         let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
         let len: usize = shape.iter().product();

@@ -205,6 +205,7 @@ impl<'a> Side<'a> {
         Ok(Side { codes: grow(context, 3 + which, 1 + which, names[0], shape)?, scales: grow(context, 8 + which, 3 + which, names[1], &one)?, zeros })
     }
     /// SAFETY: as [`Shards::part`].
+    #[allow(clippy::mut_from_ref)]
     unsafe fn zeros(&self, head: usize, range: std::ops::Range<usize>) -> &mut [u8] {
         match &self.zeros {
             Some(z) => unsafe { z.part(head, range) },
