@@ -213,6 +213,8 @@ export interface Reweighted {
 export interface Solving<S extends Schema> extends Named<S> {
   /** undefined: it can solve weights of this type. Else the reason why not. */
   covers(w: import('./simulated.ts').EncodedWeight, p: ParamsOf<S>): string | undefined;
+  /** What of its parameters the language knows and this version does not build, in the words of the recipe. */
+  later?(p: ParamsOf<S>): string | undefined;
   /** Which inputs it wants: of the float model, or those that went through the quantized layers before; and whether it also wants the float ones beside them. */
   wants(p: ParamsOf<S>): { readonly inputs: 'float' | 'block' | 'layer'; readonly float: boolean };
 }

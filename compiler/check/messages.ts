@@ -20,7 +20,7 @@ export const messages = {
       `\`${name}\` is not ${an(kind)}`,
       meant(
         near,
-        other.length ? `\`${name}\` is ${other.map(an).join(' and ')}.` : known.length ? `Known: ${or(known)}.` : 'There is none.',
+        other.length ? `\`${name}\` is ${other.map(an).sort().join(' and ')}.` : known.length ? `Known: ${or(known)}.` : 'There is none.',
       ),
     ),
   deprecated: (kind: string, name: string, to: string, since: string, note: string | undefined) =>

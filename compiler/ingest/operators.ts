@@ -2,7 +2,8 @@
 import type { Node } from '../graph/types.ts';
 import type { ValueFacts } from './facts.ts';
 import type { Reading } from './floats.ts';
-import { gatherBlockQuantized, matMulNBits, native } from './packed.ts';
+import { natives } from './native.ts';
+import { gatherBlockQuantized, matMulNBits } from './packed.ts';
 import { dynamicQuantizeMatMul, integerProduct, matMulIntegerToFloat } from './products.ts';
 import { qGemm, qLinearConcat, qLinearPlain, qLinearProduct } from './qlinear.ts';
 import { pairFacts, type Rule, typeOfZero } from './rule.ts';
@@ -106,7 +107,7 @@ export const operators: Readonly<Record<string, Rule>> = {
   [`${ms}QLinearSoftmax`]: qLinearPlain('Softmax', 1),
   [`${ms}QLinearAveragePool`]: qLinearPlain('AveragePool', 1),
   [`${ms}QLinearGlobalAveragePool`]: qLinearPlain('GlobalAveragePool', 1),
-  ...Object.fromEntries([2, 3, 4, 5, 6, 7, 8].flatMap((bits) => ['', 'A8'].map((x) => [`qc.v1::LinearW${bits}${x}`, native]))),
+  ...natives,
   Clip: clip,
   ...Object.fromEntries(
     [

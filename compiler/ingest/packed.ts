@@ -1,8 +1,8 @@
-/** Operators whose weights lie in a layout of their own: MatMulNBits, GatherBlockQuantized, the native linears. */
+/** Operators whose weights lie in a layout of their own: MatMulNBits, GatherBlockQuantized. */
 import type { Attr } from '../graph/types.ts';
-import { attrInt, attrInts } from '../match/view.ts';
+import { attrInt } from '../match/view.ts';
 import type { Reading } from './floats.ts';
-import { withBias } from './products.ts';
+import { withSums } from './products.ts';
 import type { Rule } from './rule.ts';
 
 export const matMulNBits: Rule = async (r, n) => {
@@ -19,7 +19,7 @@ export const matMulNBits: Rule = async (r, n) => {
   const turned = `${n.outputs[0]}/weight`;
   r.emit('Transpose', [held], turned, n, new Map<string, Attr>([['perm', { type: 'ints', value: [1, 0] }]]));
   const known = r.state(a);
-  const y = withBias(r, n, bias, (o) => r.emit('MatMul', [known?.kind === 'fake' ? known.x : a, turned], o, n));
+  const y = withSums(r, n, bias ? [bias] : [], (o) => r.emit('MatMul', [known?.kind === 'fake' ? known.x : a, turned], o, n));
   r.note(y, { format: 'int', bits, symmetric: zeros === '', scales: s.count, block });
   if (attrInt(n, 'accuracy_level', 0) === 4)
     r.notes.inputs.set(`${y.outputs[0]}#0`, { format: 'int', bits: 8, symmetric: true, mode: 'dynamic', per: 'group', group: block });
@@ -28,7 +28,7 @@ export const matMulNBits: Rule = async (r, n) => {
 };
 
 /** The weight's own name behind Reshapes of its codes. */
-function codesBase(r: Reading, codes: string): string {
+export function codesBase(r: Reading, codes: string): string {
   const n = r.constants.tensor(codes) ? undefined : r.constants.producer(codes);
   if (n) return codesBase(r, n.inputs[0] ?? '');
   return codes.replace(/(\/codes(_\d+)?|_Q\d\w*|_q\d\w*|\.qweight)$/, '');
@@ -44,35 +44,5 @@ export const gatherBlockQuantized: Rule = async (r, n) => {
   if (!s || typeof rows !== 'number' || typeof groups !== 'number') return false;
   const g = r.emit('Gather', [r.initializer(codesBase(r, codes), [rows, groups * block]), ids], n.outputs[0] ?? '', n);
   r.note(g, { format: 'int', bits, symmetric: zeros === '', scales: s.count, block });
-  return true;
-};
-
-/** Linears of the native kernels. */
-export const native: Rule = async (r, n) => {
-  const [x = '', codes = '', scales = '', zeros = '', bias = '', residual = '', h = ''] = n.inputs;
-  const [k = 0, out = 0] = attrInts(n, 'shape') ?? [];
-  const [, bits, int8] = /^LinearW(\d)(A8)?$/.exec(n.op) ?? [];
-  const s = r.constants.tensor(scales);
-  // What the operator has taken in besides a bias is not taken apart again.
-  for (const more of [residual, h]) if (more !== '' && (await r.constants.uniform(more)) !== 0) return false;
-  if (!s || bits === undefined || !k || !out) return false;
-  const group = attrInt(n, 'group', 0);
-  // A scale for each channel has no group of its own: its group is the whole reduction.
-  const channel = bits === '8' && group >= k;
-  const held = r.initializer(codesBase(r, codes), [out, k]);
-  const turned = `${n.outputs[0]}/weight`;
-  r.emit('Transpose', [held], turned, n, new Map<string, Attr>([['perm', { type: 'ints', value: [1, 0] }]]));
-  const real = (await r.constants.uniform(bias)) === 0 ? undefined : bias;
-  const y = withBias(r, n, real, (o) => r.emit('MatMul', [x, turned], o, n));
-  const zero = r.constants.tensor(zeros);
-  const symmetric = zero?.shape.every((d) => d === 1) === true;
-  r.note(y, {
-    format: 'int',
-    bits: Number(bits),
-    symmetric,
-    scales: channel ? out : Math.ceil(k / Math.max(group, 1)) * out,
-    ...(channel ? {} : { block: group }),
-  });
-  if (int8) r.notes.inputs.set(`${y.outputs[0]}#0`, { format: 'int', bits: 8, symmetric: true, mode: 'dynamic', per: 'rows' });
   return true;
 };

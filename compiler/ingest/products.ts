@@ -48,16 +48,23 @@ export const integerProduct: Rule = async (r, n) => {
   return true;
 };
 
-/** y, and a bias added behind it; the last node yields the output. */
-export function withBias(r: Reading, n: Node, bias: string | undefined, make: (out: string) => Node): Node {
+/** y, and what is added behind it; the last node yields the output. */
+export function withSums(r: Reading, n: Node, addends: readonly string[], make: (out: string) => Node): Node {
   const out = n.outputs[0] ?? '';
-  if (!bias) return make(out);
+  if (addends.length === 0) return make(out);
   const y = make(`${out}/product`);
   y.name = y.name.replace(/\/product$/, '') || y.name;
-  const add = r.emit('Add', [y.outputs[0] ?? '', bias], out, n);
-  add.name = `${y.name}/Add`;
+  let sum = y.outputs[0] ?? '';
+  for (const [i, addend] of addends.entries()) {
+    const next = i === addends.length - 1 ? out : `${out}/sum${i}`;
+    const add = r.emit('Add', [sum, addend], next, n);
+    add.name = `${y.name}/Add${i || ''}`;
+    sum = next;
+  }
   return y;
 }
+const withBias = (r: Reading, n: Node, bias: string | undefined, make: (out: string) => Node): Node =>
+  withSums(r, n, bias ? [bias] : [], make);
 
 export const matMulIntegerToFloat: Rule = async (r, n) => {
   const [a = '', b = '', , bScale = '', , bZero = '', bias = ''] = n.inputs;

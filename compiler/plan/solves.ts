@@ -35,6 +35,8 @@ export function planSolves(statements: readonly Of[], ground: Ground, slots: rea
     const fields = mapFields(statement.fields, scope);
     const given = Object.entries(fields).map(([k, v]) => [k, v.kind === 'ref' ? wordIn(v) : dataOf(v)] as const);
     const solver = { name: def.name, args: withDefaults(def.params, Object.fromEntries(given)) };
+    const later = def.later?.(solver.args as never);
+    if (later) failAt('planned', `\`${later}\` of \`solve ${def.name}\` is not built yet.`, statement.span);
     for (const site of found) {
       if (statement.when && !truth(statement.when, { ...scope, unit: site.tied })) winners.delete(slot(site, def.decides));
       else winners.set(slot(site, def.decides), { site, solver, decides: def.decides, by: deciderOf(s) });

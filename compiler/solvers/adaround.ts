@@ -1,5 +1,5 @@
 import type { SolverOf } from '../define.ts';
-import { choice, int, num, type Schema } from '../schema.ts';
+import { choice, expression, int, num, type Schema } from '../schema.ts';
 import { outerOf, scaleTypeOf, storedFormat } from '../simulate/encode.ts';
 import { lawOf } from '../simulate/law.ts';
 import gptq from './gptq.ts';
@@ -12,7 +12,11 @@ const params = {
   inputs: gptq.params.inputs,
   within: gptq.params.within,
   target: gptq.params.target,
-  scope: choice(['layer'], { doc: 'What is reconstructed together.', default: 'layer' }),
+  scope: choice(['layer', 'group', 'block'], { doc: 'What is reconstructed together. This version builds layer.', default: 'layer' }),
+  loss: expression({
+    doc: 'What is lowered, where it is not the error of the layer: block, layers, heads, or a sum of them. Not built yet.',
+    optional: true,
+  }),
 } satisfies Schema;
 
 const solver: SolverOf<'codes', typeof params> = {
@@ -23,6 +27,7 @@ const solver: SolverOf<'codes', typeof params> = {
   cite: 'Nagel et al., AdaRound, 2020 (arXiv:2004.10568)',
   params,
   decides: 'codes',
+  later: (p) => (p.scope !== 'layer' ? `scope: ${p.scope}` : p.loss !== undefined ? 'loss' : undefined),
   covers: (w) => gptq.covers(w, { order: 'natural', static_groups: true } as never),
   wants: (p) => gptq.wants(p as never),
   async solve({ weight, matrix, hessian, cross, crunch }, p) {

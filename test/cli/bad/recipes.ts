@@ -27,7 +27,7 @@ export const recipes: readonly Bad[] = [
   of('wrong unit', recipe('quantize linear as W4A16 { group: 32 }', 'require size <= 25dB')),
   of('out of range', recipe('quantize weight of linear as int(40)')),
   of('wrong kind of value', recipe('quantize weight of linear as int4 { group: "32" }')),
-  of('a name that is planned', recipe('quantize linear as W4A16 { group: 32 }', 'solve adaround on linear')),
+  of('a name that is planned', recipe('quantize linear as W4A16 { group: 32 }', 'solve reconstruct on linear')),
   of('selection that matches nothing', recipe('quantize weight of path("layers.*.mlp") as int4 { group: 32 }')),
   of('role that the model has not', recipe('quantize conv as W8A8')),
   of('group does not divide', recipe('quantize weight of linear as int4 { group: 48 }')),
