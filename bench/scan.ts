@@ -1,10 +1,10 @@
 /**
  * State-space models: the fused selective scan and the fused convolution against the exported operators in stock ONNX Runtime, cut out of the model at
- * the same values; then whole models. Turn by turn in one process of Python's onnxruntime, CPU time of one thread, medians; memory each in
+ * the same values; then whole models. Turn by turn in one process of Python's onnxruntime, CPU time of one thread or wall time of several, medians; memory each in
  * a process of its own. Writes Markdown.
  *
  *   npx tsx bench/scan.ts --prepare    # compiles whole models into --dir
- *   npx tsx bench/scan.ts [--models ../shared/models] [--dir /tmp/qc-bench] [--seconds 1] [--out docs/measured/scan.md]
+ *   npx tsx bench/scan.ts [--models ../shared/models] [--dir /tmp/qc-bench] [--seconds 1] [--threads 1] [--out docs/measured/scan.md]
  *
  * Needs `npm run build`, Python with onnxruntime. Scales of the parts are fixed numbers: they do not change what is computed.
  */
@@ -30,6 +30,7 @@ const { values: o } = parseArgs({
     model: { type: 'string', multiple: true, default: ['mamba', 'mamba2'] },
     dir: { type: 'string', default: '/tmp/qc-bench' },
     seconds: { type: 'string', default: '1' },
+    threads: { type: 'string', default: '1' },
     out: { type: 'string', default: 'docs/measured/scan.md' },
     prepare: { type: 'boolean', default: false },
     python: { type: 'string', default: 'python3' },
@@ -61,6 +62,8 @@ async function race(runners: readonly Runner[], tokens: number): Promise<{ ms: n
     String(tokens),
     '--seconds',
     o.seconds,
+    '--threads',
+    o.threads,
     ...(tokens === 1 ? ['--speed-only'] : []),
     ...models,
   ];
@@ -197,7 +200,7 @@ for (const { name, folder } of folders) {
     { name: 'W8A8 everything, target native, int8 states outside', way: 'ours', file: whole(name, 'native-int8-states') },
   ]);
 }
-const head = `# State-space models: speed\n\nWritten by \`npx tsx bench/scan.ts\`: medians of runs turn by turn in Python's onnxruntime, inputs and outputs bound, CPU time of one thread, load average ${loadavg()[0]!.toFixed(1)}; ratio: the first row's time over this one's. Memory: what loading and three prefills add, in a process of its own.\n`;
+const head = `# State-space models: speed\n\nWritten by \`npx tsx bench/scan.ts\`: medians of runs turn by turn in Python's onnxruntime, inputs and outputs bound, ${o.threads === '1' ? 'CPU time of one thread' : `wall time of ${o.threads} threads`}, load average ${loadavg()[0]!.toFixed(1)}; ratio: the first row's time over this one's. Memory: what loading and three prefills add, in a process of its own.\n`;
 writeFileSync(o.out, `${head}${lines.join('\n')}\n`);
 rmSync(scratch, { recursive: true });
 await host.close();

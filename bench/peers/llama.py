@@ -34,8 +34,8 @@ def serve(model, library, threads, prompt, steps):
         for l in open('/proc/self/smaps_rollup'):
             p = l.split()
             if p[0].startswith(('Private', 'Anonymous')): kib[p[0]] = int(p[1])
-        # Private clean pages are the mapped weights: files that another process shares, or that memory pressure drops.
-        print(json.dumps({'prefill': prefill, 'decode': decode, 'unique_mib': kib['Private_Dirty:'] / 1024}), flush=True)
+        # Pages of the mapped file are shared with every process that maps it, and dropped under pressure (dirty where it has just been written).
+        print(json.dumps({'prefill': prefill, 'decode': decode, 'unique_mib': kib['Anonymous:'] / 1024}), flush=True)
 
 
 def main(args):

@@ -1,16 +1,18 @@
-"""scan.py --tokens N --seconds S NAME=MODEL[:LIBRARY] …: times models turn by turn on one thread, inputs and outputs bound, one run each; prints a JSON line a model: milliseconds of
-CPU time of all runs (what else runs on the machine does not count), and
+"""scan.py --tokens N --seconds S [--threads T] NAME=MODEL[:LIBRARY] …: times models turn by turn, inputs and outputs bound, one run each; prints a JSON line a model: milliseconds of
+all runs, on one thread of CPU time (what else runs on the machine does not count), on several of wall time, and
 MiB of anonymous memory that loading and three runs add (in a process of its own). Inputs that begin with past keep their sizes; zeros there, small noise elsewhere."""
 import argparse, json, re, subprocess, sys, time
 import numpy as np, onnxruntime as ort
 
 a = argparse.ArgumentParser()
-a.add_argument('models', nargs='+'); a.add_argument('--tokens', type=int, required=True); a.add_argument('--seconds', type=float, default=1); a.add_argument('--memory', action='store_true'); a.add_argument('--speed-only', action='store_true')
+a.add_argument('models', nargs='+'); a.add_argument('--tokens', type=int, required=True); a.add_argument('--seconds', type=float, default=1); a.add_argument('--threads', type=int, default=1); a.add_argument('--memory', action='store_true'); a.add_argument('--speed-only', action='store_true')
 a = a.parse_args()
 
 def session(model):
     path, _, library = model.partition(':')
-    o = ort.SessionOptions(); o.intra_op_num_threads = 1; o.log_severity_level = 3
+    o = ort.SessionOptions(); o.intra_op_num_threads = a.threads; o.log_severity_level = 3
+    # The waiting threads of one session would take the cores from the next.
+    o.add_session_config_entry('session.intra_op.allow_spinning', '0')
     if library: o.register_custom_ops_library(library)
     return ort.InferenceSession(path, o, providers=['CPUExecutionProvider'])
 
@@ -32,6 +34,7 @@ if a.memory:
     before = anonymous(); s = session(names[0][2])
     for _ in range(3): s.run(None, f)
     print(anonymous() - before); sys.exit()
+clock = time.process_time if a.threads == 1 else time.perf_counter
 all_ = []
 for name, _, model in names:
     s = session(model); f = feeds(s)
@@ -44,7 +47,7 @@ for name, _, model in names:
 end = time.perf_counter() + a.seconds * len(all_)
 while time.perf_counter() < end or len(all_[0][3]) < 5:
     for _, s, b, t, _ in all_:
-        start = time.process_time(); s.run_with_iobinding(b); t.append((time.process_time() - start) * 1e3)
+        start = clock(); s.run_with_iobinding(b); t.append((clock() - start) * 1e3)
 for (name, _, _, t, _), (_, _, model) in zip(all_, names):
     mib = None if a.speed_only else subprocess.run([sys.executable, __file__, '--memory', '--tokens', str(a.tokens), f'x={model}'], capture_output=True, text=True)
     print(json.dumps({'name': name, 'ms': t, 'mib': float(mib.stdout) if mib and mib.returncode == 0 else None}))
