@@ -64,7 +64,8 @@ function settingsOf(o: Session.SessionOptions): SessionSettings {
     config: configOf(o.extra),
     optimize: levels[o.graphOptimizationLevel ?? 'all']!,
     arena: o.enableCpuMemArena ?? true,
-    pattern: o.enableMemPattern ?? true,
+    // A plan of memory by shapes is kept beside the arena: activations twice, and of no use where shapes grow with each token.
+    pattern: o.enableMemPattern ?? false,
     dimensions: Object.entries(o.freeDimensionOverrides ?? {}).flatMap(([name, size]) => [name, String(size)]),
     ...(o.enableProfiling ? { profile: o.profileFilePrefix ?? 'onnxruntime_profile_' } : {}),
   };

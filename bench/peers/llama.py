@@ -6,6 +6,8 @@ import json, subprocess, sys, time
 def serve(model, library, threads, prompt, steps):
     import numpy as np, onnxruntime as ort
     o = ort.SessionOptions(); o.intra_op_num_threads = threads; o.log_severity_level = 3
+    # Shapes change at every step: a plan by shapes only holds activations twice.
+    o.enable_mem_pattern = False
     if library: o.register_custom_ops_library(library)
     began = time.perf_counter()
     s = ort.InferenceSession(model, o, providers=['CPUExecutionProvider'])

@@ -38,8 +38,8 @@ export function planSolves(statements: readonly Of[], ground: Ground, slots: rea
     const later = def.later?.(solver.args as never);
     if (later) failAt('planned', `\`${later}\` of \`solve ${def.name}\` is not built yet.`, statement.span);
     for (const site of found) {
-      if (statement.when && !truth(statement.when, { ...scope, unit: site.tied })) winners.delete(slot(site, def.decides));
-      else winners.set(slot(site, def.decides), { site, solver, decides: def.decides, by: deciderOf(s) });
+      if (statement.when && !truth(statement.when, { ...scope, unit: site.tied })) continue;
+      winners.set(slot(site, def.decides), { site, solver, decides: def.decides, by: deciderOf(s) });
     }
   }
   return ground.sites.sites.flatMap((site) => ORDER.flatMap((decides) => winners.get(slot(site, decides)) ?? []));

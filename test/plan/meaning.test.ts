@@ -31,6 +31,12 @@ test('keep at casts the weight', async () => {
   assert.is(typeOf(p, 'lm_head', 'input'), 'float');
 });
 
+test('a solve whose condition does not hold leaves an earlier one', async () => {
+  const calibrate = 'calibrate data("calib")\nquantize linear as W4A16 { group: 32 }\n';
+  const p = await planned('llama', `${calibrate}solve gptq on linear { when: 1 == 1 }\nsolve adaround on linear { when: 1 == 2 }`);
+  assert.equal([...new Set(p.solves.map((x) => x.solver.name))], ['gptq']);
+});
+
 test('an applied recipe is earlier than its caller, and narrowed by `to`', async () => {
   const text = `recipe inner version "1.0.0" (g = 32) { quantize weight of linear as int4 { group: g } }
 recipe outer version "1.0.0" {
