@@ -21,6 +21,7 @@ pub mod rows;
 pub mod scan;
 pub mod simd;
 pub mod tiles;
+mod transpose;
 
 pub use attention::{append, attend, Attention};
 pub use cache::{carry, decode_rows, encode_rows, from_half, round_rows, to_half, Fit, RowCodes};

@@ -9,6 +9,7 @@ use crate::isa::dispatch;
 use crate::linear::{scratch, Output};
 use crate::math::{code, exp, silu_scaled, softplus};
 use crate::port::{Data, Port};
+use crate::transpose::transpose;
 use crate::Isa;
 
 /// Channels of a task.
@@ -222,12 +223,7 @@ unsafe fn scan_body<S>(s: &Scan, task: usize, y: &Output, after: &After) {
     }
     match after {
         After::Floats(o) => {
-            let to = o.at().add(held);
-            for l in 0..count {
-                for n in 0..states {
-                    *to.add(l * states + n) = *h.add(n * LANES + l);
-                }
-            }
+            transpose(h, LANES, states, count, o.at().add(held), states);
         }
         After::Codes(o) => {
             for i in 0..states * LANES {
@@ -261,12 +257,7 @@ unsafe fn read_state(s: &Scan, held: usize, count: usize, h: *mut f32, scale: *c
     }
     match s.past {
         State::Floats(past) => {
-            let past = past.as_ptr().add(held);
-            for l in 0..count {
-                for n in 0..states {
-                    *h.add(n * LANES + l) = *past.add(l * states + n);
-                }
-            }
+            transpose(past.as_ptr().add(held), states, count, states, h, LANES);
             if !s.scale.is_empty() {
                 for i in 0..states * LANES {
                     let step = *scale.add(i);
