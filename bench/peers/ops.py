@@ -6,6 +6,8 @@ library, threads, k = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 jobs = [json.loads(l) for l in sys.stdin]
 for j in jobs:
     o = ort.SessionOptions(); o.log_severity_level = 3; o.intra_op_num_threads = threads; o.register_custom_ops_library(library)
+    # The waiting threads of one session would take the cores from the next.
+    o.add_session_config_entry('session.intra_op.allow_spinning', '0')
     j['session'] = ort.InferenceSession(j['model'], o, providers=['CPUExecutionProvider'])
 # One thread: its own processor time, which other processes disturb less than the clock.
 clock = time.thread_time if threads == 1 else time.perf_counter
