@@ -42,8 +42,14 @@ export default defineConfig({
   },
   vite: {
     worker: { format: 'es' },
-    // The session code of node runs over ONNX Runtime Web.
-    resolve: { alias: [{ find: /^onnxruntime-(node|web\/wasm)$/, replacement: here('../node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs') }] },
+    resolve: {
+      alias: [
+        // The session code of node runs over ONNX Runtime Web …
+        { find: /^onnxruntime-(node|web\/wasm)$/, replacement: here('../node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs') },
+        // … and without native kernels: their bodies compute.
+        { find: /^.*\/runtime\/index\.ts$/, replacement: here('../playground/no-kernels.ts') },
+      ],
+    },
     build: { chunkSizeWarningLimit: 1200, assetsInlineLimit: 0 },
     publicDir: here('../pages/public'),
   },
