@@ -90,7 +90,8 @@ export function quantizeNumbers(r: QuantizeRequest): number[] {
   ];
 }
 
-export const solveNumbers = (r: SolveRequest): number[] => [
+/** What every solver of codes is told of its layer. */
+const layerNumbers = (r: SolveRequest | AdaRoundRequest): number[] => [
   ...matrixNumbers(r.weight),
   ...formatNumbers(r.format),
   Number(r.symmetric),
@@ -98,6 +99,10 @@ export const solveNumbers = (r: SolveRequest): number[] => [
   ...lawNumbers(r.law),
   ...scaleNumbers(r),
   r.damp,
+];
+
+export const solveNumbers = (r: SolveRequest): number[] => [
+  ...layerNumbers(r),
   Number(r.order === 'hessian'),
   Number(r.staticGroups),
   r.block,
@@ -107,13 +112,7 @@ export const solveNumbers = (r: SolveRequest): number[] => [
 ];
 
 export const adaroundNumbers = (r: AdaRoundRequest): number[] => [
-  ...matrixNumbers(r.weight),
-  ...formatNumbers(r.format),
-  Number(r.symmetric),
-  ...grainNumbers(r.grain),
-  ...lawNumbers(r.law),
-  ...scaleNumbers(r),
-  r.damp,
+  ...layerNumbers(r),
   r.iterations,
   r.rate,
   r.regular,

@@ -1,7 +1,6 @@
 import type { SolverOf } from '../define.ts';
 import { choice, expression, int, num, type Schema } from '../schema.ts';
-import { outerOf, scaleTypeOf, storedFormat } from '../simulate/encode.ts';
-import { lawOf } from '../simulate/law.ts';
+import { asked, decided } from './_layer.ts';
 import gptq from './gptq.ts';
 
 const params = {
@@ -30,35 +29,16 @@ const solver: SolverOf<'codes', typeof params> = {
   later: (p) => (p.scope !== 'layer' ? `scope: ${p.scope}` : p.loss !== undefined ? 'loss' : undefined),
   covers: (w) => gptq.covers(w, { order: 'natural', static_groups: true } as never),
   wants: (p) => gptq.wants(p as never),
-  async solve({ weight, matrix, hessian, cross, crunch }, p) {
-    const { type, site } = weight;
-    const scaleType = scaleTypeOf(weight);
-    if (!type.codes || (type.grain.per !== 'channel' && type.grain.per !== 'group')) throw new Error(`${site.id}: ${type.text}`);
-    if (scaleType === 'float64' || scaleType === 'e8m0' || scaleType === 'nv') throw new Error(`${site.id}: scales of ${scaleType}`);
-    const r = await crunch.adaround({
-      label: site.id,
-      weight: matrix,
-      format: storedFormat(type.codes),
-      symmetric: type.symmetric,
-      grain: type.grain.per === 'group' ? { per: 'group', group: type.grain.group } : { per: 'channel' },
-      law: lawOf(type.law),
-      scaleType,
-      ...outerOf(weight),
-      hessian,
-      ...(cross ? { cross } : {}),
+  async solve(layer, p) {
+    const r = await layer.crunch.adaround({
+      ...asked(layer),
       damp: p.damp,
       iterations: p.iterations,
       rate: p.rate,
       regular: p.regular,
     });
-    const share = r.nearest > 0 && !cross ? `, ${((100 * r.loss) / r.nearest).toFixed(1)} % of rounding to nearest` : '';
-    return {
-      codes: r.codes,
-      scales: r.scales,
-      ...(r.zeros ? { zeros: r.zeros } : {}),
-      ...(r.rowSteps ? { outer: r.rowSteps } : {}),
-      note: `loss ${r.loss.toPrecision(4)}${share}${r.kept ? `, ${r.kept} rows stay` : ''}`,
-    };
+    const share = r.nearest > 0 && !layer.cross ? `, ${((100 * r.loss) / r.nearest).toFixed(1)} % of rounding to nearest` : '';
+    return decided(r, `loss ${r.loss.toPrecision(4)}${share}${r.kept ? `, ${r.kept} rows stay` : ''}`);
   },
 };
 export default solver;

@@ -1,8 +1,7 @@
 import type { SolverOf } from '../define.ts';
 import { bool, choice, int, num } from '../schema.ts';
-import { outerOf, scaleTypeOf, storedFormat } from '../simulate/encode.ts';
-import { lawOf } from '../simulate/law.ts';
 import { unlike } from '../simulate/unfold.ts';
+import { asked, decided } from './_layer.ts';
 
 const params = {
   block: int({
@@ -67,23 +66,9 @@ const solver: SolverOf<'codes', typeof params> = {
     return undefined;
   },
   wants: (p) => ({ inputs: p.inputs === 'float' ? 'float' : p.within, float: p.target === 'float' }),
-  async solve({ weight, matrix, hessian, cross, crunch }, p) {
-    const { type, site } = weight;
-    if (!type.codes || (type.grain.per !== 'channel' && type.grain.per !== 'group')) throw new Error(`${site.id}: ${type.text}`);
-    const scaleType = scaleTypeOf(weight);
-    if (scaleType === 'float64' || scaleType === 'e8m0' || scaleType === 'nv') throw new Error(`${site.id}: scales of ${scaleType}`);
-    const grain = type.grain.per === 'group' ? { per: 'group' as const, group: type.grain.group } : { per: 'channel' as const };
-    const r = await crunch.solve({
-      label: site.id,
-      weight: matrix,
-      format: storedFormat(type.codes),
-      symmetric: type.symmetric,
-      grain,
-      law: lawOf(type.law),
-      scaleType,
-      ...outerOf(weight),
-      hessian,
-      ...(cross ? { cross } : {}),
+  async solve(layer, p) {
+    const r = await layer.crunch.solve({
+      ...asked(layer),
       damp: p.damp,
       order: p.order,
       staticGroups: p.static_groups,
@@ -92,13 +77,7 @@ const solver: SolverOf<'codes', typeof params> = {
       rescale: p.rescale,
     });
     const dead = r.dead ? `, ${r.dead} inputs never used` : '';
-    return {
-      codes: r.codes,
-      scales: r.scales,
-      ...(r.zeros ? { zeros: r.zeros } : {}),
-      ...(r.rowSteps ? { outer: r.rowSteps } : {}),
-      note: `loss ${r.loss.toPrecision(4)}, damping ${r.damping.toPrecision(3)}${dead}`,
-    };
+    return decided(r, `loss ${r.loss.toPrecision(4)}, damping ${r.damping.toPrecision(3)}${dead}`);
   },
 };
 export default solver;

@@ -166,3 +166,17 @@ export async function refusal(work: () => Promise<unknown>): Promise<string> {
   }
   return 'not refused';
 }
+
+/** A static symmetric integer type by channel. */
+export const int = (bits: number, rest: Partial<QType> = {}): QType => ({
+  format: { name: 'int', args: { bits } },
+  codes: { kind: 'int', bits, signed: true, lo: -(2 ** (bits - 1)), hi: 2 ** (bits - 1) - 1 },
+  bits,
+  symmetric: true,
+  grain: { per: 'channel' },
+  mode: 'static',
+  law: { name: 'minmax', args: {} },
+  scaleType: 'model',
+  text: `int${bits}`,
+  ...rest,
+});

@@ -9,23 +9,11 @@ import type { QType } from '../../compiler/plan/types.ts';
 import type { Site } from '../../compiler/sites.ts';
 import type { Builder } from '../roles/build.ts';
 import { biased, gated, layer, linear, rms } from './graphs.ts';
-import { apply, built, distance, type Edge, feedsOf, refusal, run } from './help.ts';
+import { apply, built, distance, type Edge, feedsOf, int, refusal, run } from './help.ts';
 
 const host = await nodeHost({ threads: 1 });
 test.after(() => host.close());
 
-const int = (bits: number, rest: Partial<QType> = {}): QType => ({
-  format: { name: 'int', args: { bits } },
-  codes: { kind: 'int', bits, signed: true, lo: -(2 ** (bits - 1)), hi: 2 ** (bits - 1) - 1 },
-  bits,
-  symmetric: true,
-  grain: { per: 'channel' },
-  mode: 'static',
-  law: { name: 'minmax', args: {} },
-  scaleType: 'model',
-  text: `int${bits}`,
-  ...rest,
-});
 const types =
   (input: QType | undefined, weight: QType | undefined = int(4)) =>
   (_: Site, port: string) =>

@@ -7,7 +7,7 @@ import type { QType } from '../../compiler/plan/types.ts';
 import type { Site } from '../../compiler/sites.ts';
 import { Builder } from '../roles/build.ts';
 import { attention, biased, gemm, layer, linear, rms } from './graphs.ts';
-import { apply, built, refusal } from './help.ts';
+import { apply, built, int, refusal } from './help.ts';
 
 const host = await nodeHost({ threads: 1 });
 test.after(() => host.close());
@@ -16,19 +16,6 @@ const input = (b: Builder, ...shape: (number | string)[]) => b.input('x', shape.
 type Make = (b: Builder) => readonly string[];
 type On = { readonly edges?: readonly [string, string][]; readonly tied?: readonly [string, string][]; readonly sites?: readonly string[] };
 type Types = (site: Site, port: string) => QType | undefined;
-
-const int = (bits: number, rest: Partial<QType> = {}): QType => ({
-  format: { name: 'int', args: { bits } },
-  codes: { kind: 'int', bits, signed: true, lo: -(2 ** (bits - 1)), hi: 2 ** (bits - 1) - 1 },
-  bits,
-  symmetric: true,
-  grain: { per: 'channel' },
-  mode: 'static',
-  law: { name: 'minmax', args: {} },
-  scaleType: 'model',
-  text: `int${bits}`,
-  ...rest,
-});
 
 /** Paths or roles of sites → what the transform is asked for. */
 async function why(kind: string, make: Make, on: On, args: Record<string, unknown> = {}, types?: Types): Promise<string> {

@@ -15,9 +15,9 @@ export const only = (v: View, value: string): Node | undefined => {
 };
 
 /** What a Transpose of this permutation reads. */
-export const permuted = (v: View, value: string, perm: string): string | undefined => {
+export const permuted = (v: View, value: string | undefined, perm: readonly number[]): string | undefined => {
   const n = made(v, value, 'Transpose');
-  return n && attrInts(n, 'perm')?.join() === perm ? n.inputs[0] : undefined;
+  return n && attrInts(n, 'perm')?.join() === perm.join() ? n.inputs[0] : undefined;
 };
 
 /** Is a node's axis the last one? */

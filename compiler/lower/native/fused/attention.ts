@@ -61,7 +61,7 @@ function halves(v: View, low: Node, high: Node): boolean {
 }
 
 /** [batch, tokens, heads·dim] behind [batch, heads, tokens, dim]. */
-const flat = (v: View, value: string): string | undefined => made(v, permuted(v, value, '0,2,1,3') ?? '', 'Reshape')?.inputs[0];
+const flat = (v: View, value: string): string | undefined => made(v, permuted(v, value, [0, 2, 1, 3]) ?? '', 'Reshape')?.inputs[0];
 
 /** The product with v, behind the replacement of NaN in rows without a key. */
 function applied(v: View, probs: string): Node | undefined {
@@ -94,7 +94,7 @@ function parts(v: View, soft: Node): Parts | undefined {
   const next = product && only(v, product.outputs[0]!);
   const idle = next && typeOf(next) === 'Reshape' && v.shape(next.outputs[0]!)?.join() === v.shape(next.inputs[0]!)?.join();
   const context = idle ? only(v, next.outputs[0]!) : next;
-  const merged = context && permuted(v, context.outputs[0]!, '0,2,1,3') !== undefined ? only(v, context.outputs[0]!) : undefined;
+  const merged = context && permuted(v, context.outputs[0]!, [0, 2, 1, 3]) !== undefined ? only(v, context.outputs[0]!) : undefined;
   if (!product || !merged || typeOf(merged) !== 'Reshape' || !lastOf(soft, 4)) return undefined;
   const sum = made(v, soft.inputs[0]!, 'Add');
   for (const side of sum ? [0, 1] : [-1]) {
@@ -102,7 +102,7 @@ function parts(v: View, soft: Node): Parts | undefined {
     const qk = made(v, scores.value, 'MatMul');
     const q = qk && unscaled(v, qk.inputs[0]!, scores.factor);
     const kt = qk && q && unscaled(v, qk.inputs[1]!, q.factor);
-    const inner = kt && permuted(v, kt.value, '0,1,3,2');
+    const inner = kt && permuted(v, kt.value, [0, 1, 3, 2]);
     const k = kt && inner !== undefined ? unscaled(v, inner, kt.factor) : undefined;
     if (!q || !k) continue;
     const [key, value] = [unrepeated(v, k.value), unrepeated(v, product.inputs[1]!)];

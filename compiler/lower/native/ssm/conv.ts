@@ -8,8 +8,9 @@ import type { Editor } from '../../editor.ts';
 import { Emit } from '../../emit.ts';
 import { float32s } from '../../make.ts';
 import { DOMAIN } from '../function.ts';
+import { made, only, permuted } from '../walk.ts';
 import { NO_STEPS } from './declare.ts';
-import { isInt8, made, only, permuted, siluOf } from './step.ts';
+import { isInt8, siluOf } from './step.ts';
 import { positions, transposed } from './tables.ts';
 
 interface Parts {

@@ -7,9 +7,10 @@ import type { Editor } from '../../editor.ts';
 import { Emit } from '../../emit.ts';
 import { float32s } from '../../make.ts';
 import { DOMAIN } from '../function.ts';
+import { made, only, permuted } from '../walk.ts';
 import { NO_STATE_STEPS, NO_STEPS, ONE } from './declare.ts';
 import { type Recurrence, readRecurrence } from './recurrence.ts';
-import { isInt8, made, only, permuted, siluOf } from './step.ts';
+import { isInt8, siluOf } from './step.ts';
 import { positions, stateScales, transposed } from './tables.ts';
 
 /** Beyond it ln(1 + eˣ) is x in float32. */

@@ -1,23 +1,8 @@
 /** Reading a graph backwards and forwards, one node at a time. */
-import type { Node } from '../../../graph/types.ts';
-import { attrInts, typeOf, type View } from '../../../match/view.ts';
+import type { View } from '../../../match/view.ts';
 import type { QuantizedValue } from '../../../simulated.ts';
+import { made } from '../walk.ts';
 
-/** The node of one of these types that yields a value. */
-export const made = (v: View, value: string | undefined, ...types: string[]): Node | undefined => {
-  const n = value === undefined ? undefined : v.producer(value);
-  return n && types.includes(typeOf(n)) ? n : undefined;
-};
-/** The one node that reads a value, beside those that read its shape; none where it is an output of the model. */
-export const only = (v: View, value: string): Node | undefined => {
-  const all = v.consumers(value).filter((n) => n.op !== 'Shape');
-  return all.length === 1 && !v.isOutput(value) ? all[0] : undefined;
-};
-/** What a Transpose by `perm` reads. */
-export const permuted = (v: View, value: string | undefined, perm: readonly number[]): string | undefined => {
-  const n = made(v, value, 'Transpose');
-  return n && attrInts(n, 'perm')?.join() === perm.join() ? n.inputs[0] : undefined;
-};
 /** x of x·σ(x). */
 export function siluOf(v: View, value: string): string | undefined {
   const n = made(v, value, 'Mul');

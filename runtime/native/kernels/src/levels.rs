@@ -4,6 +4,7 @@
 
 use crate::isa::dispatch;
 use crate::Isa;
+use std::ops::{AddAssign, Shl, Sub};
 
 /// What codes mean: `bits` of them, the last one is zero; `steps` codes are one halving (1 or 2).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,43 +45,34 @@ dispatch! { fn shift_add(levels: Levels, codes: &[i32], v: &[u8], zero: u8, sums
 
 #[inline(always)]
 fn shift_add_body<S>(levels: Levels, codes: &[i32], v: &[u8], zero: u8, sums: &mut [[i64; 2]]) {
+    let narrow = (codes.len() as u128) * (255u128 << levels.depth()) < 1 << 31;
+    if narrow { shift_add_in::<i32>(levels, codes, v, zero, sums) } else { shift_add_in::<i64>(levels, codes, v, zero, sums) }
+}
+
+/// Sums in integers that are wide enough.
+#[inline(always)]
+fn shift_add_in<T>(levels: Levels, codes: &[i32], v: &[u8], zero: u8, sums: &mut [[i64; 2]])
+where
+    T: Copy + Default + From<u8> + Into<i64> + AddAssign + Sub<Output = T> + Shl<u32, Output = T>,
+{
     const STRIP: usize = 32;
     let (width, depth, last) = (sums.len(), levels.depth(), levels.last());
-    let narrow = (codes.len() as u128) * (255u128 << depth) < 1 << 31;
     for (strip, out) in sums.chunks_mut(STRIP).enumerate() {
         let at = strip * STRIP;
-        if narrow {
-            let mut acc = [[0i32; STRIP]; 2];
-            for (row, &q) in v.chunks_exact(width).zip(codes) {
-                let q = q.max(0);
-                if q >= last {
-                    continue;
-                }
-                let shift = depth - (q as u32).div_ceil(levels.steps);
-                let sum = &mut acc[if levels.steps == 2 { (q & 1) as usize } else { 0 }];
-                for (s, &x) in sum.iter_mut().zip(&row[at..at + out.len()]) {
-                    *s += (i32::from(x) - i32::from(zero)) << shift;
-                }
+        let mut acc = [[T::default(); STRIP]; 2];
+        for (row, &q) in v.chunks_exact(width).zip(codes) {
+            let q = q.max(0);
+            if q >= last {
+                continue;
             }
-            for (d, o) in out.iter_mut().enumerate() {
-                *o = [i64::from(acc[0][d]), i64::from(acc[1][d])];
+            let shift = depth - (q as u32).div_ceil(levels.steps);
+            let sum = &mut acc[if levels.steps == 2 { (q & 1) as usize } else { 0 }];
+            for (s, &x) in sum.iter_mut().zip(&row[at..at + out.len()]) {
+                *s += (T::from(x) - T::from(zero)) << shift;
             }
-        } else {
-            let mut acc = [[0i64; STRIP]; 2];
-            for (row, &q) in v.chunks_exact(width).zip(codes) {
-                let q = q.max(0);
-                if q >= last {
-                    continue;
-                }
-                let shift = depth - (q as u32).div_ceil(levels.steps);
-                let sum = &mut acc[if levels.steps == 2 { (q & 1) as usize } else { 0 }];
-                for (s, &x) in sum.iter_mut().zip(&row[at..at + out.len()]) {
-                    *s += (i64::from(x) - i64::from(zero)) << shift;
-                }
-            }
-            for (d, o) in out.iter_mut().enumerate() {
-                *o = [acc[0][d], acc[1][d]];
-            }
+        }
+        for (d, o) in out.iter_mut().enumerate() {
+            *o = [acc[0][d].into(), acc[1][d].into()];
         }
     }
 }

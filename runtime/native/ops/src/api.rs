@@ -52,6 +52,14 @@ impl Info {
         self.api.check(status).map_err(|_| format!("the integer attribute \"{}\" is missing", name.to_string_lossy()))?;
         Ok(value)
     }
+    /// An integer that is 0 or 1.
+    pub fn flag(&self, name: &CStr) -> Outcome<bool> {
+        match self.int(name)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            n => Err(format!("{} is {n}, not 0 or 1", name.to_string_lossy())),
+        }
+    }
     pub fn float(&self, name: &CStr) -> Outcome<f32> {
         let mut value = 0.0;
         // SAFETY: as above.

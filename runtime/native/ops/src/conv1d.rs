@@ -37,11 +37,7 @@ impl Operator for CausalConv1d {
         if self.codes { &[f32::TYPE, i8::TYPE] } else { &[f32::TYPE, f32::TYPE] }
     }
     fn make(&self, info: &Info) -> Outcome<Kernel> {
-        let silu = match info.int(c"silu")? {
-            0 => false,
-            1 => true,
-            n => return Err(format!("silu is {n}, not 0 or 1")),
-        };
+        let silu = info.flag(c"silu")?;
         let channels = usize::try_from(info.int(c"channels")?).map_err(|_| "channels is negative")?;
         Ok(Kernel { isa: chosen()?, channels, silu, codes: self.codes })
     }

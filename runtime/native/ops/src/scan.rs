@@ -56,18 +56,13 @@ impl Operator for SelectiveScan {
     }
     fn make(&self, info: &Info) -> Outcome<Kernel> {
         let [heads, groups] = info.sizes(c"heads")?;
-        let softplus = match info.int(c"softplus")? {
-            0 => false,
-            1 => true,
-            n => return Err(format!("softplus is {n}, not 0 or 1")),
-        };
+        let softplus = info.flag(c"softplus")?;
         Ok(Kernel { isa: chosen()?, heads, groups, softplus, codes: self.codes })
     }
 
     fn compute(&Kernel { isa, heads, groups, softplus, codes }: &Kernel, context: &Context) -> Outcome<()> {
-        let names = ["state", "x", "dt", "B", "C", "z"];
-        let [state, x, dt, b, c, z] = names.map(|name| names.iter().position(|n| *n == name).map_or_else(|| Err(String::new()), |i| port(context, i, name)));
-        let (state, x, dt, b, c, z) = (state?, x?, dt?, b?, c?, z?);
+        let port = |index, name| port(context, index, name);
+        let (state, x, dt, b, c, z) = (port(0, "state")?, port(1, "x")?, port(2, "dt")?, port(3, "B")?, port(4, "C")?, port(5, "z")?);
         let (a, skip) = (context.input::<f32>(6, "A")?, context.input::<f32>(7, "D")?);
         let scale = |i, name| steps(context, i, name);
         let &[_, .., states] = &state.1[..] else { return Err(format!("the state has the shape {:?}, not [batch, channels, states]", state.1)) };
