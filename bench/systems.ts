@@ -42,7 +42,8 @@ interface Entry {
 }
 // The embedding too, so that memory is compared with like.
 const embedding = `  quantize weight of embedding as int4 { group: ${group} }\n`;
-const plain = (type: string) => `recipe bench version "1.0.0" {\n  quantize linear as ${type} { group: ${group}, scale: minmax }\n${embedding}}\n`;
+const plain = (type: string) =>
+  `recipe bench version "1.0.0" {\n  quantize linear as ${type} { group: ${group}, scale: minmax }\n${embedding}}\n`;
 const native = ['--target', 'native'];
 const entries: readonly Entry[] = [
   { name: 'float32', what: 'as exported, stock operators', options: [] },
