@@ -42,6 +42,8 @@ interface Job {
 }
 const lm = { metric: 'kl', tolerance: 3e-4, decode: true } as const;
 const jobs: readonly Job[] = [
+  // Activations in float: nothing is rounded at run time, so what is left are the last bits of float sums.
+  { model: 'llama', name: 'W4A16', recipe: 'apply std.w4a16(group: 32)', ...lm, tolerance: 1e-6 },
   { model: 'llama', name: 'W4A8', recipe: 'apply std.w4a8(group: 32)', ...lm },
   { model: 'llama', name: 'QoQ (W4A8KV4)', recipe: 'apply std.qoq(group: 32, samples: 16)', data: true, ...lm },
   { model: 'llama', name: 'QoQ, caches outside', recipe: 'apply std.qoq(group: 32, samples: 16)', data: true, io: true, ...lm },
@@ -58,8 +60,9 @@ const jobs: readonly Job[] = [
 interface Row {
   readonly metric: string;
   readonly tolerance: number;
-  readonly stock: number;
-  readonly kernels: number;
+  /** By score.py; not of caches in codes outside, which it feeds token by token only. */
+  readonly stock?: number;
+  readonly kernels?: number;
   readonly node: number;
   readonly decode?: readonly [stock: number, kernels: number];
   readonly nodes: number;
@@ -102,7 +105,7 @@ async function measured(j: Job): Promise<Row> {
   const path = await compiled(j);
   const folder = join(o.models, j.model);
   const by = (...rest: string[]) => score<Record<string, unknown>>(o.python, o.score, folder, path, ...rest);
-  const [stock, kernels] = [named(await by(), j.metric), named(await by('--ops', library), j.metric)];
+  const whole = j.io ? {} : { stock: named(await by(), j.metric), kernels: named(await by('--ops', library), j.metric) };
   const printed = JSON.parse(await must([cli, 'eval', path, '--data', folder, '--json', '--quiet'])) as {
     metrics: readonly { name: string; value: number }[];
   };
@@ -117,8 +120,7 @@ async function measured(j: Job): Promise<Row> {
   return {
     metric: j.metric,
     tolerance: j.tolerance,
-    stock,
-    kernels,
+    ...whole,
     node: named(Object.fromEntries(printed.metrics.map((m) => [m.name, m.value])), j.metric),
     ...(decode ? { decode } : {}),
     nodes: model.graph.nodes.length,
@@ -126,12 +128,18 @@ async function measured(j: Job): Promise<Row> {
   };
 }
 
-const number = (x: number): string => x.toPrecision(5);
+const number = (x: number | undefined): string => x?.toPrecision(5) ?? '';
+/** The largest difference between bodies and kernels. */
+const worstOf = (r: Row): number =>
+  Math.max(
+    ...(r.stock === undefined ? [] : [r.kernels!, r.node].map((x) => Math.abs(x - r.stock!))),
+    ...(r.decode ? [Math.abs(r.decode[0] - r.decode[1])] : []),
+  );
 function write(): void {
   const lines = jobs.flatMap((j): string[] => {
     const r = rows[`${j.model}, ${j.name}`];
     if (!r) return [];
-    const worst = Math.max(...[r.kernels, r.node].map((x) => Math.abs(x - r.stock)), r.decode ? Math.abs(r.decode[0] - r.decode[1]) : 0);
+    const worst = worstOf(r);
     const decode = r.decode ? r.decode.map(number).join(' / ') : '';
     const ops = Object.entries(r.operators).map(([name, n]) => `${n} ${name}`);
     return [
@@ -141,8 +149,13 @@ function write(): void {
   const text = `# Target native: bodies and kernels
 
 The same file by the bodies on stock ONNX Runtime (score.py), by our kernels in Python (score.py --ops) and in Node (\`qc eval\`); decode: mean KL token by token,
-bodies / kernels. The difference is the largest between them. Sums of floats differ in their last bits, so a few codes round the other way; the tolerance is what
-that may move. \`npx tsx bench/native-equal.ts\` writes this table.
+bodies / kernels. The difference is the largest between them. \`npx tsx bench/native-equal.ts\` writes this table.
+
+Tolerances, and why. An operator alone is held to more by its tests (test/native, runtime/native/kernels/tests): integer codes, scales and integer sums equal to the
+body's bit by bit on every instruction set; operators on floats, and products of codes under float scales, within 10⁻⁶ relative L2 of float64 (bodies 2·10⁻⁶), with the
+same bits on every instruction set. In a whole model float sums of bodies (ONNX Runtime's order, with FMA) and kernels (ours, without) differ in their last bits.
+Where activations stay float that is all: 10⁻⁶ of the metric. Where they are rounded at run time, a value at a tie becomes the next code, and all that follows sees one
+step of that code: the tolerance is what such codes may move the metric.
 
 | model | recipe | metric | bodies | kernels, Python | kernels, Node | decode | difference | tolerance | nodes | of qc.v1 |
 |---|---|---|---|---|---|---|---|---|---|---|
@@ -155,7 +168,7 @@ let beyond = 0;
 for (const j of jobs.filter((x) => o.only === '' || o.only.split(',').includes(x.model))) {
   const r = await measured(j);
   rows[`${j.model}, ${j.name}`] = r;
-  if (Math.abs(r.kernels - r.stock) > r.tolerance || Math.abs(r.node - r.stock) > r.tolerance) beyond++;
+  if (worstOf(r) > r.tolerance) beyond++;
   console.log(`${j.model}, ${j.name}: ${JSON.stringify(r)}`);
   writeFileSync(record, JSON.stringify(rows, null, 1));
   write();

@@ -1,6 +1,6 @@
 /** Operators of qc.v1 that read or write codes. */
 import type { Attr, Node } from '../graph/types.ts';
-import { attrInt, attrInts } from '../match/view.ts';
+import { attrFloat, attrInt, attrInts } from '../match/view.ts';
 import type { ValueFacts } from './facts.ts';
 import { codesBase } from './packed.ts';
 import { withSums } from './products.ts';
@@ -9,6 +9,14 @@ import type { Rule } from './rule.ts';
 const byRows = (bits: number, symmetric = true): ValueFacts => ({ format: 'int', bits, symmetric, mode: 'dynamic', per: 'rows' });
 /** Bits of signed codes whose largest is `top`, or of `count` codes. */
 const bitsOf = (count: number): number => Math.ceil(Math.log2(count + 1));
+
+/** What the attributes say of the codes that an operator yields. */
+function emittedCodes(n: Node): ValueFacts {
+  const [lo, hi] = [attrFloat(n, 'lo', 0), attrFloat(n, 'hi', 0)];
+  if (n.attrs.has('zero'))
+    return { format: 'int', bits: bitsOf(hi - lo), symmetric: attrFloat(n, 'zero', 0) === 0, mode: 'static', per: 'tensor' };
+  return n.attrs.has('top') ? byRows(bitsOf(2 * attrFloat(n, 'top', 127))) : byRows(bitsOf(hi - lo), false);
+}
 
 /** LinearW2 … LinearW8 on floats (A8: rounded by the row) and on codes (C8). What is added inside becomes sums. */
 export const linear: Rule = async (r, n) => {
@@ -51,9 +59,16 @@ export const quantizeRows: Rule = async (r, n) => {
   const [x = ''] = n.inputs;
   const known = r.state(x);
   await r.copy(n);
-  const symmetric = n.op === 'QuantizeRows';
-  const bits = symmetric ? bitsOf(2 * attrInt(n, 'top', 127)) : bitsOf(attrInt(n, 'hi', 0) - attrInt(n, 'lo', 0));
-  r.states.set(n.outputs[0] ?? '', { kind: 'codes', x: known?.kind === 'fake' ? known.x : x, facts: byRows(bits, symmetric) });
+  r.states.set(n.outputs[0] ?? '', { kind: 'codes', x: known?.kind === 'fake' ? known.x : x, facts: emittedCodes(n) });
+  return true;
+};
+
+/** What codes of rows stand for. */
+export const dequantizeRows: Rule = async (r, n) => {
+  const known = r.state(n.inputs[0] ?? '');
+  if (known?.kind !== 'codes') return false;
+  await r.copy(n);
+  r.states.set(n.outputs[0] ?? '', { kind: 'fake', x: known.x, facts: known.facts });
   return true;
 };
 
@@ -62,17 +77,39 @@ export const normQuantize: Rule = async (r, n) => {
   const [op, how] = n.op.split('Quantize') as [string, string];
   const sum = op.startsWith('Add');
   const y = `${n.outputs[0]}/float`;
-  const inputs = how === 'Static' ? n.inputs.slice(0, -1) : [...n.inputs];
+  const split = how === 'StaticSplit';
+  const inputs = n.inputs.slice(0, how === '' ? undefined : split ? -2 : -1);
   const attrs = new Map([...n.attrs].filter(([name]) => name === 'eps'));
-  r.add(float(n, op, inputs, sum ? [y, n.outputs.at(-1) ?? ''] : [y], attrs));
-  const [lo, hi] = [attrInt(n, 'lo', 0), attrInt(n, 'hi', 0)];
-  const facts: ValueFacts =
-    how === 'Static'
-      ? { format: 'int', bits: bitsOf(hi - lo), symmetric: attrInt(n, 'zero', 0) === 0, mode: 'static', per: 'tensor' }
-      : byRows(bitsOf(2 * attrInt(n, 'top', 127)));
-  r.states.set(n.outputs[0] ?? '', { kind: 'codes', x: y, facts });
+  const all = split ? `${y}/all` : y;
+  r.add(float(n, op, inputs, sum ? [all, n.outputs.at(-1) ?? ''] : [all], attrs));
+  if (split) r.emit('Gather', [all, n.inputs.at(-1) ?? ''], y, n, new Map<string, Attr>([['axis', { type: 'int', value: -1 }]]));
+  r.states.set(n.outputs[0] ?? '', { kind: 'codes', x: y, facts: emittedCodes(n) });
   return true;
 };
+
+/** A GELU that yields codes: it in floats, and codes of it. */
+export const geluQuantize: Rule = async (r, n) => {
+  const [op = ''] = n.op.split('Quantize');
+  const y = `${n.outputs[0]}/float`;
+  r.add(float(n, op, n.inputs.slice(0, 1), [y], new Map()));
+  r.states.set(n.outputs[0] ?? '', { kind: 'codes', x: y, facts: emittedCodes(n) });
+  return true;
+};
+
+/** EmbeddingW4, EmbeddingW8: a lookup of rows. */
+export const embedding: Rule = async (r, n) => {
+  const [ids = '', codes = '', scales = '', zeros = ''] = n.inputs;
+  const [rows, bytes] = r.constants.tensor(codes)?.shape ?? [];
+  const groups = r.constants.tensor(scales)?.shape[1];
+  if (rows === undefined || bytes === undefined || groups === undefined) return false;
+  const bits = n.op === 'EmbeddingW4' ? 4 : 8;
+  const width = (bytes * 8) / bits;
+  const g = r.emit('Gather', [r.initializer(codesBase(r, codes), [rows, width]), ids], n.outputs[0] ?? '', n);
+  const symmetric = r.constants.tensor(zeros)?.shape.every((d) => d === 1) === true;
+  r.note(g, { format: 'int', bits, symmetric, scales: rows * groups, ...(groups === 1 ? {} : { block: width / groups }) });
+  return true;
+};
+
 const float = (n: Node, op: string, inputs: readonly string[], outputs: readonly string[], attrs: Node['attrs']): Node => ({
   ...n,
   op,
@@ -85,7 +122,10 @@ const float = (n: Node, op: string, inputs: readonly string[], outputs: readonly
 export const natives: Readonly<Record<string, Rule>> = Object.fromEntries([
   ...[2, 3, 4, 5, 6, 7, 8].flatMap((bits) => ['', 'A8', 'C8'].map((kind) => [`qc.v1::LinearW${bits}${kind}`, linear])),
   ...['QuantizeRows', 'QuantizeRowsAsymmetric'].map((op) => [`qc.v1::${op}`, quantizeRows]),
+  ['qc.v1::DequantizeRows', dequantizeRows],
   ...['RmsNorm', 'AddRmsNorm', 'LayerNorm', 'AddLayerNorm'].flatMap((op) =>
-    ['Quantize', 'QuantizeStatic'].map((how) => [`qc.v1::${op}${how}`, normQuantize]),
+    ['Quantize', 'QuantizeStatic', 'QuantizeStaticSplit'].map((how) => [`qc.v1::${op}${how}`, normQuantize]),
   ),
+  ...['Gelu', 'GeluTanh'].flatMap((op) => ['Quantize', 'QuantizeStatic'].map((how) => [`qc.v1::${op}${how}`, geluQuantize])),
+  ...['EmbeddingW4', 'EmbeddingW8'].map((op) => [`qc.v1::${op}`, embedding]),
 ]);

@@ -41,6 +41,9 @@ function tensor(): Tensor {
 const int = () => pick([-1, 0, 1, 2, 4, 8, 16, 32, 64, 128, 2 ** 31, 2 ** 52, -(2 ** 40)]);
 const attributes: readonly string[] = [
   'shape',
+  'at',
+  'axis',
+  'zero',
   'group',
   'layout',
   'heads',

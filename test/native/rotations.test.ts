@@ -76,6 +76,16 @@ test('what does not fit is an error that names the operator', async () => {
   assert.match(await says(order(0)), /qc\.v1\.Hadamard: an order of 0/);
   assert.match(await says(order(2 ** 40)), /qc\.v1\.Hadamard: an order of/);
   assert.match(await says(order(5)), /qc\.v1\.Hadamard: left and right of the shapes .* no Hadamard matrix over one of order 5/);
+  // A single sign that no Sylvester matrix has.
+  const left = at.inputs[1]!;
+  const { shape, source } = good.graph.initializers.get(left)!;
+  const signs = new Float32Array((source as { bytes: Uint8Array }).bytes.slice().buffer);
+  signs[signs.length - 1] = -signs.at(-1)!;
+  const wrong: Model = {
+    ...good,
+    graph: { ...good.graph, initializers: new Map([...good.graph.initializers, [left, float32s(signs, shape)]]) },
+  };
+  assert.match(await says(wrong), /qc\.v1\.Hadamard: left and right of the shapes .* no Hadamard matrix over one of order/);
   const wide: Model = { ...good, graph: { ...good.graph, inputs: [{ name: 'x', dtype: 'float32', shape: [2, 's', 'w'] }] } };
   assert.match(await says(wide, 97), /qc\.v1\.Hadamard: rows of 97 are no blocks of 96/);
 });

@@ -1,7 +1,7 @@
-/** What an operator yields of its floats: themselves, or codes by the row, or codes under a step; the last nodes of its body. */
+/** What an operator yields of its floats: themselves, or codes by the row, or codes under a step, perhaps of some channels more than once; the last nodes of its body. */
 import type { Body } from './function.ts';
 
-export type Emits = 'floats' | 'rows' | 'asymmetric' | 'steps';
+export type Emits = 'floats' | 'rows' | 'asymmetric' | 'steps' | 'picked';
 
 const INT8 = 3;
 
@@ -25,22 +25,23 @@ function asymmetric(b: Body, x: string): void {
   b.op('Cast', [b.op('Sub', [q, middle])], { to: INT8 }, 'codes');
 }
 
-/** clip(round(x / step) + zero). */
-function steps(b: Body, x: string): void {
+/** clip(round(x / step) + zero); of the channels that an input lists. */
+function steps(b: Body, x: string, picked: boolean): void {
   const moved = b.op('Add', [b.op('Round', [b.op('Div', [x, 'step'])]), b.floatAttribute('zero')]);
   const q = b.op('Clip', [moved, b.floatAttribute('lo'), b.floatAttribute('hi')]);
-  b.op('Cast', [q], { to: INT8 }, 'codes');
+  b.op('Cast', [picked ? b.op('Gather', [q, 'channels'], { axis: -1 }) : q], { to: INT8 }, 'codes');
 }
 
 /** Adds what yields the results from the floats `x` (which are `y` where they are the result); their names, and the attributes that they need. */
 export function emitted(b: Body, x: string, form: Emits): { results: string[]; attrs: string[] } {
   if (form === 'rows') symmetric(b, x);
   if (form === 'asymmetric') asymmetric(b, x);
-  if (form === 'steps') steps(b, x);
+  if (form === 'steps' || form === 'picked') steps(b, x, form === 'picked');
   return {
     floats: { results: ['y'], attrs: [] },
     rows: { results: ['codes', 'scale'], attrs: ['top'] },
     asymmetric: { results: ['codes', 'scale'], attrs: ['lo', 'hi'] },
     steps: { results: ['codes'], attrs: ['lo', 'hi', 'zero'] },
+    picked: { results: ['codes'], attrs: ['lo', 'hi', 'zero'] },
   }[form];
 }

@@ -10,12 +10,15 @@ import { type AttrValue, node } from '../make.ts';
 import { DOMAIN } from './function.ts';
 import { addLayerNorm, addRmsNorm } from './fused/addnorm.ts';
 import { attentions } from './fused/attention.ts';
+import cachedAffine from './fused/cachedaffine.ts';
+import { geluQuantize, gelus } from './fused/gelu.ts';
 import hadamard, { hadamardQuantize } from './fused/hadamard.ts';
 import layerNorm from './fused/layernorm.ts';
 import { levelsMatMul } from './fused/levelsmatmul.ts';
 import { normQuantize } from './fused/normquantize.ts';
 import attention from './fused/plainattention.ts';
 import quantizeRows from './fused/quantizerows.ts';
+import { roundedRowsFusions } from './fused/roundedrows.ts';
 import rmsNorm from './fused/rmsnorm.ts';
 import siluMul from './fused/silumul.ts';
 
@@ -40,9 +43,9 @@ export interface Fusion {
 /** Each stage sees what the ones before it made. */
 const stages: readonly (readonly Fusion[])[] = [
   [attention, ...attentions],
-  [layerNorm, rmsNorm, siluMul, hadamard],
+  [layerNorm, rmsNorm, siluMul, hadamard, ...gelus, cachedAffine, ...roundedRowsFusions],
   [addRmsNorm, addLayerNorm],
-  [...normQuantize, ...hadamardQuantize],
+  [...normQuantize, ...hadamardQuantize, ...geluQuantize],
   [quantizeRows, ...levelsMatMul],
 ];
 

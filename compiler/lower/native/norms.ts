@@ -9,20 +9,21 @@ export interface NormOp {
   readonly layer: boolean;
   /** A residual is added first, the sum is the last output. */
   readonly add: boolean;
-  /** Floats, codes with a scale a row, or codes under a step that is known. */
-  readonly emits: 'floats' | 'rows' | 'steps';
+  /** Floats, codes with a scale a row, codes under a step that is known, or such codes of channels that an input lists. */
+  readonly emits: 'floats' | 'rows' | 'steps' | 'picked';
 }
-const suffix = { floats: '', rows: 'Quantize', steps: 'QuantizeStatic' } as const;
+const suffix = { floats: '', rows: 'Quantize', steps: 'QuantizeStatic', picked: 'QuantizeStaticSplit' } as const;
+const forms = { '': 'floats', Quantize: 'rows', QuantizeStatic: 'steps', QuantizeStaticSplit: 'picked' } as const;
 export const normName = (op: NormOp): string => `${op.add ? 'Add' : ''}${op.layer ? 'Layer' : 'Rms'}Norm${suffix[op.emits]}`;
 
 /** The variant that an operator's name says. */
 export function normOp(name: string): NormOp | undefined {
-  const m = /^(Add)?(Rms|Layer)Norm(Quantize|QuantizeStatic)?$/.exec(name);
+  const m = /^(Add)?(Rms|Layer)Norm(Quantize(?:Static(?:Split)?)?)?$/.exec(name);
   if (!m) return undefined;
   return {
     layer: m[2] === 'Layer',
     add: m[1] !== undefined,
-    emits: m[3] === undefined ? 'floats' : m[3] === 'Quantize' ? 'rows' : 'steps',
+    emits: forms[(m[3] ?? '') as keyof typeof forms],
   };
 }
 
@@ -37,9 +38,15 @@ export function normBody(name: string, opset: number): Func {
   const out = op.emits === 'floats' ? 'y' : undefined;
   const y = op.layer ? b.op('Add', [b.op('Mul', scaled), 'bias'], {}, out) : b.op('Mul', scaled, {}, out);
   const { results, attrs } = emitted(b, y, op.emits);
-  const inputs = ['x', ...(op.add ? ['residual'] : []), 'gain', ...(op.layer ? ['bias'] : []), ...(op.emits === 'steps' ? ['step'] : [])];
+  const behindGain = { floats: [], rows: [], steps: ['step'], picked: ['step', 'channels'] }[op.emits];
+  const inputs = ['x', ...(op.add ? ['residual'] : []), 'gain', ...(op.layer ? ['bias'] : []), ...behindGain];
   const formula = op.layer ? '(x − mean) / √(mean((x − mean)²) + eps) · gain + bias' : 'x / √(mean(x²) + eps) · gain';
-  const behind = { floats: '', rows: ', as codes with a scale a row', steps: ', as codes under a step' }[op.emits];
+  const behind = {
+    floats: '',
+    rows: ', as codes with a scale a row',
+    steps: ', as codes under a step',
+    picked: ', as codes under a step, of the channels in `channels`',
+  }[op.emits];
   const doc = `y = ${formula}${op.add ? ' of x + residual' : ''}${behind}`;
   return b.function(name, inputs, [...results, ...(op.add ? ['sum'] : [])], ['eps', ...attrs], doc);
 }

@@ -34,8 +34,8 @@ function end(v: View, value: string, type: 'Min' | 'Max', x: string, rank: numbe
   return n !== undefined && v.scalar(n.inputs[1] ?? '') === 0 && reducedRow(v, n.inputs[0], `Reduce${type}`, rank) === x;
 }
 
-/** The codes (as floats) that a Clip yields, by rows of a tensor of `rank` axes. */
-export function rowCodes(v: View, codes: string, rank: number): RowCodes | undefined {
+/** The codes (as floats) that a Clip yields, by rows of a tensor of `given` axes, where its shape does not say how many. */
+export function rowCodes(v: View, codes: string, given: number): RowCodes | undefined {
   const clip = made(v, codes, 'Clip');
   const [lo, hi] = clip ? [v.scalar(clip.inputs[1] ?? ''), v.scalar(clip.inputs[2] ?? '')] : [];
   if (!clip || lo === undefined || hi === undefined) return undefined;
@@ -44,6 +44,7 @@ export function rowCodes(v: View, codes: string, rank: number): RowCodes | undef
   const [x, scale] = div?.inputs ?? [];
   const found = scale === undefined ? undefined : quotient(v, scale);
   if (x === undefined || scale === undefined || !found) return undefined;
+  const rank = v.shape(x)?.length ?? given;
   const zero = add?.inputs[1];
   const middle = zero === undefined ? 0 : v.scalar(zero);
   if (middle !== undefined) {

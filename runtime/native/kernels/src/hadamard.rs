@@ -34,6 +34,19 @@ impl Blocks<'_> {
     }
 }
 
+/// Is the square matrix of `n` rows a Sylvester Hadamard matrix ⊗ its own first `order` rows and columns, element by element?
+pub fn is_over(matrix: &[f32], n: usize, order: usize) -> bool {
+    let whole = n > 0 && order > 0 && n.checked_mul(n) == Some(matrix.len()) && n % order == 0 && (n / order).is_power_of_two();
+    whole
+        && matrix.chunks_exact(n).enumerate().all(|(i, row)| {
+            let first = &matrix[i % order * n..][..order];
+            row.chunks_exact(order).enumerate().all(|(j, part)| {
+                let sign = if (i / order & j).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+                part.iter().zip(first).all(|(x, m)| *x == sign * m)
+            })
+        })
+}
+
 /// y[block] = x[block] · (S ⊗ M) · scale for each block of each row: element (i, j) of a block is at i·order + j,
 /// y[a, b] = scale · Σ_i (−1)^popcount(i & a) · Σ_j M[j, b] x[i, j]. Panics where sizes do not fit.
 pub fn hadamard(isa: Isa, h: &Blocks, x: &[f32], y: &mut [f32]) {

@@ -93,6 +93,23 @@ pub fn softplus(x: f32) -> f32 {
     above + 2.0 * s * p
 }
 
+/// erf(x), absolute error below 5·10⁻⁷: x·P(x²) / Q(x²) below 3.92, from where on it is ±1 in float32. Coefficients: Eigen's (`generic_fast_erf_float`).
+#[inline(always)]
+pub fn erf(x: f32) -> f32 {
+    const P: [f32; 6] = [2.770_681_4e-8, -2.101_024e-6, -5.692_506_5e-5, -7.349_906_3e-4, -2.954_6e-3, -1.609_603_3e-2];
+    const Q: [f32; 4] = [-2.133_740_6e-4, -1.682_827e-3, -7.373_329_2e-3, -1.426_474_1e-2];
+    const ONE: f32 = 3.92;
+    let given = x;
+    let x = if x < -ONE { -ONE } else { x };
+    let x = if x > ONE { ONE } else { x };
+    let q = x * x;
+    let over = P.into_iter().fold(-2.726_142_3e-10, |p, c| p * q + c);
+    let under = Q.into_iter().fold(-1.456_607_2e-5, |p, c| p * q + c);
+    let y = x * over / under;
+    let y = if given >= ONE { 1.0 } else { y };
+    if given <= -ONE { -1.0 } else { y }
+}
+
 /// x · σ(s·x).
 #[inline(always)]
 pub fn silu_scaled(x: f32, s: f32) -> f32 {

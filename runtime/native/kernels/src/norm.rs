@@ -22,13 +22,18 @@ pub enum Normed<'a> {
     Rows { rows: Rows, codes: &'a mut [i8], scales: &'a mut [f32] },
     /// clip(round(h / step) + zero).
     Steps { step: f32, zero: f32, lo: i8, hi: i8, codes: &'a mut [i8] },
+    /// The same, of these channels: some more than once, some perhaps not.
+    Picked { step: f32, zero: f32, lo: i8, hi: i8, channels: &'a [u32], codes: &'a mut [i8] },
 }
 
 impl Normed<'_> {
-    fn len(&self) -> usize {
+    /// Does it take what becomes of `rows` rows of `width`?
+    pub(crate) fn takes(&self, rows: usize, width: usize) -> bool {
         match self {
-            Normed::Floats(y) => y.len(),
-            Normed::Rows { codes, .. } | Normed::Steps { codes, .. } => codes.len(),
+            Normed::Floats(y) => y.len() == rows * width,
+            Normed::Rows { rows: how, codes, scales } => how.fits() && codes.len() == rows * width && scales.len() == rows,
+            Normed::Steps { codes, .. } => codes.len() == rows * width,
+            Normed::Picked { channels, codes, .. } => codes.len() == rows * channels.len() && channels.iter().all(|&c| (c as usize) < width),
         }
     }
 }
@@ -36,11 +41,9 @@ impl Normed<'_> {
 /// Norms the rows of x, or of x + residual, which is written to `sums` then. Panics where sizes do not fit.
 pub fn norm(isa: Isa, n: &Norm, x: &[f32], residual: Option<(&[f32], &mut [f32])>, to: Normed) {
     let width = n.gain.len();
-    assert!(isa.available() && width > 0 && x.len() % width == 0 && to.len() == x.len() && n.bias.is_none_or(|b| b.len() == width));
+    assert!(isa.available() && width > 0 && x.len() % width == 0 && n.bias.is_none_or(|b| b.len() == width));
     assert!(residual.as_ref().is_none_or(|(r, sums)| r.len() == x.len() && sums.len() == x.len()));
-    if let Normed::Rows { rows, scales, .. } = &to {
-        assert!(rows.fits() && scales.len() == x.len() / width);
-    }
+    assert!(to.takes(x.len() / width, width));
     // SAFETY: the machine has `isa`.
     unsafe { norm_all(isa, n, x, residual, to) }
 }
@@ -58,40 +61,63 @@ fn body<S>(n: &Norm, x: &[f32], residual: Option<(&[f32], &mut [f32])>, to: Norm
             &*sums
         }
     };
+    each_row(width, x, to, n);
+}
+
+/// What becomes of a row. Not a closure: it has to be inlined where the instruction set is known.
+pub(crate) trait Row {
+    fn row(&self, x: &[f32], y: &mut [f32]);
+}
+
+/// Does it with each row of x, and rounds the result where that is asked for.
+#[inline(always)]
+pub(crate) fn each_row(width: usize, x: &[f32], to: Normed, f: &impl Row) {
     match to {
-        Normed::Floats(y) => x.chunks_exact(width).zip(y.chunks_exact_mut(width)).for_each(|(x, y)| row(n, x, y)),
+        Normed::Floats(y) => x.chunks_exact(width).zip(y.chunks_exact_mut(width)).for_each(|(x, y)| f.row(x, y)),
         Normed::Rows { rows, codes, scales } => {
             let mut h = vec![0.0; width];
             for ((x, codes), scale) in x.chunks_exact(width).zip(codes.chunks_exact_mut(width)).zip(scales) {
-                row(n, x, &mut h);
+                f.row(x, &mut h);
                 quantize_rows_body(rows, &h, codes, scale);
             }
         }
         Normed::Steps { step, zero, lo, hi, codes } => {
             let mut h = vec![0.0; width];
             for (x, codes) in x.chunks_exact(width).zip(codes.chunks_exact_mut(width)) {
-                row(n, x, &mut h);
+                f.row(x, &mut h);
                 round_body(&h, (step, zero), lo, hi, codes);
+            }
+        }
+        Normed::Picked { step, zero, lo, hi, channels, codes } => {
+            let (mut h, mut all) = (vec![0.0; width], vec![0; width]);
+            for (x, codes) in x.chunks_exact(width).zip(codes.chunks_exact_mut(channels.len().max(1))) {
+                f.row(x, &mut h);
+                round_body(&h, (step, zero), lo, hi, &mut all);
+                for (q, &channel) in codes.iter_mut().zip(channels) {
+                    *q = all[channel as usize];
+                }
             }
         }
     }
 }
 
-#[inline(always)]
-fn row(n: &Norm, x: &[f32], y: &mut [f32]) {
-    let count = x.len() as f32;
-    let Some(bias) = n.bias else {
-        let root = (sum(x, |v| v * v) / count + n.eps).sqrt();
-        for ((y, x), g) in y.iter_mut().zip(x).zip(n.gain) {
-            *y = x / root * g;
+impl Row for Norm<'_> {
+    #[inline(always)]
+    fn row(&self, x: &[f32], y: &mut [f32]) {
+        let count = x.len() as f32;
+        let Some(bias) = self.bias else {
+            let root = (sum(x, |v| v * v) / count + self.eps).sqrt();
+            for ((y, x), g) in y.iter_mut().zip(x).zip(self.gain) {
+                *y = x / root * g;
+            }
+            return;
+        };
+        // The mean in two steps: what the first one rounds away, the second finds.
+        let first = sum(x, |v| v) / count;
+        let rest = sum(x, |v| v - first) / count;
+        let root = (sum(x, |v| (v - first - rest) * (v - first - rest)) / count + self.eps).sqrt();
+        for (((y, x), g), b) in y.iter_mut().zip(x).zip(self.gain).zip(bias) {
+            *y = (x - first - rest) / root * g + b;
         }
-        return;
-    };
-    // The mean in two steps: what the first one rounds away, the second finds.
-    let first = sum(x, |v| v) / count;
-    let rest = sum(x, |v| v - first) / count;
-    let root = (sum(x, |v| (v - first - rest) * (v - first - rest)) / count + n.eps).sqrt();
-    for (((y, x), g), b) in y.iter_mut().zip(x).zip(n.gain).zip(bias) {
-        *y = (x - first - rest) / root * g + b;
     }
 }

@@ -1,4 +1,4 @@
-//! Gated activations, element by element.
+//! Gated activations and affine corrections, element by element.
 
 use crate::isa::dispatch;
 use crate::math::{self, exp};
@@ -38,6 +38,32 @@ fn scaled_body<S>(x: &[f32], scale: &[f32], y: &mut [f32]) {
     for (x, y) in x.chunks_exact(scale.len()).zip(y.chunks_exact_mut(scale.len())) {
         for ((y, &x), &s) in y.iter_mut().zip(x).zip(scale) {
             *y = math::silu_scaled(x, s);
+        }
+    }
+}
+
+/// y = a·x + b for runs of `inner` elements of x, each with the next a and b; they begin again behind the last. Panics where sizes do not fit.
+pub fn affine(isa: Isa, x: &[f32], inner: usize, a: &[f32], b: &[f32], y: &mut [f32]) {
+    assert!(isa.available() && x.len() == y.len() && inner > 0 && !a.is_empty() && a.len() == b.len() && x.len() % (inner * a.len()) == 0);
+    // SAFETY: the machine has `isa`.
+    unsafe { affine_all(isa, x, inner, a, b, y) }
+}
+dispatch! { fn affine_all(x: &[f32], inner: usize, a: &[f32], b: &[f32], y: &mut [f32]) = affine_body }
+
+#[inline(always)]
+fn affine_body<S>(x: &[f32], inner: usize, a: &[f32], b: &[f32], y: &mut [f32]) {
+    let run = inner * a.len();
+    for (x, y) in x.chunks_exact(run).zip(y.chunks_exact_mut(run)) {
+        if inner == 1 {
+            for (((y, x), a), b) in y.iter_mut().zip(x).zip(a).zip(b) {
+                *y = x * a + b;
+            }
+            continue;
+        }
+        for (((x, y), a), b) in x.chunks_exact(inner).zip(y.chunks_exact_mut(inner)).zip(a).zip(b) {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = x * a + b;
+            }
         }
     }
 }

@@ -58,6 +58,23 @@ fn steps_body<S>(x: &[f32], by: (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) {
     round_body(x, by, lo, hi, codes);
 }
 
+/// scale · code for rows of `width`. Panics where sizes do not fit.
+pub fn dequantize_rows(isa: Isa, codes: &[i8], width: usize, scales: &[f32], y: &mut [f32]) {
+    assert!(isa.available() && width > 0 && codes.len() == y.len() && codes.len() == scales.len() * width);
+    // SAFETY: the machine has `isa`.
+    unsafe { floats(isa, codes, width, scales, y) }
+}
+dispatch! { fn floats(codes: &[i8], width: usize, scales: &[f32], y: &mut [f32]) = floats_body }
+
+#[inline(always)]
+fn floats_body<S>(codes: &[i8], width: usize, scales: &[f32], y: &mut [f32]) {
+    for ((codes, y), scale) in codes.chunks_exact(width).zip(y.chunks_exact_mut(width)).zip(scales) {
+        for (y, q) in y.iter_mut().zip(codes) {
+            *y = f32::from(*q) * scale;
+        }
+    }
+}
+
 /// One row.
 #[inline(always)]
 pub(crate) fn quantize_rows_body(rows: Rows, x: &[f32], codes: &mut [i8], scale: &mut f32) {

@@ -39,3 +39,26 @@ fn hadamard_is_its_formula() {
     assert!(Blocks { matrix: &[1.0; 8], ..bad }.check(12).unwrap_err().contains("in 8 elements"));
     assert!(Blocks { power: 70, ..bad }.check(12).is_err() && Blocks { order: 0, ..bad }.check(12).is_err() && Blocks { stride: usize::MAX, ..bad }.check(12).is_err());
 }
+
+#[test]
+fn a_matrix_is_over_one_of_an_order_or_not() {
+    let mut r = Random(4);
+    for (order, power) in [(1usize, 0u32), (1, 5), (12, 3), (3, 2)] {
+        let small: Vec<f32> = (0..order * order).map(|_| if r.below(2) == 0 { 0.25 } else { -0.25 }).collect();
+        let n = order << power;
+        let sign = |i: usize, j: usize| if (i & j).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+        let whole: Vec<f32> = (0..n * n).map(|k| sign(k / n / order, k % n / order) * small[k / n % order * order + k % n % order]).collect();
+        assert!(is_over(&whole, n, order), "{order} · 2^{power}");
+        assert!(is_over(&whole, n, n), "over itself");
+        if power > 0 {
+            for k in [n * n - 1, order, n * order] {
+                let mut other = whole.clone();
+                other[k] = -other[k];
+                assert!(!is_over(&other, n, order), "element {k}");
+                other[k] = f32::NAN;
+                assert!(!is_over(&other, n, order));
+            }
+        }
+        assert!(!is_over(&whole[1..], n, order) && !is_over(&whole, n, 0) && !is_over(&whole, n, 2 * n) && !is_over(&[], 0, 1));
+    }
+}

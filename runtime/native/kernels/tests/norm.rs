@@ -75,6 +75,23 @@ fn a_residual_is_added_first() {
 }
 
 #[test]
+fn split_channels_are_picked_from_the_codes() {
+    for c in cases() {
+        let (n, rows) = (c.gain.len(), c.x.len() / c.gain.len());
+        let steps = |isa, to: &mut [i8]| norm(isa, &c.norm(), &c.x, None, Normed::Steps { step: 0.02, zero: 3.0, lo: -100, hi: 100, codes: to });
+        let mut all = vec![0i8; c.x.len()];
+        steps(Isa::Scalar, &mut all);
+        let channels: Vec<u32> = (0..n as u32).flat_map(|k| vec![k; [1, 2, 0, 5][k as usize % 4]]).chain([0]).collect();
+        let want: Vec<i8> = (0..rows).flat_map(|r| channels.iter().map(|&k| all[r * n + k as usize]).collect::<Vec<_>>()).collect();
+        each_isa(|isa| {
+            let mut codes = vec![99i8; want.len()];
+            norm(isa, &c.norm(), &c.x, None, Normed::Picked { step: 0.02, zero: 3.0, lo: -100, hi: 100, channels: &channels, codes: &mut codes });
+            assert_eq!(codes, want, "{} n {n}", isa.name());
+        });
+    }
+}
+
+#[test]
 fn codes_are_those_of_the_floats() {
     for c in cases() {
         let (n, y) = (c.gain.len(), c.floats(Isa::Scalar));

@@ -24,6 +24,42 @@ impl Api {
         }
     }
 
+    /// Element type and sizes of an input. Errors: not a tensor.
+    ///
+    /// # Safety
+    /// The value is alive.
+    unsafe fn described(self, value: *const OrtValue, name: &str) -> Outcome<(ONNXTensorElementDataType, Vec<usize>)> {
+        let check = |s| self.check(s).map_err(|e| format!("input \"{name}\": {e}"));
+        let mut info = null_mut();
+        check((self.0.GetTensorTypeAndShape)(value, &mut info))?;
+        let info = Description(self, info);
+        let (mut element, mut rank) = (ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED, 0);
+        check((self.0.GetTensorElementType)(info.1, &mut element))?;
+        check((self.0.GetDimensionsCount)(info.1, &mut rank))?;
+        let mut dims = vec![0i64; rank];
+        check((self.0.GetDimensions)(info.1, dims.as_mut_ptr(), rank))?;
+        let shape: Option<Vec<usize>> = dims.into_iter().map(|d| usize::try_from(d).ok()).collect();
+        Ok((element, shape.ok_or_else(|| format!("input \"{name}\" has no shape"))?))
+    }
+
+    /// An input. Errors: not a tensor of T.
+    ///
+    /// # Safety
+    /// The value is alive as long as the view.
+    unsafe fn view<'a, T: Element>(self, value: *const OrtValue, name: &str) -> Outcome<View<'a, T>> {
+        let (element, shape) = self.described(value, name)?;
+        if element != T::TYPE {
+            return Err(format!("input \"{name}\" is not {}", T::NAME));
+        }
+        let mut data: *mut c_void = null_mut();
+        let status = (self.0.GetTensorMutableData)(value.cast_mut(), &mut data);
+        self.check(status).map_err(|e| format!("input \"{name}\": {e}"))?;
+        // The tensor has as many elements as its shape says.
+        let len: usize = shape.iter().product();
+        let data = if len == 0 { &[][..] } else { std::slice::from_raw_parts(data.cast::<T>(), len) };
+        Ok(View { data, shape })
+    }
+
     /// Runs `f`; its error or panic becomes a status that begins with `who`.
     pub fn guard(self, who: &str, f: impl FnOnce() -> Outcome<()>) -> OrtStatusPtr {
         let outcome = catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Err("internal error: please report it".into()));
@@ -58,6 +94,15 @@ impl Info {
             0 => Ok(false),
             1 => Ok(true),
             n => Err(format!("{} is {n}, not 0 or 1", name.to_string_lossy())),
+        }
+    }
+    /// Input `index` where it is a constant of the model, which the session keeps; nothing where it is not. Errors: not a tensor of T.
+    pub fn constant<T: Element>(&self, index: usize, name: &str) -> Outcome<Option<View<'_, T>>> {
+        let (mut constant, mut value) = (0, std::ptr::null());
+        // SAFETY: as above; a constant lives as long as the session.
+        unsafe {
+            self.api.check((self.api.0.KernelInfoGetConstantInput_tensor)(self.info, index, &mut constant, &mut value))?;
+            if constant == 0 || value.is_null() { Ok(None) } else { self.api.view(value, name).map(Some) }
         }
     }
     pub fn float(&self, name: &CStr) -> Outcome<f32> {
@@ -176,42 +221,23 @@ impl Context {
     }
 
     fn described(&self, index: usize, name: &str) -> Outcome<(*const OrtValue, ONNXTensorElementDataType, Vec<usize>)> {
-        let api = self.api.0;
-        let check = |s| self.api.check(s).map_err(|e| format!("input \"{name}\": {e}"));
         let value = self.value(index)?;
         if value.is_null() {
             return Err(format!("input \"{name}\" is missing"));
         }
         // SAFETY: the runtime owns the value and keeps it during the call.
-        unsafe {
-            let mut info = null_mut();
-            check((api.GetTensorTypeAndShape)(value, &mut info))?;
-            let info = Description(self.api, info);
-            let (mut element, mut rank) = (ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED, 0);
-            check((api.GetTensorElementType)(info.1, &mut element))?;
-            check((api.GetDimensionsCount)(info.1, &mut rank))?;
-            let mut dims = vec![0i64; rank];
-            check((api.GetDimensions)(info.1, dims.as_mut_ptr(), rank))?;
-            let shape: Option<Vec<usize>> = dims.into_iter().map(|d| usize::try_from(d).ok()).collect();
-            Ok((value, element, shape.ok_or_else(|| format!("input \"{name}\" has no shape"))?))
-        }
+        let (element, shape) = unsafe { self.api.described(value, name) }?;
+        Ok((value, element, shape))
     }
 
     /// Input `index`. Errors: absent, or not a tensor of T.
     pub fn input<T: Element>(&self, index: usize, name: &str) -> Outcome<View<'_, T>> {
-        let (value, element, shape) = self.described(index, name)?;
-        if element != T::TYPE {
-            return Err(format!("input \"{name}\" is not {}", T::NAME));
+        let value = self.value(index)?;
+        if value.is_null() {
+            return Err(format!("input \"{name}\" is missing"));
         }
-        let mut data: *mut c_void = null_mut();
-        // SAFETY: as above; the tensor has as many elements as its shape says.
-        unsafe {
-            let status = (self.api.0.GetTensorMutableData)(value.cast_mut(), &mut data);
-            self.api.check(status).map_err(|e| format!("input \"{name}\": {e}"))?;
-            let len: usize = shape.iter().product();
-            let data = if len == 0 { &[][..] } else { std::slice::from_raw_parts(data.cast::<T>(), len) };
-            Ok(View { data, shape })
-        }
+        // SAFETY: as above.
+        unsafe { self.api.view(value, name) }
     }
 
     /// Output `index` of a shape; T is the type that the operator declares for it. Each output is asked for once.

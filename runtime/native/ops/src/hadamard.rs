@@ -4,11 +4,11 @@
 //! multiple of a·b, whose blocks are turned; step of one element (`Static`). Outputs: y like x; or codes int8 like x and scale float32 […, 1]; or codes.
 //! Attributes: order, that of M; top; or lo and hi; or lo, hi and zero, as norms and `QuantizeRows` have them.
 
-use crate::api::{Context, Element, Info, Outcome};
-use crate::norm::{step, take, Emits, Format};
+use crate::api::{Context, Info, Outcome, View};
+use crate::emits::{Emits, Format};
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
-use qc_kernels::{hadamard, quantize_rows, quantize_steps, Blocks, Isa};
+use qc_kernels::{hadamard, is_over, quantize_rows, quantize_steps, Blocks, Isa, Normed};
 use std::ffi::CStr;
 use std::sync::Mutex;
 
@@ -23,6 +23,17 @@ pub struct Kernel {
     isa: Isa,
     order: usize,
     format: Format,
+    /// The matrices are constants and were found to be what they have to be.
+    known: bool,
+}
+
+/// Are the matrices a Sylvester matrix, and one over a matrix of that order?
+fn fits(left: &View<'_, f32>, right: &View<'_, f32>, order: usize) -> Outcome<()> {
+    let square = |m: &View<'_, f32>| matches!(m.shape[..], [a, b] if a == b).then(|| m.shape[0]);
+    let both = square(left).zip(square(right)).filter(|&(a, b)| is_over(left.data, a, 1) && is_over(right.data, b, order));
+    both.map(|_| ()).ok_or_else(|| {
+        format!("left and right of the shapes {:?} and {:?} are no Hadamard matrix over one of order {order}", left.shape, right.shape)
+    })
 }
 
 impl Operator for Hadamard {
@@ -31,31 +42,29 @@ impl Operator for Hadamard {
         self.name
     }
     fn inputs(&self) -> usize {
-        if self.emits == Emits::Steps { 4 } else { 3 }
+        3 + self.emits.inputs()
     }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
-        match self.emits {
-            Emits::Floats => &[f32::TYPE],
-            Emits::Rows | Emits::Asymmetric => &[i8::TYPE, f32::TYPE],
-            Emits::Steps => &[i8::TYPE],
-        }
+        self.emits.outputs()
     }
     fn make(&self, info: &Info) -> Outcome<Kernel> {
         let order = info.int(c"order")?;
         let order = usize::try_from(order).ok().filter(|n| (1..=4096).contains(n)).ok_or_else(|| format!("an order of {order}, not from 1 to 4096"))?;
-        Ok(Kernel { isa: chosen()?, order, format: Format::read(self.emits, info)? })
+        let constants = info.constant::<f32>(1, "left")?.zip(info.constant::<f32>(2, "right")?);
+        if let Some((left, right)) = &constants {
+            fits(left, right, order)?;
+        }
+        Ok(Kernel { isa: chosen()?, order, format: Format::read(self.emits, info)?, known: constants.is_some() })
     }
 
     fn compute(k: &Kernel, context: &Context) -> Outcome<()> {
         let x = context.input::<f32>(0, "x")?;
         let (left, right) = (context.input::<f32>(1, "left")?, context.input::<f32>(2, "right")?);
-        let (&[a, a2], &[b, b2]) = (&left.shape[..], &right.shape[..]) else {
-            return Err(format!("left and right have the shapes {:?} and {:?}", left.shape, right.shape));
-        };
-        let times = a.checked_mul(b).filter(|n| *n > 0 && a == a2 && b == b2 && b % k.order == 0).map_or(0, |n| n / k.order);
-        if !times.is_power_of_two() {
-            return Err(format!("left and right of the shapes {:?} and {:?} are no Hadamard matrix over one of order {}", left.shape, right.shape, k.order));
+        if !k.known {
+            fits(&left, &right, k.order)?;
         }
+        let (a, b) = (left.shape[0], right.shape[0]);
+        let times = a * b / k.order;
         let n = *x.shape.last().unwrap_or(&0);
         let blocks = Blocks { matrix: right.data, stride: b, order: k.order, power: times.trailing_zeros(), scale: left.data[0] };
         blocks.check(n)?;
@@ -65,26 +74,15 @@ impl Operator for Hadamard {
             hadamard(k.isa, &blocks, x, &mut y);
             y
         };
-        match k.format {
-            Format::Floats => {
-                let mut y = context.output::<f32>(0, &x.shape)?;
-                let tasks: Vec<_> = x.data.chunks(size).map(|x| Mutex::new(Some((x, take(&mut y, size))))).collect();
-                context.each(tasks, &|(x, y)| hadamard(k.isa, &blocks, x, y))
-            }
-            Format::Rows(rows) => {
-                let mut codes = context.output::<i8>(0, &x.shape)?;
-                let mut shape = x.shape.clone();
-                shape[x.shape.len() - 1] = 1;
-                let mut scales = context.output::<f32>(1, &shape)?;
-                let tasks: Vec<_> = x.data.chunks(size).map(|x| Mutex::new(Some((x, take(&mut codes, size), take(&mut scales, size / n))))).collect();
-                context.each(tasks, &|(x, codes, scales)| quantize_rows(k.isa, rows, &turned(x), n, codes, scales))
-            }
-            Format::Steps { lo, hi, zero } => {
-                let by = step(context.input::<f32>(3, "step")?.data)?;
-                let mut codes = context.output::<i8>(0, &x.shape)?;
-                let tasks: Vec<_> = x.data.chunks(size).map(|x| Mutex::new(Some((x, take(&mut codes, size))))).collect();
-                context.each(tasks, &|(x, codes)| quantize_steps(k.isa, &turned(x), (by, zero), lo, hi, codes))
-            }
-        }
+        k.format.places(context, &x.shape, size / n, 3, |places| {
+            let tasks = x.data.chunks(size).zip(places).map(|task| Mutex::new(Some(task))).collect();
+            context.each(tasks, &|(x, to)| match to {
+                Normed::Floats(y) => hadamard(k.isa, &blocks, x, y),
+                Normed::Rows { rows, codes, scales } => quantize_rows(k.isa, rows, &turned(x), n, codes, scales),
+                Normed::Steps { step, zero, lo, hi, codes } => quantize_steps(k.isa, &turned(x), (step, zero), lo, hi, codes),
+                // No operator of this kind has it.
+                Normed::Picked { .. } => {}
+            })
+        })
     }
 }

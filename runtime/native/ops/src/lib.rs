@@ -1,10 +1,14 @@
 //! The operators of `qc.v1` as a library that any ONNX Runtime registers: `register_custom_ops_library` in Python, the session of
 //! `qrecipe/runtime` in Node. Nothing panics across the boundary; an error names its operator.
 
+mod affine;
 mod api;
 mod attention;
 mod cache;
 mod conv1d;
+mod embedding;
+mod emits;
+mod gelu;
 mod hadamard;
 mod levels;
 mod linear;

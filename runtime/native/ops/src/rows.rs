@@ -1,13 +1,13 @@
-//! `QuantizeRows`, `QuantizeRowsAsymmetric`: rows as signed codes with one scale each.
+//! `QuantizeRows`, `QuantizeRowsAsymmetric`: rows as signed codes with one scale each; `DequantizeRows`: what they stand for.
 //!
 //! Input: x […, n]. Outputs: codes int8 like x, scale float32 […, 1]; x ≈ scale · codes. Attributes: top, the largest code; or lo and hi of the codes
 //! before the zero point is taken off, hi − lo ≤ 127.
 
 use crate::api::{Context, Element, Info, Outcome};
-use crate::norm::{asymmetric, symmetric, take};
+use crate::emits::{asymmetric, symmetric, take};
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
-use qc_kernels::{quantize_rows, Isa, Rows};
+use qc_kernels::{dequantize_rows, quantize_rows, Isa, Rows};
 use std::ffi::CStr;
 use std::sync::Mutex;
 
@@ -43,5 +43,30 @@ impl Operator for QuantizeRows {
         let size = PIECE.div_ceil(n);
         let tasks: Vec<_> = x.data.chunks(size * n).map(|x| Mutex::new(Some((x, take(&mut codes, size * n), take(&mut scales, size))))).collect();
         context.each(tasks, &|(x, codes, scales)| quantize_rows(isa, rows, x, n, codes, scales))
+    }
+}
+
+pub struct DequantizeRows;
+impl Operator for DequantizeRows {
+    type Kernel = Isa;
+    fn name(&self) -> &'static CStr {
+        c"DequantizeRows"
+    }
+    fn inputs(&self) -> usize {
+        2
+    }
+    fn make(&self, _: &Info) -> Outcome<Isa> {
+        chosen()
+    }
+    fn compute(&isa: &Isa, context: &Context) -> Outcome<()> {
+        let (codes, scale) = (context.input::<i8>(0, "codes")?, context.input::<f32>(1, "scale")?);
+        let Some(&n) = codes.shape.last().filter(|&&n| n > 0) else { return Err(format!("codes have the shape {:?}: there are no rows", codes.shape)) };
+        if scale.data.len() * n != codes.data.len() {
+            return Err(format!("codes and scale have the shapes {:?} and {:?}, not a scale for each row", codes.shape, scale.shape));
+        }
+        let y = context.output::<f32>(0, &codes.shape)?;
+        let size = PIECE.div_ceil(n);
+        let rows = codes.data.chunks(size * n).zip(scale.data.chunks(size)).zip(y.chunks_mut(size * n));
+        context.each(rows.map(|task| Mutex::new(Some(task))).collect(), &|((codes, scales), y)| dequantize_rows(isa, codes, n, scales, y))
     }
 }
