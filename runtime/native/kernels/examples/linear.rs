@@ -1,4 +1,4 @@
-//! Time of the linear kernels on one thread, best of several runs: `cargo run --release --example linear [K N rows…]`, `QC_ISA` forces an instruction set.
+//! Time of the linear kernels on one thread, best of several runs: `cargo run --release --example linear [K N rows…]`, `QC_ISA` forces an instruction set, `ONLY=W4g128` picks a weight.
 use qc_kernels::*;
 use std::time::Instant;
 
@@ -18,7 +18,11 @@ fn main() {
     let (k, n) = (*args.first().unwrap_or(&4096), *args.get(1).unwrap_or(&4096));
     let rows = if args.len() > 2 { args[2..].to_vec() } else { vec![1, 16, 128, 512] };
     let isa = std::env::var("QC_ISA").map_or(Isa::detect(), |name| Isa::named(&name).expect("an instruction set"));
+    let only = std::env::var("ONLY").ok();
     for (bits, group) in [(4, 128), (4, 32), (8, k), (6, 128), (5, 128), (3, 128), (2, 128)] {
+        if only.as_ref().is_some_and(|o| *o != format!("W{bits}g{group}")) {
+            continue;
+        }
         let codes: Vec<u8> = (0..n * k * bits / 8).map(|i| (i * 37 + i / 251) as u8).collect();
         let scales = vec![0.01f32; n * k / group];
         let w = Weight::new(k, n, bits, group, &codes, &scales, Zeros::One(1 << (bits - 1))).unwrap();

@@ -70,10 +70,7 @@ pub(crate) fn quantize_rows_body(rows: Rows, x: &[f32], codes: &mut [i8], scale:
         Rows::Symmetric { top } => {
             let s = (most / top).max(TINY);
             *scale = s;
-            for (q, v) in codes.iter_mut().zip(x) {
-                // SAFETY: |v / s| < 128.
-                *q = unsafe { (v / s).round_ties_even().to_int_unchecked::<i32>() } as i8;
-            }
+            divided(x, s, codes);
         }
         Rows::Asymmetric { lo, hi } => {
             let (low, high) = ends(x);
@@ -85,6 +82,36 @@ pub(crate) fn quantize_rows_body(rows: Rows, x: &[f32], codes: &mut [i8], scale:
                 // SAFETY: between −127 and 127.
                 *q = unsafe { code.to_int_unchecked::<i32>() } as i8;
             }
+        }
+    }
+}
+
+/// round(x / s), |x / s| < 128: by a multiplication where the quotient is not near a tie, since a division takes five times as long.
+#[inline(always)]
+fn divided(x: &[f32], s: f32, codes: &mut [i8]) {
+    // The product differs from the quotient by 1.5·2⁻²³ of at most 128.
+    const NEAR: f32 = 0.5 - 1e-4;
+    let by = 1.0 / s;
+    let exact = |x: &[f32], codes: &mut [i8]| {
+        for (q, v) in codes.iter_mut().zip(x) {
+            // SAFETY: |v / s| < 128.
+            *q = unsafe { (v / s).round_ties_even().to_int_unchecked::<i32>() } as i8;
+        }
+    };
+    if !by.is_normal() {
+        return exact(x, codes);
+    }
+    for (x, codes) in x.chunks(LANES).zip(codes.chunks_mut(LANES)) {
+        let mut most = 0u32;
+        for (q, v) in codes.iter_mut().zip(x) {
+            let product = v * by;
+            let whole = product.round_ties_even();
+            most = most.max((product - whole).abs().to_bits());
+            // SAFETY: |product| < 129.
+            *q = unsafe { whole.to_int_unchecked::<i32>() } as i8;
+        }
+        if most > NEAR.to_bits() {
+            exact(x, codes);
         }
     }
 }

@@ -116,6 +116,6 @@ unsafe fn float_tile<S: Simd, const R: usize>(
     let parts = S::dot::<R>(unpacked, COLUMNS, a, depth);
     for r in 0..R {
         let at = sums.as_mut_ptr().add((row + r - first) * COLUMNS);
-        S::store(S::add_product(S::load(at), parts[r], scales), at);
+        S::store(S::fused(S::load(at), parts[r], S::load(scales)), at);
     }
 }

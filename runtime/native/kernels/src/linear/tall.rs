@@ -33,7 +33,7 @@ pub unsafe fn rows(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Fini
     row
 }
 
-#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vnni")]
 unsafe fn panel(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Results, panel: usize, tiles: &[(usize, usize)]) {
     let configured = Configured::new(x.tiling.step);
     let group = if w.steps.is_some() { w.depth() } else { x.group };
@@ -90,7 +90,7 @@ impl Panel<'_> {
         }
     }
 
-    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+    #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vnni")]
     unsafe fn signed<const CODES: u8>(&self, from: usize, depth: usize) -> *const u8 {
         let to = self.bytes;
         let codes = self.w.codes.as_ptr().add(self.panel * self.w.panel());
@@ -147,7 +147,7 @@ impl Panel<'_> {
         let (w, x) = (self.w, self.x);
         let (groups, of) = if w.steps.is_some() { (1, 0) } else { (w.groups(), group * self.group / w.group) };
         let index = (self.panel * groups + of) * COLUMNS;
-        let scales = w.scales.as_ptr().add(index);
+        let scales = S::load(w.scales.as_ptr().add(index));
         let starts = x.starts.as_ptr().add(row * x.groups() + group * height);
         let span = row * x.spans + group * x.spans / x.groups() * height;
         for r in 0..height {
@@ -166,9 +166,9 @@ impl Panel<'_> {
             }
             let acc = self.acc.add(tile * SUMS + r * COLUMNS);
             if x.spans == 1 {
-                S::store(S::add_scaled(S::load(acc), s, scales), acc);
+                S::store(S::fused(S::load(acc), S::to_floats(s), scales), acc);
             } else {
-                let part = S::times(S::add_scaled(S::zero(), s, scales), *x.scales.as_ptr().add(span + r));
+                let part = S::times(S::fused(S::zero(), S::to_floats(s), scales), *x.scales.as_ptr().add(span + r));
                 S::store(S::plus(S::load(acc), part), acc);
             }
         }

@@ -154,8 +154,7 @@ impl Simd for Avx2 {
     const WIDEN: usize = 16;
 
     #[inline(always)]
-    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
-        let sums = from_fn(|r| [_mm256_set1_epi32(*start.add(r)); 4]);
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, sums: [Self::Ints; R]) -> [Self::Ints; R] {
         match CODES {
             BYTES => around_zero(sums, codes, a, cells),
             WIDE => around_zero_wide(sums, codes, a, cells),
@@ -189,8 +188,12 @@ impl Simd for Avx2 {
         })
     }
     #[inline(always)]
-    unsafe fn no_ints() -> Self::Ints {
-        [_mm256_setzero_si256(); 4]
+    unsafe fn same(x: i32) -> Self::Ints {
+        [_mm256_set1_epi32(x); 4]
+    }
+    #[inline(always)]
+    unsafe fn load_ints(from: *const i32) -> Self::Ints {
+        from_fn(|j| _mm256_loadu_si256(from.add(8 * j).cast()))
     }
     #[inline(always)]
     unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
@@ -199,8 +202,8 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
-        Self::add_product(acc, sums.map(|s| _mm256_cvtepi32_ps(s)), scales)
+    unsafe fn to_floats(x: Self::Ints) -> Self::Floats {
+        x.map(|v| _mm256_cvtepi32_ps(v))
     }
 
     #[inline(always)]
@@ -236,15 +239,19 @@ impl Simd for Avx2 {
             for r in 0..R {
                 let x = _mm256_set1_ps(*a[r].add(k));
                 for j in 0..4 {
-                    sums[r][j] = _mm256_add_ps(sums[r][j], _mm256_mul_ps(w[j], x));
+                    sums[r][j] = _mm256_fmadd_ps(w[j], x, sums[r][j]);
                 }
             }
         }
         sums
     }
     #[inline(always)]
-    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
-        from_fn(|j| _mm256_add_ps(acc[j], _mm256_mul_ps(part[j], _mm256_loadu_ps(scales.add(8 * j)))))
+    unsafe fn fused(acc: Self::Floats, x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        from_fn(|j| _mm256_fmadd_ps(x[j], y[j], acc[j]))
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::Floats {
+        [_mm256_set1_ps(x); 4]
     }
 
     #[inline(always)]

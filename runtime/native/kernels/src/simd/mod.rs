@@ -33,6 +33,18 @@ pub mod codes {
     }
 }
 
+/// Asks for a line of the cache. Any address will do.
+#[inline(always)]
+pub(crate) fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is in the baseline.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Thirty-two columns. All functions are unsafe: the machine must have the instruction set, pointers must reach as far as is said.
 pub trait Simd {
     type Ints: Copy;
@@ -44,8 +56,8 @@ pub trait Simd {
     /// From so many rows on it pays to widen 4-bit codes to bytes first.
     const WIDEN: usize;
 
-    /// start[r] + Σ code·a over `cells` cells for the R rows of a tile `a` [cells, R, 4], |a| ≤ 128, but ≤ 127 beside BYTES. CODES: see [`codes`].
-    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R];
+    /// sums + Σ code·a over `cells` cells for the R rows of a tile `a` [cells, R, 4], |a| ≤ 128, but ≤ 127 beside BYTES. CODES: see [`codes`].
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, sums: [Self::Ints; R]) -> [Self::Ints; R];
     /// A cell of planes as bytes: 128 bytes.
     unsafe fn widen<const CODES: u8>(codes: *const u8, to: *mut u8);
     /// sums − (zeros − offset)·by, `zeros` thirty-two bytes.
@@ -54,18 +66,26 @@ pub trait Simd {
     unsafe fn less_ints(sums: Self::Ints, ints: *const i32, by: i32) -> Self::Ints;
     /// acc + sums·steps, `steps` thirty-two bytes.
     unsafe fn add_stepped(acc: Self::Ints, sums: Self::Ints, steps: *const u8) -> Self::Ints;
-    unsafe fn no_ints() -> Self::Ints;
+    /// x in every column.
+    unsafe fn same(x: i32) -> Self::Ints;
+    /// What `from` points at, in every column.
+    #[inline(always)]
+    unsafe fn same_as(from: *const i32) -> Self::Ints {
+        Self::same(*from)
+    }
+    unsafe fn load_ints(from: *const i32) -> Self::Ints;
     unsafe fn store_ints(x: Self::Ints, to: *mut i32);
-    /// acc + sums·scales.
-    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats;
+    unsafe fn to_floats(x: Self::Ints) -> Self::Floats;
 
     /// code − zero of one cell as floats, four rows of thirty-two. `zeros`: thirty-two floats.
     unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32);
     unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32);
-    /// Σ a[i]·w[i] over `depth` rows of w, `stride` apart, in order, for R rows of a.
+    /// Σ a[i]·w[i] over `depth` rows of w, `stride` apart, in order by FMA, for R rows of a.
     unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R];
-    /// acc + part·scales.
-    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats;
+    /// acc + x·y, rounded once.
+    unsafe fn fused(acc: Self::Floats, x: Self::Floats, y: Self::Floats) -> Self::Floats;
+    /// x in every column.
+    unsafe fn splat(x: f32) -> Self::Floats;
 
     unsafe fn zero() -> Self::Floats;
     unsafe fn load(from: *const f32) -> Self::Floats;

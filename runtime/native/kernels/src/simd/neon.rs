@@ -84,8 +84,7 @@ impl Simd for Neon {
     const WIDEN: usize = 16;
 
     #[inline(always)]
-    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
-        let mut sums: [Self::Ints; R] = from_fn(|r| [vdupq_n_s32(*start.add(r)); 8]);
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, mut sums: [Self::Ints; R]) -> [Self::Ints; R] {
         let top = vdupq_n_u8(if CODES == BYTES || CODES == WIDE { 128 } else { 0 });
         for cell in 0..cells {
             let w = widened::<CODES>(codes.add(cell * codes::cell(CODES)));
@@ -119,8 +118,12 @@ impl Simd for Neon {
         from_fn(|j| vmlaq_s32(acc[j], sums[j], steps[j]))
     }
     #[inline(always)]
-    unsafe fn no_ints() -> Self::Ints {
-        [vdupq_n_s32(0); 8]
+    unsafe fn same(x: i32) -> Self::Ints {
+        [vdupq_n_s32(x); 8]
+    }
+    #[inline(always)]
+    unsafe fn load_ints(from: *const i32) -> Self::Ints {
+        from_fn(|j| vld1q_s32(from.add(4 * j)))
     }
     #[inline(always)]
     unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
@@ -129,8 +132,8 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
-    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
-        Self::add_product(acc, from_fn(|j| vcvtq_f32_s32(sums[j])), scales)
+    unsafe fn to_floats(x: Self::Ints) -> Self::Floats {
+        from_fn(|j| vcvtq_f32_s32(x[j]))
     }
 
     #[inline(always)]
@@ -158,16 +161,19 @@ impl Simd for Neon {
             for r in 0..R {
                 let x = vdupq_n_f32(*a[r].add(k));
                 for j in 0..8 {
-                    // Not vfmaq: no set contracts.
-                    sums[r][j] = vaddq_f32(sums[r][j], vmulq_f32(w[j], x));
+                    sums[r][j] = vfmaq_f32(sums[r][j], w[j], x);
                 }
             }
         }
         sums
     }
     #[inline(always)]
-    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
-        from_fn(|j| vaddq_f32(acc[j], vmulq_f32(part[j], vld1q_f32(scales.add(4 * j)))))
+    unsafe fn fused(acc: Self::Floats, x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        from_fn(|j| vfmaq_f32(acc[j], x[j], y[j]))
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::Floats {
+        [vdupq_n_f32(x); 8]
     }
 
     #[inline(always)]

@@ -43,8 +43,7 @@ impl Simd for Scalar {
     const WIDEN: usize = usize::MAX;
 
     #[inline(always)]
-    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
-        let mut sums: [Self::Ints; R] = from_fn(|r| [*start.add(r); 32]);
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, mut sums: [Self::Ints; R]) -> [Self::Ints; R] {
         for cell in 0..cells {
             let bytes = bytes::<CODES>(codes.add(cell * codes::cell(CODES)));
             for (r, sum) in sums.iter_mut().enumerate() {
@@ -72,16 +71,20 @@ impl Simd for Scalar {
         from_fn(|i| acc[i].wrapping_add(sums[i].wrapping_mul(i32::from(*steps.add(i)))))
     }
     #[inline(always)]
-    unsafe fn no_ints() -> Self::Ints {
-        [0; 32]
+    unsafe fn same(x: i32) -> Self::Ints {
+        [x; 32]
+    }
+    #[inline(always)]
+    unsafe fn load_ints(from: *const i32) -> Self::Ints {
+        from.cast::<Self::Ints>().read_unaligned()
     }
     #[inline(always)]
     unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
         to.cast::<Self::Ints>().write_unaligned(x);
     }
     #[inline(always)]
-    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
-        from_fn(|i| acc[i] + sums[i] as f32 * *scales.add(i))
+    unsafe fn to_floats(x: Self::Ints) -> Self::Floats {
+        x.map(|v| v as f32)
     }
 
     #[inline(always)]
@@ -104,15 +107,19 @@ impl Simd for Scalar {
         for (sum, a) in sums.iter_mut().zip(a) {
             for k in 0..depth {
                 for (i, s) in sum.iter_mut().enumerate() {
-                    *s += *w.add(k * stride + i) * *a.add(k);
+                    *s = (*w.add(k * stride + i)).mul_add(*a.add(k), *s);
                 }
             }
         }
         sums
     }
     #[inline(always)]
-    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
-        from_fn(|i| acc[i] + part[i] * *scales.add(i))
+    unsafe fn fused(acc: Self::Floats, x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        from_fn(|i| x[i].mul_add(y[i], acc[i]))
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::Floats {
+        [x; 32]
     }
 
     #[inline(always)]
