@@ -28,9 +28,9 @@ pub use cache::{carry, decode_rows, encode_rows, from_half, round_rows, to_half,
 pub use conv1d::{conv_task, Conv, Weights, CHANNELS};
 pub use hadamard::{hadamard, Blocks};
 pub use isa::Isa;
-pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH, WIDTHS};
+pub use layout::{Coding, NarrowScales, Packed, Weight, Zeros, COLUMNS, DEPTH, WIDTHS};
 pub use levels::{levels_row, Levels};
-pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Results, Task};
+pub use linear::{column_sums, float_task, pack_floats, int8_task, Branch, Factor, Finish, Output, Results, Task};
 pub use norm::{norm, Norm, Normed};
 pub use pointwise::{silu_mul, silu_scaled};
 pub use port::{Data, Port};

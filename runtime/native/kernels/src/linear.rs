@@ -11,7 +11,7 @@ mod tall;
 
 pub use columns::column_sums;
 pub use finish::{Branch, Factor, Finish};
-pub use float::float_task;
+pub use float::{float_task, pack_floats};
 pub use int8::int8_task;
 
 use crate::layout::Weight;

@@ -98,6 +98,7 @@ struct Buffers {
     scales: Vec<f32>,
     zeros: Vec<i32>,
     starts: Vec<i32>,
+    floats: Vec<f32>,
 }
 
 /// What x comes as.
@@ -251,7 +252,13 @@ impl Kernel {
             Task { panel: i % weight.panels(), rows: from..rows.min(from + block) }
         };
         if let Activations::Float(x) = x {
-            return context.parallel(tasks, &|i| float_task(self.isa, weight, x, finish, y, &task(i)));
+            let mut held = self.spare.lock().map(|mut s| s.pop()).ok().flatten().unwrap_or_default();
+            let x = self.pack_floats(context, x, &mut held.floats)?;
+            let outcome = context.parallel(tasks, &|i| float_task(self.isa, weight, x, finish, y, &task(i)));
+            if let Ok(mut spare) = self.spare.lock() {
+                spare.push(held);
+            }
+            return outcome;
         }
         let spans = if let Activations::Codes { spans, .. } = x { spans } else { 1 };
         let group = if spans == 1 { weight.group } else { weight.group.min(self.k / spans) };
@@ -260,13 +267,33 @@ impl Kernel {
         let lowest = self.pack(context, tiling, group, weight, &x, rows, &mut buffers)?;
         let with_zeros = matches!(x, Activations::Codes { zeros: Some(_), .. });
         let columns = if with_zeros { self.columns(context, weight, group)? } else { Default::default() };
-        let Buffers { codes, scales, zeros, starts } = &buffers;
+        let Buffers { codes, scales, zeros, starts, .. } = &buffers;
         let tiles = Tiles { tiling, depth: weight.depth(), group, codes, spans, scales, zeros: with_zeros.then_some(zeros), starts, lowest };
         context.parallel(tasks, &|i| int8_task(self.isa, weight, &tiles, &columns, finish, y, &task(i)))?;
         if let Ok(mut spare) = self.spare.lock() {
             spare.push(buffers);
         }
         Ok(())
+    }
+
+    /// Rows of floats in tiles; one row is one as it is.
+    fn pack_floats<'a>(&self, context: &Context, x: &'a [f32], to: &'a mut Vec<f32>) -> Outcome<&'a [f32]> {
+        if x.len() == self.k {
+            return Ok(x);
+        }
+        to.resize(x.len(), 0.0);
+        let part = Tiling::BORDER * self.k;
+        let parts: Vec<_> = to.chunks_mut(part).map(Mutex::new).collect();
+        context.parallel(parts.len(), &|i| {
+            let Ok(mut to) = parts[i].lock() else { return };
+            let x = &x[i * part..x.len().min((i + 1) * part)];
+            let mut at = 0;
+            while at < x.len() {
+                at += pack_floats(self.isa, &x[at..], self.k, &mut to[at..]) * self.k;
+            }
+        })?;
+        drop(parts);
+        Ok(to)
     }
 
     /// The sums of all columns by groups, found at the first call.

@@ -36,6 +36,12 @@ unsafe fn multiply<const R: usize>(sums: &mut [[__m512i; 2]; R], w: [__m512i; 2]
     }
 }
 
+/// Halves in the low words of sixteen lanes, as floats.
+#[inline(always)]
+unsafe fn halves_of(x: __m512i) -> __m512 {
+    _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x))
+}
+
 /// A plane of 4 bits as bytes.
 #[inline(always)]
 unsafe fn nibbles(plane: *const u8) -> [__m512i; 2] {
@@ -184,6 +190,7 @@ impl Simd for Avx512Vnni {
     type Floats = [__m512; 2];
     const ROWS: usize = 12;
     const WIDEN: usize = 36;
+    const TABLES: bool = true;
 
     #[inline(always)]
     unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: [Self::Ints; R]) -> [Self::Ints; R] {
@@ -254,35 +261,42 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
-    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        let low = _mm512_set1_epi32(15);
-        let (x, z) = (load(codes), Self::load(zeros));
-        for (k, shift) in [0, 8, 16, 24].into_iter().enumerate() {
-            for j in 0..2 {
-                let q = _mm512_and_si512(_mm512_srl_epi32(x, _mm_cvtsi32_si128(shift + 4 * j as i32)), low);
-                _mm512_storeu_ps(to.add(32 * k + 16 * j), _mm512_sub_ps(_mm512_cvtepi32_ps(q), z[j]));
+    unsafe fn floats<const CODES: u8>(cell: *const u8, zeros: Self::Floats, table: *const f32) -> [Self::Floats; 4] {
+        let mut steps = [[_mm512_setzero_ps(); 2]; 4];
+        if CODES == codes::TABLE {
+            let (x, table) = (load(cell), _mm512_loadu_ps(table));
+            for (k, step) in steps.iter_mut().enumerate() {
+                for (j, half) in step.iter_mut().enumerate() {
+                    // The index is the low four bits of a lane.
+                    *half = _mm512_permutexvar_ps(_mm512_srl_epi32(x, _mm_cvtsi32_si128(8 * k as i32 + 4 * j as i32)), table);
+                }
+            }
+            return steps;
+        }
+        let (x, low) = (widened::<CODES>(cell), _mm512_set1_epi32(255));
+        for (k, step) in steps.iter_mut().enumerate() {
+            for (j, half) in step.iter_mut().enumerate() {
+                let q = _mm512_srl_epi32(x[j], _mm_cvtsi32_si128(8 * k as i32));
+                *half = match CODES {
+                    codes::E4M3 => {
+                        let sign = _mm512_and_si512(_mm512_slli_epi32::<8>(q), _mm512_set1_epi32(0x8000));
+                        let rest = _mm512_and_si512(_mm512_slli_epi32::<7>(q), _mm512_set1_epi32(0x3f80));
+                        _mm512_mul_ps(halves_of(_mm512_or_si512(sign, rest)), _mm512_set1_ps(256.0))
+                    }
+                    codes::E5M2 => halves_of(_mm512_slli_epi32::<8>(_mm512_and_si512(q, low))),
+                    _ => _mm512_sub_ps(_mm512_cvtepi32_ps(_mm512_and_si512(q, low)), zeros[j]),
+                };
             }
         }
+        steps
     }
     #[inline(always)]
-    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        let low = _mm512_set1_epi32(255);
-        let z = Self::load(zeros);
-        for j in 0..2 {
-            let x = load(codes.add(64 * j));
-            for (k, shift) in [0, 8, 16, 24].into_iter().enumerate() {
-                let q = _mm512_and_si512(_mm512_srl_epi32(x, _mm_cvtsi32_si128(shift)), low);
-                _mm512_storeu_ps(to.add(32 * k + 16 * j), _mm512_sub_ps(_mm512_cvtepi32_ps(q), z[j]));
-            }
-        }
-    }
-    #[inline(always)]
-    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], step: usize, depth: usize) -> [Self::Floats; R] {
         let mut sums = [[_mm512_setzero_ps(); 2]; R];
         for k in 0..depth {
             let w = Self::load(w.add(stride * k));
             for r in 0..R {
-                let x = _mm512_set1_ps(*a[r].add(k));
+                let x = _mm512_set1_ps(*a[r].add(k * step));
                 for j in 0..2 {
                     sums[r][j] = _mm512_fmadd_ps(w[j], x, sums[r][j]);
                 }

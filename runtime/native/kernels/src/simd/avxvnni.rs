@@ -58,16 +58,12 @@ impl Simd for AvxVnni {
         Avx2::to_floats(x)
     }
     #[inline(always)]
-    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        Avx2::unpack4(codes, zeros, to)
+    unsafe fn floats<const CODES: u8>(cell: *const u8, zeros: Self::Floats, table: *const f32) -> [Self::Floats; 4] {
+        Avx2::floats::<CODES>(cell, zeros, table)
     }
     #[inline(always)]
-    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        Avx2::unpack8(codes, zeros, to)
-    }
-    #[inline(always)]
-    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
-        Avx2::dot(w, stride, a, depth)
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], step: usize, depth: usize) -> [Self::Floats; R] {
+        Avx2::dot(w, stride, a, step, depth)
     }
     #[inline(always)]
     unsafe fn fused(acc: Self::Floats, x: Self::Floats, y: Self::Floats) -> Self::Floats {
