@@ -2,7 +2,7 @@
 //!
 //! A loop is written once over [`simd::Simd`] (thirty-two columns side by side) and compiled for every instruction set
 //! of the list in [`isa`]. Integers are equal on all of them; floats too, since every sum has one fixed order
-//! and nothing is contracted to FMA.
+//! and a multiply-add is fused on all of them or on none.
 
 pub mod attention;
 pub mod cache;

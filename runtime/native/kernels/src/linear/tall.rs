@@ -13,7 +13,7 @@ use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
 /// Reduction steps of a chunk: 16 KiB of bytes.
 const CHUNK: usize = 512;
 /// Short groups whose sums wait together.
-const BATCH: usize = 4;
+const BATCH: usize = 2;
 /// Groups up to here are short.
 const SHORT: usize = 64;
 
@@ -198,7 +198,8 @@ impl Panel<'_> {
         struct Sums([[[i32; SUMS]; BATCH]; 2]);
         let mut sums = Sums([[[0; SUMS]; BATCH]; 2]);
         let groups = self.w.depth() / self.group;
-        let chunk = CHUNK / self.group;
+        // Half a chunk: the sums want their part of the first-level cache.
+        let chunk = CHUNK / 2 / self.group;
         let mut last: Option<Batch> = None;
         let mut at = 0;
         for first in (0..groups).step_by(chunk) {
