@@ -1,6 +1,7 @@
 /** Calibration data on its way through a model, block by block: what one block gives is kept and feeds the next, nothing runs twice from the start. */
 import { fail } from '../../grammar/diagnostics.ts';
 import type { Batch } from '../calibrate/index.ts';
+import { attended } from '../graph/attend.ts';
 import { cut } from '../graph/cut.ts';
 import type { Model, ValueInfo } from '../graph/types.ts';
 import type { Host, Session, Value } from '../host.ts';
@@ -40,7 +41,7 @@ export class Stream {
    */
   async *read(model: Model, values: readonly string[], front?: readonly string[]): AsyncGenerator<Found> {
     const all = [...new Set([...values, ...(front ?? [])])];
-    const part = cut(model, infos(this.#front[0]), all);
+    const part = attended(cut(model, infos(this.#front[0]), all), model.graph.values);
     const wanted = part.graph.outputs.map((o) => o.name);
     const { runs, threads } = await this.#lanes();
     const session = wanted.length ? await this.#host.session(part, this.#dir, threads ? { threads } : {}) : undefined;
