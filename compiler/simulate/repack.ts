@@ -23,8 +23,7 @@ export function transposed(bytes: Uint8Array, rows: number, cols: number, width:
     for (let c0 = 0; c0 < cols; c0 += SQUARE) {
       const [r1, c1] = [Math.min(rows, r0 + SQUARE), Math.min(cols, c0 + SQUARE)];
       for (let c = c0; c < c1; c++)
-        for (let r = r0; r < r1; r++)
-          for (let b = 0; b < width; b++) out[(c * rows + r) * width + b] = bytes[(r * cols + c) * width + b]!;
+        for (let r = r0; r < r1; r++) for (let b = 0; b < width; b++) out[(c * rows + r) * width + b] = bytes[(r * cols + c) * width + b]!;
     }
   return out;
 }
