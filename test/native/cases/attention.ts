@@ -1,4 +1,5 @@
 import type { Tensor } from '../../../compiler/graph/types.ts';
+import { attentionBody } from '../../../compiler/lower/native/attentionbody.ts';
 import { type CacheOp, cacheAttributes, cacheBody, cacheName, type Store, sideNames } from '../../../compiler/lower/native/cachebody.ts';
 import { bytes, type Family, filled, floats, one, positive, type Stock } from './case.ts';
 
@@ -62,3 +63,26 @@ const grouped = (heads: number, kv: number, d: number, past: number, fresh: numb
   outputs: 3,
 });
 export default attention;
+
+/** `Attention` without a cache: 197 tokens of 6 heads of 64, from one projection of all three. */
+export const plain: Family = (name, size) => {
+  if (name !== 'Attention') return undefined;
+  const [tokens, heads, d] = size === 'small' ? [5, 2, 8] : [197, 6, 64];
+  const shape = [1, tokens, heads * d];
+  return {
+    inputs: { q: floats(shape, 1), k: floats(shape, 2), v: floats(shape, 3), bias: one(0) },
+    attrs: { heads: [heads, heads, d], at: [0, 0, 0], scale: { float: 1 / Math.sqrt(d) } },
+    outputs: ['y'],
+    body: (opset) => attentionBody(name, opset),
+    ...(size === 'usual'
+      ? {
+          stock: {
+            op: 'MultiHeadAttention',
+            domain: 'com.microsoft',
+            inputs: { k: floats(shape, 2), v: floats(shape, 3) },
+            attrs: { num_heads: heads },
+          },
+        }
+      : {}),
+  };
+};
