@@ -17,6 +17,7 @@ import { normQuantize } from './fused/normquantize.ts';
 import quantizeRows from './fused/quantizerows.ts';
 import rmsNorm from './fused/rmsnorm.ts';
 import siluMul from './fused/silumul.ts';
+import siluScaled from './fused/siluscaled.ts';
 
 /** Where an operator takes the place of nodes. */
 export interface Place {
@@ -38,7 +39,7 @@ export interface Fusion {
 
 /** Each stage sees what the ones before it made. */
 const stages: readonly (readonly Fusion[])[] = [
-  [layerNorm, rmsNorm, siluMul, hadamard, ...attentions],
+  [layerNorm, rmsNorm, siluMul, siluScaled, hadamard, ...attentions],
   [addRmsNorm, addLayerNorm],
   [...normQuantize, ...hadamardQuantize],
   [quantizeRows, ...levelsMatMul],
