@@ -105,7 +105,9 @@ export async function bisect(options: BisectOptions): Promise<Bisection> {
     const statements: SuspectStatement[] = [];
     for (const by of decidersOf(whole.plan))
       statements.push(
-        await left(by, value, stick, async () => counted(await build(recipe, source, inner, run, whole.plan.binding, whole.restarts, by.statement))),
+        await left(by, value, stick, async () =>
+          counted(await build(recipe, source, inner, run, whole.plan.binding, whole.restarts, by.statement)),
+        ),
       );
     const last = (s: SuspectStatement) => s.costs ?? Number.NEGATIVE_INFINITY;
     return {

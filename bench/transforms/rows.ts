@@ -205,7 +205,7 @@ export const rows: Readonly<Record<string, Row>> = {
     models: both,
     scheme: 'W4A4 group 32, GPTQ',
     transforms: 'std.svdquant, rank 32',
-    system: 'svdquant',
+    recipe: 'apply std.svdquant(rank: 32)',
     bar: 0.0058,
   },
   'w4a4-svd16': {
@@ -215,11 +215,18 @@ export const rows: Readonly<Record<string, Row>> = {
     recipe: 'apply std.svdquant(rank: 16)',
     bar: 0.0065,
   },
+  'w4a4-svd32-rotated': {
+    models: both,
+    scheme: 'W4A4 group 32, GPTQ',
+    transforms: 'std.svdquant_rotated, rank 32',
+    system: 'svdquant',
+    bar: 0.0058,
+  },
   'w4a4-svd16-rotated': {
     models: both,
     scheme: 'W4A4 group 32, GPTQ',
-    transforms: 'smooth on v -> o, up -> down; Hadamard rotations; then lowrank 16',
-    recipe: lines(outliers, rotations, online, 'transform lowrank on linear { rank: 16, share: [q, k, v, gate, up] }', a4, solve),
+    transforms: 'std.svdquant_rotated, rank 16',
+    recipe: 'apply std.svdquant_rotated(rank: 16)',
     bar: 0.0065,
   },
   'w4a4-svd-learnt': {

@@ -2,8 +2,8 @@
 import type { Span } from '../../grammar/diagnostics.ts';
 import type { Statistics } from '../calibrate/index.ts';
 import type { LayerRows } from '../define.ts';
-import type { EvalContext } from '../host.ts';
 import { eigen } from '../fold/eigen.ts';
+import type { EvalContext } from '../host.ts';
 import { failAt } from '../plan/bind.ts';
 import { sourceRows } from '../simulate/dequantized.ts';
 import type { EncodedWeight } from '../simulated.ts';

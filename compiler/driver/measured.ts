@@ -49,7 +49,9 @@ export const outputName = (s: Selection): string | undefined =>
 
 /** Is it a number of the model's outputs? */
 const whole = (call: Call, scope: Scope): boolean =>
-  (call.of === 'metric' || call.of === 'objective') && !['layer', 'block'].includes(scopeOf(call, scope) ?? '') && metricOf(call, scope) !== undefined;
+  (call.of === 'metric' || call.of === 'objective') &&
+  !['layer', 'block'].includes(scopeOf(call, scope) ?? '') &&
+  metricOf(call, scope) !== undefined;
 
 /** Calls of metrics inside a condition, also through `let`. */
 export function metricCalls(e: Expr, scope: Scope): Call[] {

@@ -37,7 +37,10 @@ export async function chooseRestarts(plan: Planned, model: Model, bench: Pick<Be
     const sign = metric.better === 'smaller' ? 1 : -1;
     const best = values.reduce((b, v, i) => (sign * v < sign * values[b]! || Number.isNaN(values[b]!) ? i : b), 0);
     chosen.set(t.by.statement, best);
-    run.note(`transform ${t.kind}`, `restart ${best} of ${values.length}: ${metric.name} ${values.map((v) => v.toPrecision(4)).join(', ')}`);
+    run.note(
+      `transform ${t.kind}`,
+      `restart ${best} of ${values.length}: ${metric.name} ${values.map((v) => v.toPrecision(4)).join(', ')}`,
+    );
   }
   return chosen;
 }

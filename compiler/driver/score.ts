@@ -39,7 +39,8 @@ type Where = 'sites' | 'blocks' | 'outputs';
 /** Where an objective is measured: a scope, a selection of sites, or outputs of the model. Error: `planned` for rollouts. */
 function whereOf(call: Call, scope: Scope): Where {
   const named = scopeOf(call, scope);
-  if (named === 'rollout') return failAt('planned', 'Rollouts are not built yet: objectives are measured on layers, blocks and outputs.', call.span);
+  if (named === 'rollout')
+    return failAt('planned', 'Rollouts are not built yet: objectives are measured on layers, blocks and outputs.', call.span);
   if (named === 'block') return 'blocks';
   if (named !== undefined) return named === 'layer' ? 'sites' : 'outputs';
   const of = call.args['of'] ? evaluate(call.args['of'], scope) : undefined;
@@ -129,7 +130,8 @@ async function overBlocks(call: Call, asked: Planned, staged: Staged, scope: Sco
 async function overSites(call: Call, o: Objective, staged: Staged, scope: Scope, bench: Bench): Promise<number> {
   const { plan, key } = staged;
   const { model } = staged.source;
-  if (!o.site && !o.rows) return failAt('metric-where', `\`${o.name}\` has no meaning on a single layer.`, call.span, `Write ${o.name}(output("…")).`);
+  if (!o.site && !o.rows)
+    return failAt('metric-where', `\`${o.name}\` has no meaning on a single layer.`, call.span, `Write ${o.name}(output("…")).`);
   const of = call.args['of'] ? evaluate(call.args['of'], scope) : undefined;
   const ids = of?.kind === 'selection' ? new Set(select(of.selection, { model, sites: plan.sites }).sites.map((s) => s.id)) : undefined;
   const weights = plan.slots.filter((s) => s.port === 'weight' && s.type?.codes && (!ids || ids.has(s.site.id)));

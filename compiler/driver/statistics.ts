@@ -8,8 +8,8 @@ import { adapted, openSource } from './data.ts';
 import { needOf as needOfValue, observed, weighsInputs } from './encode.ts';
 import { needOf, rowsOf } from './errors.ts';
 import { hashed } from './hash.ts';
-import type { Source as ModelSource } from './model.ts';
 import { objectiveOf } from './metrics.ts';
+import type { Source as ModelSource } from './model.ts';
 import { calls, onLayers } from './score.ts';
 import type { CompileOptions, Event } from './types.ts';
 

@@ -9,6 +9,7 @@ import { loadModel } from '../graph/load.ts';
 import type { Host, Session, Value } from '../host.ts';
 import { metrics as catalogue } from '../metrics/index.ts';
 import sqnr from '../metrics/sqnr.ts';
+import { unpadded } from './padding.ts';
 import type { Located } from './task.ts';
 
 export interface CompareRequest {
@@ -71,7 +72,9 @@ export async function compare(request: CompareRequest): Promise<Comparison> {
   for (const name of names)
     if (!actual.model.graph.outputs.some((o) => o.name === name) && !made.every((set) => set.has(name)))
       fail('compare-output', `the second model has no output "${name}"`, 'compare models with the same outputs');
-  const outputs = new Map(names.map((name) => [name, (request.metrics ?? catalogue).map((metric: Metric) => ({ metric, acc: metric.start() }))]));
+  const outputs = new Map(
+    names.map((name) => [name, (request.metrics ?? catalogue).map((metric: Metric) => ({ metric, acc: metric.start() }))]),
+  );
   let samples = 0;
   await both(request, names, (batch, pair) => {
     samples += batch.samples;
@@ -122,7 +125,7 @@ async function both(request: CompareRequest, values: readonly string[], see: (ba
         const truth = () => first.run(given(seen(batch, reference), first, 'first'));
         const a = request.answers ? await request.answers.of(done, values, truth) : await truth();
         const b = await second.run(given(seen(batch, actual), second, 'second'));
-        see(batch, (name) => paired(name, a[name]!, b[name]!));
+        see(batch, (name) => paired(name, a[name]!, b[name]!, batch.feeds['attention_mask']));
         done++;
         request.onProgress?.(done, source.batches);
       }
@@ -151,10 +154,10 @@ function given(batch: Batch, session: Session, which: string): Record<string, Va
   );
 }
 
-function paired(name: string, a: Value, b: Value): ReturnType<Pair> {
+function paired(name: string, a: Value, b: Value, mask: Value | undefined): ReturnType<Pair> {
   if (a.shape.join() !== b.shape.join())
     fail('compare-shape', `"${name}" is [${a.shape.join(', ')}] in the first model and [${b.shape.join(', ')}] in the second`);
-  return { a: floats(a), b: floats(b), last: a.shape.at(-1) ?? 1 };
+  return { a: unpadded(floats(a), a.shape, mask), b: unpadded(floats(b), b.shape, mask), last: a.shape.at(-1) ?? 1 };
 }
 
 /** One number for people: what it is, and its value. */

@@ -26,7 +26,12 @@ const params = {
     doc: 'What chooses among restarts: kl_top(1000) or another objective on an output, by the model rounded to nearest; qsur or range_pnorm(10), by the rows that the matrix turns.',
     optional: true,
   }),
-  restarts: int({ doc: 'With `select`: starts that are tried; behind the first, signs drawn at random stand before the matrix.', min: 1, max: 64, default: 3 }),
+  restarts: int({
+    doc: 'With `select`: starts that are tried; behind the first, signs drawn at random stand before the matrix.',
+    min: 1,
+    max: 64,
+    default: 3,
+  }),
   holdout: num({ doc: 'Share of the data that only decides when learning stops.', min: 0, max: 0.9, default: 0.5 }),
 };
 

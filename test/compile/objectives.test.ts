@@ -1,15 +1,17 @@
 /** Objectives: exact numbers of what they measure, and searches that follow them. */
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { LayerRows, Metric, Objective } from '../../compiler/define.ts';
+import kl from '../../compiler/metrics/kl.ts';
+import l1Metric from '../../compiler/metrics/l1.ts';
 import block from '../../compiler/objectives/block.ts';
 import klTop, { largest } from '../../compiler/objectives/kl_top.ts';
 import l1 from '../../compiler/objectives/l1.ts';
 import qsur from '../../compiler/objectives/qsur.ts';
 import range from '../../compiler/objectives/range_pnorm.ts';
-import kl from '../../compiler/metrics/kl.ts';
-import l1Metric from '../../compiler/metrics/l1.ts';
 import { QcError } from '../../grammar/diagnostics.ts';
+import { planned } from '../plan/help.ts';
 import { measured, toyLayer } from '../systems/toy-model.ts';
 import { workplace } from './help.ts';
 
@@ -82,8 +84,44 @@ test('block: the error of what leaves the blocks; kl_top in a contract; rows are
   assert.is(result.binding['b'], 8);
   assert.match(result.requires[0]!.measured, /^kl_top = \d/);
   near(result.metrics[0]!.value, result.metrics[1]!.value, 1e-9);
-  const refused = await w.compiled('vit', `let b in [2, 8]\n${four}search b { objective: qsur(output("logits")), method: grid }`, data).catch(code);
+  const refused = await w
+    .compiled('vit', `let b in [2, 8]\n${four}search b { objective: qsur(output("logits")), method: grid }`, data)
+    .catch(code);
   assert.is(refused, 'metric-where');
+});
+
+test('rotate { select }: of the restarts the one that it finds best, on the model or on rows; noted in the ledger', async () => {
+  const text = (
+    select: string,
+    restarts = 3,
+  ) => `transform rotate on norm -> linear { online: yes, select: ${select}, restarts: ${restarts} }
+quantize weight of linear as int4 { per: channel }
+quantize input of linear as int4 { mode: dynamic, per: token }
+evaluate l1(output("y"))`;
+  const ledger = (r: Awaited<ReturnType<typeof measured>>) =>
+    r.result.report.ledger.filter((l) => l.what === 'transform rotate').map((l) => l.detail);
+  const l1Of = (r: Awaited<ReturnType<typeof measured>>) => r.result.metrics.find((m) => m.name.startsWith('l1'))!.value;
+  const chosen = await measured(w, toy, text('l1(output("y"))'), { on: 'calib' });
+  const note = /^restart (\d) of 3: l1 (.*)$/.exec(ledger(chosen)[0]!)!;
+  const values = note[2]!.split(', ').map(Number);
+  assert.is(Number(note[1]), values.indexOf(Math.min(...values)));
+  assert.is(new Set(values).size, 3, 'restarts differ');
+  near(l1Of(chosen), Math.min(...values), 1e-3);
+  const plain = await measured(w, toy, text('kl_top(16)', 1), { on: 'calib' });
+  near(l1Of(plain), values[0]!, 1e-3);
+  const rows = await measured(w, toy, text('qsur'), { on: 'calib' });
+  assert.match(ledger(rows).join(), /restart \d of 3 by qsur/);
+  assert.is(await measured(w, toy, text('block')).catch(code), 'metric-where');
+});
+
+test('the OSTQuant statement of systems.qrecipe is planned without a planned name', async () => {
+  const text = readFileSync('test/fixtures/systems.qrecipe', 'utf8');
+  const statement = text.split('\n').find((l) => l.includes('select: kl_top(1000)'))!;
+  const p = await planned('llama', `calibrate data("calib")\n${statement}\nquantize weight of linear as int4 { per: channel }`);
+  assert.equal(
+    p.transforms.map((t) => [t.kind, (t.args['select'] as { name: string }).name]),
+    [['rotate', 'kl_top']],
+  );
 });
 
 test.run();
