@@ -1,5 +1,6 @@
 //! The Node addon: one asynchronous call into the solvers, off the main thread, over mapped files.
 
+mod flush;
 mod mapped;
 mod session;
 mod session_run;

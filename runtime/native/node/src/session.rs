@@ -1,5 +1,6 @@
-//! Sessions on the ONNX Runtime that onnxruntime-node ships, with the operators of qc.v1 registered.
+//! Sessions on the ONNX Runtime that onnxruntime-node ships, with or without the operators of qc.v1.
 
+use crate::flush::Flushed;
 use crate::session_run::{Feed, Fetch, Fetched};
 use crate::values::{number_of, Value};
 use napi::bindgen_prelude::*;
@@ -38,10 +39,27 @@ impl Runtime {
             let mut env = null_mut();
             let runtime = Runtime { api, env: null_mut() };
             runtime.check((api.CreateEnv)(OrtLoggingLevel::ORT_LOGGING_LEVEL_ERROR, c"qc".as_ptr(), &mut env))?;
-            Runtime { api, env }
+            let runtime = Runtime { api, env };
+            runtime.share_memory()?;
+            runtime
         };
         known.push((path.into(), runtime));
         Ok(runtime)
+    }
+
+    /// One arena for all sessions that ask for it (`session.use_env_allocators`): a session in the place of another finds its memory there.
+    /// Safety: once an environment.
+    unsafe fn share_memory(&self) -> Outcome<()> {
+        let (mut info, mut config) = (null_mut(), null_mut());
+        self.check((self.api.CreateCpuMemoryInfo)(OrtAllocatorType::OrtArenaAllocator, OrtMemType::OrtMemTypeDefault, &mut info))?;
+        // −1 and 0: ONNX Runtime's own choice; 1: as much as is asked for, not the next power of two.
+        let made = self.check((self.api.CreateArenaCfg)(0, 1, -1, -1, &mut config));
+        let shared = made.and_then(|()| self.check((self.api.CreateAndRegisterAllocator)(self.env, info, config)));
+        (self.api.ReleaseMemoryInfo)(info);
+        if !config.is_null() {
+            (self.api.ReleaseArenaCfg)(config);
+        }
+        shared
     }
 
     pub fn check(&self, status: OrtStatusPtr) -> Outcome<()> {
@@ -75,6 +93,10 @@ pub struct SessionSettings {
     pub optimize: u32,
     pub arena: bool,
     pub pattern: bool,
+    /// Are the operators of qc.v1 registered?
+    pub kernels: bool,
+    /// Are denormal numbers zeros in its runs?
+    pub flush: bool,
     /// Sizes of named dimensions, name and size in turn.
     pub dimensions: Vec<String>,
     /// Where a profile is written: the beginning of its path.
@@ -86,6 +108,7 @@ pub struct Opened {
     pub session: *mut OrtSession,
     pub inputs: Vec<String>,
     pub outputs: Vec<String>,
+    pub flush: bool,
     values: Mutex<(u32, HashMap<u32, Arc<Value>>)>,
 }
 // SAFETY: ONNX Runtime's sessions may be used from all threads.
@@ -157,6 +180,7 @@ impl SessionSettings {
 
 impl Opening {
     fn open(&self) -> Outcome<Opened> {
+        let _flushed = self.options.flush.then(Flushed::new);
         let runtime = Runtime::load(&self.runtime)?;
         let api = runtime.api;
         // SAFETY: pointers are alive during the calls; what is made is owned by `Options` and `Opened`.
@@ -164,13 +188,15 @@ impl Opening {
             let mut options = Options(runtime, null_mut());
             runtime.check((api.CreateSessionOptions)(&mut options.1))?;
             self.options.apply(runtime, options.1)?;
-            qc_ops::add_domain(api, options.1)?;
+            if self.options.kernels {
+                qc_ops::add_domain(api, options.1)?;
+            }
             let mut session = null_mut();
             runtime.check(match &self.model {
                 Either::A(path) => (api.CreateSession)(runtime.env, os_path(path)?.as_ptr(), options.1, &mut session),
                 Either::B(bytes) => (api.CreateSessionFromArray)(runtime.env, bytes.as_ptr().cast(), bytes.len(), options.1, &mut session),
             })?;
-            let mut opened = Opened { runtime, session, inputs: vec![], outputs: vec![], values: Mutex::default() };
+            let mut opened = Opened { runtime, session, inputs: vec![], outputs: vec![], flush: self.options.flush, values: Mutex::default() };
             let (mut inputs, mut outputs) = (0, 0);
             runtime.check((api.SessionGetInputCount)(session, &mut inputs))?;
             runtime.check((api.SessionGetOutputCount)(session, &mut outputs))?;
