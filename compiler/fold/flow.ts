@@ -78,7 +78,10 @@ export function cachesOf(v: View, sites: readonly Site[], filters: readonly Site
   });
   return {
     inputs: new Set([...facts('past_key'), ...facts('past_value'), ...held]),
-    outputs: new Set([...all.flatMap((s) => [s.ports['key'], s.ports['value']]).flatMap((p) => (p ? [p.value] : [])), ...held.map(successor)]),
+    outputs: new Set([
+      ...all.flatMap((s) => [s.ports['key'], s.ports['value']]).flatMap((p) => (p ? [p.value] : [])),
+      ...held.map(successor),
+    ]),
   };
 }
 

@@ -198,7 +198,8 @@ function moveShift(job: Job, norm: Site, gain: Float64Array | undefined, rotatio
 function turnVector(job: Job, site: Site, name: string, rotation: Rotation, part?: Part): void {
   const shape = job.rewriter.tensor(name)?.shape ?? [];
   const n = shape.at(-1);
-  if (n === undefined || (part ? n < part.to : n % rotation.size)) refuse('layout-lost', `${name} of ${site.path} is not one number for each channel`);
+  if (n === undefined || (part ? n < part.to : n % rotation.size))
+    refuse('layout-lost', `${name} of ${site.path} is not one number for each channel`);
   job.rewriter.fold(site, name, { kind: 'rotate', axis: shape.length - 1, rotation, ...(part ? { part } : {}) });
 }
 

@@ -13,7 +13,10 @@ const params = {
   }),
   by: choice(['step', 'range'], { doc: 'A table over the schedule instead of one value. Planned.', optional: true }),
   online: bool({ doc: 'An explicit multiplication where nothing before takes the scale; else that is an error.', default: false }),
-  gates: bool({ doc: 'Also through SiLU, which becomes x·σ(s·x): free inside a fused scan, else one multiplication at run time.', default: false }),
+  gates: bool({
+    doc: 'Also through SiLU, which becomes x·σ(s·x): free inside a fused scan, else one multiplication at run time.',
+    default: false,
+  }),
 };
 
 const transform: Transform<typeof params> = {

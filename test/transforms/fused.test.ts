@@ -5,8 +5,8 @@ import type { Model } from '../../compiler/graph/types.ts';
 import { float32s, node } from '../../compiler/lower/make.ts';
 import { fuse } from '../../compiler/lower/native/fuse.ts';
 import { nodeHost } from '../../compiler/node/host.ts';
-import { modelOf } from '../targets/build.ts';
 import type { Builder } from '../roles/build.ts';
+import { modelOf } from '../targets/build.ts';
 import { gated, linear, rms } from './graphs.ts';
 import { apply, built, distance, type Edge, refusal } from './help.ts';
 

@@ -107,7 +107,11 @@ export function scanBody(opset: number, name: string, codes: boolean, use: ScanU
   const size = cat(b.slice(b.op('Shape', [plain]), 1, 2), states);
   const table = (x: string) => shaped(b.op('Expand', [b.op('Transpose', [x], { perm: [1, 0] }), size]), groups, heads, rest, states);
   const given = use.rounded.has('state') ? stepsOf(b, 'state_scale', use.bounded) : undefined;
-  const steps = given && { ...given, scale: table(given.scale), ...(given.bounded ? { low: table(given.low), high: table(given.high) } : {}) };
+  const steps = given && {
+    ...given,
+    scale: table(given.scale),
+    ...(given.bounded ? { low: table(given.low), high: table(given.high) } : {}),
+  };
   let state = shaped(plain, batch, groups, heads, rest, states);
   if (codes && steps) state = b.op('Mul', [fromBytes(b, state, steps), steps.scale]);
   else if (steps) state = rounded(op, zero, state, steps);

@@ -45,7 +45,8 @@ export function lowest(q: QuantizedValue): Float32Array {
 }
 
 /** Are its codes something else than signed bytes around zero? */
-export const isShifted = (q: QuantizedValue): boolean => q.type.codes?.kind === 'int' && q.scale !== undefined && lowest(q).some((x) => x !== -128);
+export const isShifted = (q: QuantizedValue): boolean =>
+  q.type.codes?.kind === 'int' && q.scale !== undefined && lowest(q).some((x) => x !== -128);
 
 /** Steps of a port as its operator reads them, [n]; `bounded`: with the lowest codes under them, [2, n]. `at`: sizes of the port's last axes. */
 export function portSteps(q: QuantizedValue, at: readonly number[], bounded: boolean): Tensor {
