@@ -25,7 +25,7 @@ function scan(name: string, size: 'small' | 'usual'): Case {
   };
   // The state is fed: it comes first.
   const rounded = new Set(codes ? ['state'] : []);
-  const use = { gated: true, gateScale: false, softplus: true, rounded };
+  const use = { gated: true, gateScale: false, softplus: true, rounded, bounded: false };
   return {
     inputs: Object.fromEntries(SCAN_INPUTS.map((i) => [i, all[i as keyof typeof all]])),
     attrs: { heads: [1, 1], softplus: 1 },
@@ -49,7 +49,7 @@ function conv(name: string, size: 'small' | 'usual'): Case {
     inputs: Object.fromEntries(CONV_INPUTS.map((i) => [i, all[i as keyof typeof all]])),
     attrs: { channels, silu: 1 },
     outputs: ['y', 'state_out'],
-    body: (opset) => convBody(opset, name, codes, { silu: true, rounded: codes, codes }),
+    body: (opset) => convBody(opset, name, codes, { silu: true, rounded: codes, codes, bounded: false }),
   };
 }
 
