@@ -1,5 +1,5 @@
 // How long `qc lsp` takes to answer on a 2,000-line recipe with a bound model: median and worst of 30 requests each, over stdio, after an edit before each.
-import { copyFileSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -10,7 +10,10 @@ const rounds = 30;
 const limit = 50;
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'qc-lsp-bench-')));
 copyFileSync('test/models/llama/model.onnx', join(root, 'model.onnx'));
-const body = readFileSync('stdlib/index.qrecipe', 'utf8').replace(/^use .*$/gm, '');
+const body = (readdirSync('stdlib', { recursive: true }) as string[])
+  .filter((f) => f.endsWith('.qrecipe'))
+  .map((f) => readFileSync(join('stdlib', f), 'utf8').replace(/^use .*$/gm, ''))
+  .join('\n');
 const parts: string[] = ['# model: model.onnx', 'use "@qrecipe/std@^0.1" as std'];
 for (let i = 0; parts.join('\n').split('\n').length < 1980; i++) parts.push(body.replace(/^recipe (\w+)/gm, `recipe $1_${i}`));
 parts.push('recipe last version "1.0.0" (group = 32) {', '  quantize linear as W4A16(group: group)', '  keep path("lm_head")', '}', '');

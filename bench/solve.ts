@@ -5,7 +5,7 @@
  *
  * Needs `npm run build`, and Python with onnx and numpy for ../shared/tools/make-llama.py.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -23,20 +23,6 @@ const { values: o } = parseArgs({
   },
 });
 const dir = mkdtempSync(join(tmpdir(), 'qc-solve-'));
-const data = `
-import sys, numpy as np, onnx
-m = onnx.load(sys.argv[1] + '/model.onnx', load_external_data=False)
-v = next(t.dims[0] for t in m.graph.initializer if 'embed' in t.name)
-for s in range(${o.samples}):
-    f = {}
-    for i in m.graph.input:
-        d = [x.dim_value if x.dim_value else None for x in i.type.tensor_type.shape.dim]
-        if i.name == 'input_ids': f[i.name] = np.random.default_rng(s).integers(0, v, (1, ${o.length}))
-        elif i.name == 'attention_mask': f[i.name] = np.ones((1, ${o.length}), np.int64)
-        elif i.name == 'position_ids': f[i.name] = np.arange(${o.length})[None]
-        else: f[i.name] = np.zeros([x if x else (1 if a == 0 else 0) for a, x in enumerate(d)], np.float32)
-    np.savez(sys.argv[2] + f'/{s:03}.npz', **f)
-`;
 try {
   const tool = join(o.tools, 'make-llama.py');
   if (!existsSync(tool)) {
@@ -45,9 +31,8 @@ try {
   }
   const made = await watch(o.python, [tool, dir, '--size', o.size, ...(o.layers ? ['--layers', o.layers] : [])]);
   if (made.code !== 0) throw new Error(made.output);
-  mkdirSync(join(dir, 'calib'));
-  writeFileSync(join(dir, 'data.py'), data);
-  const fed = await watch(o.python, [join(dir, 'data.py'), dir, join(dir, 'calib')]);
+  const sequences = join(import.meta.dirname, 'peers/sequences.py');
+  const fed = await watch(o.python, [sequences, dir, join(dir, 'calib'), o.samples, o.length]);
   if (fed.code !== 0) throw new Error(fed.output);
   const text = `recipe w4a16 version "1.0.0" {
   calibrate data("calib")

@@ -32,17 +32,24 @@ export interface Api {
   readonly rest: string;
 }
 
-/** The surface of an entry file. `rest`: texts of the package's other files. */
-export function apiOf(text: string, path: string, deprecations: readonly Deprecation[] = [], rest: readonly string[] = []): Api {
-  const { ast } = parse(text, path);
+/** The surface of a package: `own` are the texts of its entry and of the files that it uses as `*`, in order; `rest` those of its other files. */
+export function apiOf(own: readonly string[], path: string, deprecations: readonly Deprecation[] = [], rest: readonly string[] = []): Api {
+  const files = own.map((t) => parse(t, path).ast);
+  const items = files.flatMap((f) => f.items);
+  const others = rest.map((t) => parse(t, path).ast);
   return {
-    recipes: ast.items.flatMap((i) => (i.kind === 'recipe' ? [recipeOf(i)] : [])),
-    lets: Object.fromEntries(ast.items.flatMap((i) => (i.kind === 'let' ? [[i.name.name, printNode(i)]] : []))),
+    recipes: items.flatMap((i) => (i.kind === 'recipe' ? [recipeOf(i)] : [])),
+    lets: Object.fromEntries(items.flatMap((i) => (i.kind === 'let' ? [[i.name.name, printNode(i)]] : []))),
     deprecations,
-    rest: [ast, ...rest.map((t) => parse(t, path).ast)].map((a, i) => (i === 0 ? usesOf(a) : `${usesOf(a)}\n${bodies(a)}`)).join('\n'),
+    rest: [...files.map(usesOf), ...others.map((a) => `${usesOf(a)}\n${bodies(a)}`)].filter((t) => t !== '').join('\n'),
   };
 }
-const usesOf = (f: File): string => f.uses.map((u) => `use ${u.source.value} as ${u.alias.name}`).join('\n');
+/** What a file uses under a name; where its own surface lies is no part of it. */
+const usesOf = (f: File): string =>
+  f.uses
+    .filter((u) => u.alias.name !== '*')
+    .map((u) => `use ${u.source.value} as ${u.alias.name}`)
+    .join('\n');
 const bodies = (f: File): string =>
   f.items.map((i) => (i.kind === 'recipe' ? JSON.stringify({ ...recipeOf(i), doc: [], version: '' }) : printNode(i))).join('\n');
 

@@ -1,7 +1,6 @@
 /** `diff`: what another version of a recipe changes, and for whom; on a model, the sites whose numbers change. */
 import type { RecipeDecl, Stmt } from '../grammar/ast.ts';
 import { QcError } from '../grammar/diagnostics.ts';
-import { parse } from '../grammar/parser.ts';
 import { printNode } from '../grammar/printer.ts';
 import { type Api, type Change, compareApi } from './api.ts';
 import { check, type Resolver } from './check/check.ts';
@@ -80,12 +79,11 @@ export async function diff(a: Side, b: Side, on?: { readonly host: Host; readonl
   return { before: a.label, after: b.label, changes, statements, models };
 }
 
-function seen(s: Side): { api: Api; recipes: Map<string, RecipeDecl> } {
-  const { diagnostics, program } = check({ path: s.path, text: s.text }, s.resolve);
+function seen(s: Side): { api: Api; recipes: ReadonlyMap<string, RecipeDecl> } {
+  const { diagnostics, program, declared } = check({ path: s.path, text: s.text }, s.resolve);
   if (!program) throw new QcError(diagnostics);
   const fits = (r: { name: string }): boolean => s.only === undefined || r.name === s.only;
-  const recipes = parse(s.text, s.path).ast.items.flatMap((i) => (i.kind === 'recipe' ? [[i.name.name, i] as const] : []));
-  return { api: { ...s.api, recipes: s.api.recipes.filter(fits) }, recipes: new Map(recipes) };
+  return { api: { ...s.api, recipes: s.api.recipes.filter(fits) }, recipes: declared };
 }
 
 function packageChanges(a: Side['packages'], b: Side['packages']): Change[] {

@@ -84,6 +84,7 @@ export interface Language extends Base<'language'> {
 }
 export interface Use extends Base<'use'> {
   readonly source: Text;
+  /** `*`: the names of that file become names of this one. */
   readonly alias: Name;
 }
 export interface ParamDecl extends Base<'param'> {

@@ -34,12 +34,12 @@ export class Grammar extends ExpressionRules {
     return { kind: 'language', version, span: this.since(from) };
   });
 
-  /** use = "use" STRING "as" NAME */
+  /** use = "use" STRING "as" ( NAME | "*" ) */
   private use = this.RULE('use', (): Use | undefined => {
     const from = this.CONSUME(T.Verb.use);
     const source = this.text();
     this.CONSUME(T.As);
-    const alias = this.word(T.Name);
+    const alias = this.OR([{ ALT: () => this.word(T.Name) }, { ALT: () => this.word(T.Star) }]);
     return { kind: 'use', source, alias, span: this.since(from) };
   });
 

@@ -60,7 +60,7 @@ const repository: Readonly<Record<string, Rule>> = {
     captures: { 1: { name: 'keyword.control.qrecipe' }, 2: { name: 'support.function.qrecipe' } },
   },
   alias: {
-    match: `(?<=")\\s+(as)\\s+(${plain})\\b`,
+    match: `(?<=")\\s+(as)\\s+(${plain}\\b|\\*)`,
     captures: { 1: { name: 'keyword.other.qrecipe' }, 2: { name: 'entity.name.namespace.qrecipe' } },
   },
   type: {

@@ -24,7 +24,8 @@ def serve(model, library, threads, prompt, steps):
         out = dict(zip(outputs, s.run_with_ort_values(outputs, f)))
         return {c.name: out[c.name.replace('past_key_values', 'present')] for c in caches}
 
-    empty = {c.name: value(np.zeros([1 if i == 0 else d if isinstance(d, int) else 0 for i, d in enumerate(c.shape)], np.float32)) for c in caches}
+    kinds = {'tensor(float)': np.float32, 'tensor(float16)': np.float16, 'tensor(uint8)': np.uint8, 'tensor(int8)': np.int8}
+    empty = {c.name: value(np.zeros([1 if i == 0 else d if isinstance(d, int) else 0 for i, d in enumerate(c.shape)], kinds[c.type])) for c in caches}
     ids = np.random.default_rng(0).integers(0, vocabulary, prompt).tolist()
     for line in sys.stdin:
         t = time.perf_counter(); cache = step(ids, 0, empty); prefill = prompt / (time.perf_counter() - t)

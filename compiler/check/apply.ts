@@ -25,7 +25,7 @@ export function checkApply(ctx: Context, e: Ast.Expr, recipeOf: RecipeOf): { rec
 function target(ctx: Context, e: Ast.Expr): { file: FileScope; decl: Ast.RecipeDecl } | undefined {
   if (e.kind === 'name') {
     const decl = ctx.file.recipes.get(e.name);
-    if (decl) return { file: ctx.file, decl };
+    if (decl) return { file: ctx.file.homes.get(e.name) ?? ctx.file, decl };
     if (ctx.file.doubtful.has(e.name)) return undefined;
     if (ctx.file.packages.has(e.name)) report(ctx, 'not-a-recipe', e.span, `\`${e.name}\``);
     else {
@@ -40,7 +40,7 @@ function target(ctx: Context, e: Ast.Expr): { file: FileScope; decl: Ast.RecipeD
     const decl = file?.recipes.get(old?.to ?? e.name.name);
     if (file && decl) {
       if (old) tellDeprecated(ctx, old, e.name.span);
-      return { file, decl };
+      return { file: file.homes.get(decl.name.name) ?? file, decl };
     }
     if (recipeName(ctx, e) === undefined && !ctx.file.doubtful.has(e.of.name)) report(ctx, 'unknown-package', e.of.span, e.of.name);
     return undefined;

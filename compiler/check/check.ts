@@ -27,6 +27,8 @@ export interface Checked {
   readonly diagnostics: readonly Diagnostic[];
   /** Path → text of every file that was read: for caret frames and for the lock. */
   readonly sources: ReadonlyMap<string, string>;
+  /** Recipes by name: those of the file, and of files that it uses as `*`. */
+  readonly declared: ReadonlyMap<string, Ast.RecipeDecl>;
 }
 export interface CheckOptions {
   /** Names that the command line binds. */
@@ -64,13 +66,14 @@ export function check(root: SourceText, resolve?: Resolver, options: CheckOption
     [],
   );
   const recipeOf = recipes(options.given ?? new Set(), tell);
-  const own = file.ast.items.flatMap((i) => (i.kind === 'recipe' && file.recipes.get(i.name.name) === i ? [i] : []));
   const ctx = fileContext(file, tell);
-  const checked = own.map((decl) => recipeOf(file, decl, decl.name, ctx)).filter((r): r is Recipe => r !== undefined);
+  const checked = [...file.recipes.values()]
+    .map((decl) => recipeOf(file.homes.get(decl.name.name) ?? file, decl, decl.name, ctx))
+    .filter((r): r is Recipe => r !== undefined);
   const evaluations = file.ast.items.flatMap((i) => (i.kind === 'evaluate' ? [checkEvaluate(ctx, i)] : []));
   diagnostics.sort((a, b) => order(root.path, a) - order(root.path, b) || (a.span?.start ?? 0) - (b.span?.start ?? 0));
   const bad = diagnostics.some((d) => d.severity === 'error');
-  return { ...(bad ? {} : { program: { recipes: checked, evaluations, sources } }), diagnostics, sources };
+  return { ...(bad ? {} : { program: { recipes: checked, evaluations, sources } }), diagnostics, sources, declared: file.recipes };
 }
 const order = (root: string, d: Diagnostic): number => (d.span?.file === root ? 0 : 1);
 
@@ -128,6 +131,8 @@ function load(source: SourceText, loading: Loading, stack: readonly string[]): F
   const packages = new Map<string, FileScope | undefined>();
   const recipes = new Map<string, Ast.RecipeDecl>();
   const lets = new Map<string, Local>();
+  const homes = new Map<string, FileScope>();
+  const open: [Ast.Use, FileScope | undefined][] = [];
   const names = new Map<string, Ast.Name>();
   const declare = (n: Ast.Name): boolean => {
     const before = names.get(n.name);
@@ -135,7 +140,11 @@ function load(source: SourceText, loading: Loading, stack: readonly string[]): F
     else names.set(n.name, n);
     return before === undefined;
   };
-  for (const u of ast.uses) if (declare(u.alias)) packages.set(u.alias.name, used(u, source, loading, [...stack, source.path]));
+  const within = [...stack, source.path];
+  for (const u of ast.uses) {
+    if (u.alias.name === '*') open.push([u, used(u, source, loading, within)]);
+    else if (declare(u.alias)) packages.set(u.alias.name, used(u, source, loading, within));
+  }
   const file: FileScope = {
     path: source.path,
     text: source.text,
@@ -143,6 +152,7 @@ function load(source: SourceText, loading: Loading, stack: readonly string[]): F
     doubtful,
     misread: diagnostics.some((d) => d.code !== 'unknown-unit'),
     recipes,
+    homes,
     packages,
     lets,
     deprecations: [...loading.deprecations, ...(source.deprecations ?? [])],
@@ -154,6 +164,15 @@ function load(source: SourceText, loading: Loading, stack: readonly string[]): F
     if (i.kind === 'evaluate' || !declare(i.name)) continue;
     if (i.kind === 'recipe') recipes.set(i.name.name, i);
     else lets.set(i.name.name, { ...letLocal(i), in: ctx, verdicts: new Map(), memo: {} });
+  }
+  for (const [u, from] of open) {
+    for (const [name, decl] of from?.recipes ?? [])
+      if (recipes.get(name) !== decl && declare({ ...decl.name, span: u.alias.span })) {
+        recipes.set(name, decl);
+        homes.set(name, from!.homes.get(name) ?? from!);
+      }
+    for (const [name, local] of from?.lets ?? [])
+      if (lets.get(name) !== local && declare({ ...local.name, span: u.alias.span })) lets.set(name, local);
   }
   loaded.set(source.path, file);
   return file;

@@ -38,7 +38,10 @@ export interface FileScope {
   readonly doubtful: ReadonlySet<string>;
   /** Statements could not be read, so what is missing may be in them. */
   readonly misread: boolean;
+  /** Its own recipes, and those of files that it uses as `*`. */
   readonly recipes: ReadonlyMap<string, Ast.RecipeDecl>;
+  /** Where a recipe of another file, used as `*`, is declared. */
+  readonly homes: ReadonlyMap<string, FileScope>;
   /** undefined: the package could not be read; reported once, at its `use`. */
   readonly packages: ReadonlyMap<string, FileScope | undefined>;
   readonly lets: ReadonlyMap<string, Local>;

@@ -136,15 +136,22 @@ function recipes(pack: Package, files: readonly string[], cwd: string): Diagnost
 /** The surface of a package on disk. */
 export function api(pack: Package): Api {
   const entry = resolve(pack.folder, pack.entry);
-  const rest = (readdirSync(pack.folder, { recursive: true }) as string[])
-    .filter((f) => f.endsWith('.qrecipe') && !f.split(sep).includes('node_modules') && join(pack.folder, f) !== entry)
+  const all = (readdirSync(pack.folder, { recursive: true }) as string[])
+    .filter((f) => f.endsWith('.qrecipe') && !f.split(sep).includes('node_modules'))
+    .map((f) => resolve(pack.folder, f))
     .sort();
-  return apiOf(
-    readFileSync(entry, 'utf8'),
-    pack.entry,
-    pack.deprecations,
-    rest.map((f) => readFileSync(join(pack.folder, f), 'utf8')),
-  );
+  const own = surfaceOf(entry, new Set(all));
+  const texts = (files: readonly string[]): string[] => files.map((f) => readFileSync(f, 'utf8'));
+  return apiOf(texts(own), pack.entry, pack.deprecations, texts(all.filter((f) => !own.includes(f))));
+}
+
+/** A file and those of `known` that it uses as `*`, in the order of the text, each once. */
+function surfaceOf(file: string, known: ReadonlySet<string>, seen: string[] = []): string[] {
+  if (seen.includes(file) || !known.has(file)) return seen;
+  seen.push(file);
+  for (const u of parse(readFileSync(file, 'utf8'), file).ast.uses)
+    if (u.alias.name === '*') surfaceOf(resolve(file, '..', u.source.value), known, seen);
+  return seen;
 }
 
 /** A published version, unpacked by npm into a folder that `close` removes. Nothing of it runs. */

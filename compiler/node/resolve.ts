@@ -5,7 +5,7 @@ import { dirname, isAbsolute, join, relative, resolve as resolvePath, sep } from
 import { fileURLToPath } from 'node:url';
 import semver from 'semver';
 import type { Resolver } from '../check/check.ts';
-import { openPackage, type Package, type Refused } from './package.ts';
+import { openPackage, type Package, type Refused, readManifest } from './package.ts';
 
 /** Recipes are short; a larger file is a mistake. */
 const largest = 8 * 1024 * 1024;
@@ -34,13 +34,13 @@ interface Found {
 }
 
 /**
- * A resolver for a root recipe. Files must lie in the folder of the root recipe or below; files of a package in its folder.
+ * A resolver for a root recipe. Files must lie in the folder of the root recipe or below, of a package's recipe in the package.
  * Files are shown relative to the working folder, files of packages as `@scope/name@version/file`, the same on every machine.
  * A package has one version in a program: a second one is an error where no version fits all ranges.
  */
 export function nodeResolver(root: string, cwd: string = process.cwd(), options: ResolveOptions = {}): Resolver {
   const path = resolvePath(cwd, root);
-  const own = real(dirname(path));
+  const own = real(homeOf(path));
   const known = new Map<string, Found>([[root, { path, fence: own }]]);
   const one = new Map<string, { pack: Package; range: string; from: string }>();
 
@@ -88,6 +88,16 @@ export function nodeResolver(root: string, cwd: string = process.cwd(), options:
     if (typeof text !== 'string') return text;
     return { path: shown, text, ...(pack ? { package: id!, deprecations: pack.deprecations } : {}) };
   };
+}
+
+/** The folder of the recipe package that a recipe is part of, else its own. */
+function homeOf(path: string): string {
+  const own = dirname(path);
+  for (let dir = own; dirname(dir) !== dir; dir = dirname(dir)) {
+    const manifest = join(dir, 'package.json');
+    if (existsSync(manifest)) return 'qrecipe' in readManifest(manifest) ? dir : own;
+  }
+  return own;
 }
 
 function beside(spec: string, from: Found): Found | Refused {

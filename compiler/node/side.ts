@@ -37,16 +37,21 @@ export async function openSide(spec: string, cwd: string, env: Readonly<Record<s
 function fileSide(label: string, path: string, only: string | undefined, cwd: string): Side {
   const text = readFileSync(resolve(cwd, path), 'utf8');
   const closure = closureOf({ path, text }, cwd);
-  const { sources } = check({ path, text }, closure.resolve);
+  const { sources, declared } = check({ path, text }, closure.resolve);
   // Packages are told by their versions; what is left are files beside this one.
-  const own = [...sources].filter(([p]) => p !== path && !closure.packages.some((k) => p.startsWith(`${k.name}@${k.version}/`)));
-  const rest = own.sort(([x], [y]) => (x < y ? -1 : 1)).map(([, t]) => t);
+  const beside = [...sources].filter(([p]) => p !== path && !closure.packages.some((k) => p.startsWith(`${k.name}@${k.version}/`)));
+  const open = new Set([...declared.values()].map((r) => r.span.file));
+  const texts = (own: boolean): string[] =>
+    beside
+      .filter(([p]) => open.has(p) === own)
+      .sort(([x], [y]) => (x < y ? -1 : 1))
+      .map(([, t]) => t);
   return {
     label,
     path,
     text,
     resolve: closure.resolve,
-    api: apiOf(text, path, [], rest),
+    api: apiOf([text, ...texts(true)], path, [], texts(false)),
     packages: versionsOf(closure.packages),
     ...(only === undefined ? {} : { only }),
   };

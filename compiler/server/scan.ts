@@ -149,6 +149,7 @@ class Scanner {
       top.want = { at: 'member', of: this.last?.image ?? '', recipe: top.operand.at === 'recipe' };
       top.done = false;
     } else if (connectives.has(t.tokenType) && !this.plainVersion(t)) this.connective(t);
+    else if (isA(t, T.Star) && top.verb === 'use') this.operand(t, 'name', top.want);
     else if (has(t, T.Binary) || has(t, T.Prefix)) {
       if (has(t, T.Word)) this.put(t, 'word', top.want);
       // Both sides of a comparison inside a selection are numbers; nothing is offered there.

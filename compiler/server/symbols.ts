@@ -28,25 +28,42 @@ export function wordAt(d: Document, offset: number): Word | undefined {
   return w && w.token.startOffset <= offset && offset <= endOf(w.token) ? w : undefined;
 }
 
+/** The files behind an alias of a document; of `*` there may be many. */
+const behind = (ws: Workspace, d: Document, alias: string): Document[] =>
+  d.scan.declarations.flatMap((x) => {
+    if (x.kind !== 'use' || x.token.image !== alias || !x.source) return [];
+    const found = ws.use(textOf(x.source.image), d.path);
+    const file = 'error' in found ? undefined : ws.document(found.path);
+    return file ? [file] : [];
+  });
 /** The file behind an alias of a document. */
-export function usedFile(ws: Workspace, d: Document, alias: string): Document | undefined {
-  const use = d.scan.declarations.find((x) => x.kind === 'use' && x.token.image === alias);
-  if (!use?.source) return undefined;
-  const found = ws.use(textOf(use.source.image), d.path);
-  return 'error' in found ? undefined : ws.document(found.path);
+export const usedFile = (ws: Workspace, d: Document, alias: string): Document | undefined => behind(ws, d, alias)[0];
+
+/** A file and those that it uses as `*`: their names are its own. */
+export function surface(ws: Workspace, d: Document, seen: Document[] = []): Document[] {
+  if (seen.some((s) => s.path === d.path)) return seen;
+  seen.push(d);
+  for (const file of behind(ws, d, '*')) surface(ws, file, seen);
+  return seen;
 }
 
-const fileLevel = (d: Document, name: string, ...kinds: Declaration['kind'][]): Named | undefined => {
-  const declaration = d.scan.declarations.find(
-    (x) => (x.kind === 'recipe' || x.recipe === undefined) && x.token.image === name && kinds.includes(x.kind),
-  );
-  return declaration && { document: d, declaration };
-};
+function fileLevel(ws: Workspace, d: Document, name: string, ...kinds: Declaration['kind'][]): Named | undefined {
+  const fits = (document: Document) => (x: Declaration) =>
+    (x.kind === 'recipe' || x.recipe === undefined) &&
+    x.token.image === name &&
+    kinds.includes(x.kind) &&
+    (x.kind !== 'use' || document === d);
+  for (const document of surface(ws, d)) {
+    const declaration = document.scan.declarations.find(fits(document));
+    if (declaration) return { document, declaration };
+  }
+  return undefined;
+}
 
 /** The recipe that a call applies. */
 export function recipeOf(ws: Workspace, d: Document, callee: Extract<Callee, { kind: 'recipe' }>): Named | undefined {
   const file = callee.of === undefined ? d : usedFile(ws, d, callee.of);
-  return file && fileLevel(file, callee.name, 'recipe');
+  return file && fileLevel(ws, file, callee.name, 'recipe');
 }
 /** The parameters of a recipe, in order. */
 export function paramsOf(recipe: Named): readonly Named[] {
@@ -68,7 +85,7 @@ export function symbolOf(ws: Workspace, d: Document, w: Word): Named | undefined
   }
   if (w.role === 'member') {
     const file = w.want.at === 'member' ? usedFile(ws, d, w.want.of) : undefined;
-    return file && fileLevel(file, name, 'recipe', 'let', 'variable');
+    return file && fileLevel(ws, file, name, 'recipe', 'let', 'variable');
   }
   if (w.role !== 'name') return undefined;
   if (w.want.at === 'declare') {
@@ -76,11 +93,11 @@ export function symbolOf(ws: Workspace, d: Document, w: Word): Named | undefined
     return declaration && { document: d, declaration };
   }
   if (w.want.at === 'name') return undefined;
-  if (w.want.at === 'recipe') return fileLevel(d, name, 'recipe', 'use');
+  if (w.want.at === 'recipe') return fileLevel(ws, d, name, 'recipe', 'use');
   const own = d.scan.declarations.find(
     (x) => x.recipe === w.recipe && w.recipe !== undefined && x.kind !== 'recipe' && x.token.image === name,
   );
-  return own ? { document: d, declaration: own } : fileLevel(d, name, 'let', 'variable', 'use');
+  return own ? { document: d, declaration: own } : fileLevel(ws, d, name, 'let', 'variable', 'use');
 }
 
 /** Every place of a document that names a symbol. */

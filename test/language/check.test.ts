@@ -9,12 +9,19 @@ import { docsPages, reference } from '../../compiler/check/docs.ts';
 import { nodeResolver } from '../../compiler/node/resolve.ts';
 import type { Statement } from '../../compiler/recipe.ts';
 import { QcError } from '../../grammar/diagnostics.ts';
+import { parse } from '../../grammar/parser.ts';
 
 const systems = readFileSync('test/fixtures/systems.qrecipe', 'utf8');
 const here = { path: 'mine.qrecipe', text: 'recipe mine version "1.0.0" {\n  quantize linear as W4A16\n}\n' };
-const std = readFileSync('stdlib/index.qrecipe', 'utf8');
-const resolver: Resolver = (spec) =>
-  spec.startsWith('@qrecipe/std') ? { path: 'std', text: std } : spec === './mine.qrecipe' ? here : { error: `no ${spec}` };
+const disk = nodeResolver('r');
+const resolver: Resolver = (spec, from) =>
+  spec.startsWith('@qrecipe/std')
+    ? disk(spec, 'r')
+    : from.startsWith('@qrecipe/std')
+      ? disk(spec, from)
+      : spec === './mine.qrecipe'
+        ? here
+        : { error: `no ${spec}` };
 const body = (text: string): readonly Statement[] => {
   const { program, diagnostics } = check({ path: 'r', text: `recipe r version "1.0.0" {\n${text}\n}\n` }, resolver);
   assert.equal(diagnostics, []);
@@ -100,7 +107,7 @@ test('apply carries the other recipe, its arguments by name and the selection', 
   assert.is(apply.recipe.name, 'w4a16');
   assert.equal(bare(apply.args), { group: { kind: 'number', value: 32 } });
   assert.is(apply.to?.kind, 'path');
-  assert.equal([...sources.keys()], ['r', 'std']);
+  assert.match([...sources.keys()].slice(0, 2).join(), /^r,@qrecipe\/std@[\d.]+\/index.qrecipe$/);
 });
 
 test('what the command line binds is not unbound', () => {
@@ -122,13 +129,37 @@ test('a did-you-mean is a fix that can be applied', () => {
   assert.ok(check({ path: 'r', text: fixed }).program);
 });
 
+test('a file takes in the names of files that it uses as `*`, also through others', () => {
+  const files: Record<string, string> = {
+    './a': 'use "./b" as *\nrecipe a version "1.0.0" {\n  apply b(g: 64)\n}\n',
+    './b': 'let big = size >= 1M\nrecipe b version "1.0.0" (g = 32) {\n  quantize linear and big as W4A16(group: g)\n}\n',
+  };
+  const resolve: Resolver = (spec) => (files[spec] === undefined ? { error: `no ${spec}` } : { path: spec, text: files[spec] });
+  const told = (text: string) => {
+    const { program, diagnostics } = check({ path: 'r', text }, resolve);
+    return program ? program.recipes.map((r) => `${r.file} ${r.name}`) : diagnostics.map((d) => `${d.code} ${d.span?.line}`);
+  };
+  const mine = 'recipe mine version "1.0.0" {\n  apply a()\n  apply b(g: 128)\n  keep big\n}\n';
+  assert.equal(told(`use "./a" as *\nuse "./b" as *\n${mine}`), ['r mine', './a a', './b b'], 'the same recipe on two ways is one');
+  assert.equal(told(`use "./a" as x\nrecipe r version "1.0.0" {\n  apply x.b(g: 16)\n}\n`), ['r r']);
+  assert.equal(told(`use "./a" as *\nrecipe b version "1.0.0" {\n  quantize linear as W4A16\n}\n`), ['duplicate-name 1']);
+  assert.equal(told('use "./a" as *\nrecipe r version "1.0.0" {\n  apply c()\n}\n'), ['unknown-recipe 3']);
+});
+
+test('every file of the standard library holds the recipe of its name, and its index uses it', () => {
+  const index = readFileSync('stdlib/index.qrecipe', 'utf8');
+  const files = (readdirSync('stdlib', { recursive: true }) as string[]).filter((f) => f.endsWith('.qrecipe') && f !== 'index.qrecipe');
+  for (const f of files) {
+    const named = parse(readFileSync(`stdlib/${f}`, 'utf8'), f).ast.items.map((i) => (i.kind === 'recipe' ? i.name.name : i.kind));
+    assert.equal(named, [f.replace(/^.*\/|\.qrecipe$/g, '')], f);
+    assert.match(index, `use "./${f}" as *\n`);
+  }
+});
+
 test('the standard library and all recipes of the repository check and are formatted', () => {
-  const files = [
-    'stdlib/index.qrecipe',
-    ...readdirSync('recipes', { recursive: true })
-      .map((f) => `recipes/${f}`)
-      .filter((f) => f.endsWith('.qrecipe')),
-  ];
+  const files = ['stdlib', 'recipes'].flatMap((folder) =>
+    (readdirSync(folder, { recursive: true }) as string[]).filter((f) => f.endsWith('.qrecipe')).map((f) => `${folder}/${f}`),
+  );
   for (const path of files) {
     const { diagnostics } = check({ path, text: readFileSync(path, 'utf8') }, nodeResolver(path));
     assert.equal(

@@ -28,7 +28,7 @@ test('names, parameters, defaults: as text, as JSON, and in a file that grows st
   assert.is((await qc(['api', 'std', '-o', 'api.md'], { cwd: dir })).status, 0);
   assert.is(readFileSync(join(dir, 'api.md'), 'utf8'), out);
   assert.is((await qc(['api', 'std', '-o', 'api.md', '--check'], { cwd: dir })).status, 0);
-  const entry = join(dir, 'std/index.qrecipe');
+  const entry = join(dir, 'std/weights/w4a16.qrecipe');
   writeFileSync(entry, readFileSync(entry, 'utf8').replace('group = 128', 'group = 64'));
   const stale = await qc(['api', 'std', '-o', 'api.md', '--check'], { cwd: dir });
   assert.equal([stale.status, stale.err], [1, 'api.md is stale: qc api std -o api.md\n']);

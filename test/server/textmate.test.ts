@@ -70,11 +70,12 @@ test('places are coloured, not names', () => {
     'x keyword.other.unit',
   ]);
   assert.deepEqual(scopes('use "@qrecipe/std@^0.1" as std').slice(-2), ['as keyword.other', 'std entity.name.namespace']);
+  assert.deepEqual(scopes('use "./weights/w4a16.qrecipe" as *').slice(-2), ['as keyword.other', '* entity.name.namespace']);
 });
 
 test('every word of the language is coloured as one, in every place where it is one', () => {
   const verb = new Lexer(T.tokens, { positionTracking: 'onlyOffset' });
-  for (const path of ['stdlib/index.qrecipe', 'test/fixtures/systems.qrecipe'])
+  for (const path of ['stdlib/index.qrecipe', 'stdlib/ssm/quamba2.qrecipe', 'test/fixtures/systems.qrecipe'])
     for (const line of readFileSync(path, 'utf8').split('\n')) {
       const painted = grammar!.tokenizeLine(line, null).tokens;
       for (const t of verb.tokenize(line).tokens) {

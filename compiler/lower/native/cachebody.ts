@@ -1,5 +1,6 @@
 /** Bodies of the operators `CachedAttention…`: attention over a cache in floats, float16 or codes. */
 import type { Func } from '../../graph/types.ts';
+import { attended, headsOf } from './attentionbody.ts';
 import { Body } from './function.ts';
 
 /** What a cache holds: floats; floats that are rounded whenever they are read; float16; codes of a byte or of half a byte. */
@@ -87,10 +88,9 @@ export function cacheBody(op: CacheOp, opset: number): Func {
   const b = new Body(opset);
   const heads = b.attribute('heads');
   const [h, kv, d] = [b.slice(heads, 0, 1), b.slice(heads, 1, 2), b.slice(heads, 2, 3)] as const;
-  const [zero, rest, two] = [b.ints([0]), b.ints([-1]), b.ints([2])] as const;
-  const shaped = (x: string, ...shape: string[]) => b.op('Reshape', [x, b.op('Concat', shape, { axis: 0 })]);
-  const split = (x: string, n: string) => b.op('Transpose', [shaped(x, zero, zero, n, d)], { perm: [0, 2, 1, 3] });
-  const half = b.op('Div', [d, two]);
+  const zero = b.ints([0]);
+  const split = (x: string, n: string) => headsOf(b, x, n, d);
+  const half = b.op('Div', [d, b.ints([2])]);
   const axis = b.ints([3]);
   const turn = (x: string) => {
     const low = b.op('Slice', [x, zero, half, axis]);
@@ -100,16 +100,7 @@ export function cacheBody(op: CacheOp, opset: number): Func {
   };
   const key = cached(b, op, 'key', turn(split('k', kv)), d);
   const value = cached(b, op, 'value', split('v', kv), d);
-  const [s, t] = [b.slice(b.op('Shape', ['q']), 1, 2), b.slice(b.op('Shape', [key]), 2, 3)] as const;
-  const queries = shaped(turn(split('q', h)), zero, kv, rest, s, d);
-  const keys = b.op('Transpose', [b.op('Unsqueeze', [key, two])], { perm: [0, 1, 2, 4, 3] });
-  const scores = b.op('Mul', [b.op('MatMul', [queries, keys]), b.floatAttribute('scale')]);
-  const sums = b.op('Add', [shaped(scores, zero, h, s, t), 'bias']);
-  const empty = b.op('Equal', [b.reduce('ReduceMax', sums), b.float(Number.NEGATIVE_INFINITY)]);
-  const probs = b.op('Where', [empty, b.float(0), b.op('Softmax', [sums], { axis: -1 })]);
-  const context = b.op('MatMul', [shaped(probs, zero, kv, rest, s, t), b.op('Unsqueeze', [value, two])]);
-  const rows = b.op('Transpose', [shaped(context, zero, h, s, d)], { perm: [0, 2, 1, 3] });
-  b.op('Reshape', [rows, b.ints([0, 0, -1])], {}, 'y');
+  attended(b, { query: turn(split('q', h)), key, value, heads: [h, kv, d] });
   const sides = sideNames(op).flatMap((part) => [`key_${part}`, `value_${part}`]);
   const inputs = ['q', 'k', 'v', 'past_key', 'past_value', 'cos', 'sin', 'bias', ...sides.map((name) => `past_${name}`)];
   const attrs = ['heads', 'scale', ...cacheAttributes(op)];

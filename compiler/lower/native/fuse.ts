@@ -14,9 +14,11 @@ import hadamard, { hadamardQuantize } from './fused/hadamard.ts';
 import layerNorm from './fused/layernorm.ts';
 import { levelsMatMul } from './fused/levelsmatmul.ts';
 import { normQuantize } from './fused/normquantize.ts';
+import attention from './fused/plainattention.ts';
 import quantizeRows from './fused/quantizerows.ts';
 import rmsNorm from './fused/rmsnorm.ts';
 import siluMul from './fused/silumul.ts';
+import siluScaled from './fused/siluscaled.ts';
 
 /** Where an operator takes the place of nodes. */
 export interface Place {
@@ -38,7 +40,8 @@ export interface Fusion {
 
 /** Each stage sees what the ones before it made. */
 const stages: readonly (readonly Fusion[])[] = [
-  [layerNorm, rmsNorm, siluMul, hadamard, ...attentions],
+  [attention, ...attentions],
+  [layerNorm, rmsNorm, siluMul, siluScaled, hadamard],
   [addRmsNorm, addLayerNorm],
   [...normQuantize, ...hadamardQuantize],
   [quantizeRows, ...levelsMatMul],

@@ -7,7 +7,7 @@ import type { Param, Schema } from '../../schema.ts';
 import { choices, docOf, paramDoc } from '../builtin.ts';
 import { rolesOf, stringsFor } from '../real.ts';
 import { type Scan, scan } from '../scan.ts';
-import { paramsOf, recipeOf, usedFile, written } from '../symbols.ts';
+import { paramsOf, recipeOf, surface, usedFile, written } from '../symbols.ts';
 import { type Callee, kindsFor, takes, type Want } from '../want.ts';
 import type { Bound, Document, Workspace } from '../workspace.ts';
 
@@ -209,7 +209,7 @@ function imported(p: Place, what: 'let' | 'recipe'): Item[] {
   return p.d.scan.declarations.flatMap((u) => {
     const alias = u.token.image;
     const file = u.kind === 'use' ? usedFile(p.ws, p.d, alias) : undefined;
-    return (file ? exported(file) : [])
+    return (file ? exported(p.ws, file) : [])
       .filter((x) => x.what === what)
       .map((x) => item(`${alias}.${x.name}`, what === 'let' ? 'variable' : 'function', x.detail));
   });
@@ -220,25 +220,29 @@ interface Exported {
   readonly detail: string;
 }
 /** Names that a file gives to those who use it. */
-function exported(file: Document): Exported[] {
-  return file.scan.declarations.flatMap((x): Exported[] => {
-    const name = x.token.image;
-    const title = /"((?:[^"\\]|\\.)*)"\s*version/.exec(file.text.slice(x.from, x.from + 400))?.[1];
-    if (x.kind === 'recipe') return [{ name, what: 'recipe', detail: title ?? 'recipe' }];
-    return x.recipe === undefined && (x.kind === 'let' || x.kind === 'variable') ? [{ name, what: 'let', detail: 'let' }] : [];
-  });
+function exported(ws: Workspace, file: Document): Exported[] {
+  return surface(ws, file).flatMap((d) =>
+    d.scan.declarations.flatMap((x): Exported[] => {
+      const name = x.token.image;
+      const title = /"((?:[^"\\]|\\.)*)"\s*version/.exec(d.text.slice(x.from, x.from + 400))?.[1];
+      if (x.kind === 'recipe') return [{ name, what: 'recipe', detail: title ?? 'recipe' }];
+      return x.recipe === undefined && (x.kind === 'let' || x.kind === 'variable') ? [{ name, what: 'let', detail: 'let' }] : [];
+    }),
+  );
 }
 function recipes(p: Place): Item[] {
   const here = p.before.inRecipe;
-  const own = p.d.scan.declarations
-    .filter((x) => x.kind === 'recipe' && x.recipe !== here)
-    .map((x) => item(x.token.image, 'function', 'recipe'));
+  const own = surface(p.ws, p.d).flatMap((d) =>
+    d.scan.declarations
+      .filter((x) => x.kind === 'recipe' && (x.recipe !== here || d !== p.d))
+      .map((x) => item(x.token.image, 'function', 'recipe')),
+  );
   return [...own, ...imported(p, 'recipe'), ...locals(p, (x) => x.kind === 'use')];
 }
 function members(p: Place, want: Extract<Want, { at: 'member' }>): Item[] {
   const file = usedFile(p.ws, p.d, want.of);
   if (file)
-    return exported(file)
+    return exported(p.ws, file)
       .filter((x) => x.what === 'recipe' || !want.recipe)
       .map((x) => item(x.name, x.what === 'let' ? 'variable' : 'function', x.detail));
   const role = roles.get(want.of);

@@ -23,7 +23,7 @@ export function prepareRename(
 function symbolAt(ws: Workspace, d: Document, offset: number): { readonly word: Word; readonly symbol: Named } | Refused {
   const word = wordAt(d, offset);
   const symbol = word && symbolOf(ws, d, word);
-  if (!word || !symbol) return { refused: 'Only names that a recipe declares can be renamed.' };
+  if (!word || !symbol || word.token.image === '*') return { refused: 'Only names that a recipe declares can be renamed.' };
   if (!ws.files().some((f) => f.path === symbol.document.path) && symbol.document.path !== d.path)
     return { refused: `\`${word.token.image}\` belongs to ${symbol.document.path}.` };
   return { word, symbol };

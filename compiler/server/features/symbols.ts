@@ -12,7 +12,7 @@ const event: SymbolKind = 24;
 export function symbols(d: Document): DocumentSymbol[] {
   const { declarations, statements } = d.scan;
   const one = (x: Declaration, children?: DocumentSymbol[]): DocumentSymbol => ({
-    name: x.token.image,
+    name: x.token.image === '*' && x.source ? x.source.image : x.token.image,
     detail: x.kind === 'variable' ? 'searched' : x.kind,
     kind: kinds[x.kind],
     range: d.range(Math.min(x.from, x.token.startOffset), Math.max(x.to, endOf(x.token))),

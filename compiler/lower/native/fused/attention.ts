@@ -1,29 +1,12 @@
 /** `CachedAttention…`: softmax(rope(q)·rope(k)ᵀ·scale + bias)·v, keys and values appended to a cache. */
 import type { Node } from '../../../graph/types.ts';
-import { attrInts, typeOf, type View } from '../../../match/view.ts';
+import { attrInts, type View } from '../../../match/view.ts';
 import { float32s } from '../../make.ts';
 import { type CacheOp, cacheAttributes, cacheBody, cacheName, type Store } from '../cachebody.ts';
 import type { Fusion, Place } from '../fuse.ts';
-import { lastOf, made, only, permuted } from '../walk.ts';
+import { lastOf, made, permuted } from '../walk.ts';
 import { type Cache, cacheOf } from './cache.ts';
-
-/** A value without the constant factors before it, and their product. */
-function unscaled(v: View, value: string, factor = 1): { value: string; factor: number } {
-  const n = made(v, value, 'Mul', 'Div');
-  for (const i of n?.op === 'Mul' ? [0, 1] : [1]) {
-    const c = n && v.scalar(n.inputs[i]!);
-    if (n && c !== undefined) return unscaled(v, n.inputs[1 - i]!, n.op === 'Mul' ? factor * c : factor / c);
-  }
-  return { value, factor };
-}
-
-/** Heads that are repeated for a group of query heads: Unsqueeze, Expand, Reshape. */
-function unrepeated(v: View, value: string): string {
-  const expand = made(v, made(v, value, 'Reshape')?.inputs[0] ?? '', 'Expand');
-  const unsqueeze = expand && made(v, expand.inputs[0]!, 'Unsqueeze');
-  const axes = unsqueeze && (v.numbers(unsqueeze.inputs[1] ?? '') ?? attrInts(unsqueeze, 'axes'));
-  return unsqueeze && axes?.join() === '2' ? unsqueeze.inputs[0]! : value;
-}
+import { flat, unrepeated, unscaled, written } from './scores.ts';
 
 interface Turned {
   readonly x: string;
@@ -60,18 +43,6 @@ function halves(v: View, low: Node, high: Node): boolean {
   return step && axis && start === 0 && middle;
 }
 
-/** [batch, tokens, heads·dim] behind [batch, heads, tokens, dim]. */
-const flat = (v: View, value: string): string | undefined => made(v, permuted(v, value, [0, 2, 1, 3]) ?? '', 'Reshape')?.inputs[0];
-
-/** The product with v, behind the replacement of NaN in rows without a key. */
-function applied(v: View, probs: string): Node | undefined {
-  const users = v.consumers(probs);
-  const where = users.find((n) => typeOf(n) === 'Where' && n.inputs[2] === probs && v.scalar(n.inputs[1]!) === 0);
-  const cleaned = where && made(v, where.inputs[0]!, 'IsNaN')?.inputs[0] === probs && users.length === 2 ? where.outputs[0]! : probs;
-  const product = only(v, cleaned);
-  return product && typeOf(product) === 'MatMul' && product.inputs[0] === cleaned ? product : undefined;
-}
-
 /** Angles have one head: [batch, 1, tokens, dim]. */
 function forAllHeads(v: View, angles: string): boolean {
   const n = made(v, angles, 'Unsqueeze');
@@ -90,26 +61,15 @@ interface Parts {
 }
 
 function parts(v: View, soft: Node): Parts | undefined {
-  const product = applied(v, soft.outputs[0]!);
-  const next = product && only(v, product.outputs[0]!);
-  const idle = next && typeOf(next) === 'Reshape' && v.shape(next.outputs[0]!)?.join() === v.shape(next.inputs[0]!)?.join();
-  const context = idle ? only(v, next.outputs[0]!) : next;
-  const merged = context && permuted(v, context.outputs[0]!, [0, 2, 1, 3]) !== undefined ? only(v, context.outputs[0]!) : undefined;
-  if (!product || !merged || typeOf(merged) !== 'Reshape' || !lastOf(soft, 4)) return undefined;
-  const sum = made(v, soft.inputs[0]!, 'Add');
-  for (const side of sum ? [0, 1] : [-1]) {
-    const scores = unscaled(v, side < 0 ? soft.inputs[0]! : sum!.inputs[side]!);
-    const qk = made(v, scores.value, 'MatMul');
-    const q = qk && unscaled(v, qk.inputs[0]!, scores.factor);
-    const kt = qk && q && unscaled(v, qk.inputs[1]!, q.factor);
-    const inner = kt && permuted(v, kt.value, [0, 1, 3, 2]);
-    const k = kt && inner !== undefined ? unscaled(v, inner, kt.factor) : undefined;
-    if (!q || !k) continue;
-    const [key, value] = [unrepeated(v, k.value), unrepeated(v, product.inputs[1]!)];
+  for (const w of written(v, soft)) {
+    const inner = permuted(v, w.kt, [0, 1, 3, 2]);
+    if (inner === undefined) continue;
+    const k = unscaled(v, inner, w.scale);
+    const [key, value] = [unrepeated(v, k.value), unrepeated(v, w.value)];
     const [keys, values] = [cacheOf(v, key), cacheOf(v, value)];
     if (!keys || !values || cacheName(keys.op) !== cacheName(values.op) || JSON.stringify(keys.type) !== JSON.stringify(values.type))
       continue;
-    const [tq, tk] = [turned(v, q.value), turned(v, keys.fresh)];
+    const [tq, tk] = [turned(v, w.q), turned(v, keys.fresh)];
     const [fq, fk, fv] = [flat(v, tq.x), flat(v, tk.x), flat(v, values.fresh)];
     if (fq === undefined || fk === undefined || fv === undefined) continue;
     if (v.origin(tq.cos ?? '') !== v.origin(tk.cos ?? '') || v.origin(tq.sin ?? '') !== v.origin(tk.sin ?? '')) continue;
@@ -118,9 +78,9 @@ function parts(v: View, soft: Node): Parts | undefined {
       inputs: [fq, fk, fv],
       caches: [keys, values],
       ...(tq.cos === undefined ? {} : { angles: [tq.cos, tq.sin!] }),
-      ...(sum ? { bias: sum.inputs[1 - side]! } : {}),
+      ...(w.bias === undefined ? {} : { bias: w.bias }),
       scale: k.factor,
-      output: merged.outputs[0]!,
+      output: w.output,
     };
   }
   return undefined;

@@ -4,6 +4,7 @@
 //! of the list in [`isa`]. Integers are equal on all of them; floats too, since every sum has one fixed order
 //! and a multiply-add is fused on all of them or on none.
 
+pub mod attend;
 pub mod attention;
 pub mod cache;
 pub mod conv1d;
@@ -23,7 +24,8 @@ pub mod simd;
 pub mod tiles;
 mod transpose;
 
-pub use attention::{append, attend, Attention};
+pub use attend::{attend, Columns, Queries};
+pub use attention::{append, Attention};
 pub use cache::{carry, decode_rows, encode_rows, from_half, round_rows, to_half, Fit, RowCodes};
 pub use conv1d::{conv_task, Conv, Weights, CHANNELS};
 pub use hadamard::{hadamard, Blocks};

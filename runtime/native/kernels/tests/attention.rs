@@ -77,8 +77,9 @@ impl Case {
             keys[..past].copy_from_slice(&self.past_k[old.clone()]);
             values[..past].copy_from_slice(&self.past_v[old]);
             append(isa, &a, b, head, &mut keys[past..], &mut values[past..]);
-            for rows in [0..a.rows() / 3, a.rows() / 3..a.rows()] {
-                attend(isa, &a, b, head, rows, keys, values, &out);
+            let all = a.queries();
+            for rows in [0..all.rows() / 3, all.rows() / 3..all.rows()] {
+                attend(isa, &all, b, head, rows, Columns::whole(keys, a.dim), Columns::whole(values, a.dim), &out);
             }
         }
         [y, keys, values]

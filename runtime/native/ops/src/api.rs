@@ -69,14 +69,22 @@ impl Info {
     }
     /// N sizes of at least 1.
     pub fn sizes<const N: usize>(&self, name: &CStr) -> Outcome<[usize; N]> {
+        self.integers(name, 1)
+    }
+    /// N integers of at least 0.
+    pub fn counts<const N: usize>(&self, name: &CStr) -> Outcome<[usize; N]> {
+        self.integers(name, 0)
+    }
+    fn integers<const N: usize>(&self, name: &CStr, least: i64) -> Outcome<[usize; N]> {
         let mut values = [0i64; N];
         let mut len = N;
         // SAFETY: as above; at most `len` values are written.
         let status = unsafe { (self.api.0.KernelInfoGetAttributeArray_int64)(self.info, name.as_ptr(), values.as_mut_ptr(), &mut len) };
         let name = name.to_string_lossy();
         self.api.check(status).map_err(|_| format!("the attribute \"{name}\" is not a list of {N} integers"))?;
-        let sizes = values.map(|v| usize::try_from(v).unwrap_or(0));
-        (len == N && sizes.iter().all(|&v| v > 0)).then_some(sizes).ok_or_else(|| format!("the attribute \"{name}\" is not {N} sizes, but {values:?}"))
+        let fits = len == N && values.iter().all(|&v| v >= least);
+        let sizes = values.map(|v| usize::try_from(v).unwrap_or(usize::MAX));
+        fits.then_some(sizes).ok_or_else(|| format!("the attribute \"{name}\" is not {N} sizes, but {values:?}"))
     }
 }
 

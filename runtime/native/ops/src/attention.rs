@@ -10,7 +10,7 @@ use crate::api::{Context, Element, Half, Info, Outcome, View};
 use crate::cache::{angles, grow, steps, with_floats, Shards};
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
-use qc_kernels::{append, attend, decode_rows, encode_rows, from_half, round_rows, to_half, Attention, Fit, Isa, Output, RowCodes};
+use qc_kernels::{append, attend, decode_rows, encode_rows, from_half, round_rows, to_half, Attention, Columns, Fit, Isa, Output, RowCodes};
 use std::ffi::CStr;
 
 /// Rows of a task: enough to use a panel of turned keys well.
@@ -53,6 +53,13 @@ impl Operator for CachedAttention {
             Store::Codes { .. } if self.zeros => 12,
             Store::Codes { .. } => 10,
             _ => 8,
+        }
+    }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        match (self.store, index) {
+            (Store::Half, 3 | 4) => Half::TYPE,
+            (Store::Codes { .. }, 3 | 4 | 10 | 11) => B,
+            _ => F,
         }
     }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
@@ -222,10 +229,12 @@ fn results(context: &Context, isa: Isa, a: &Attention, y: &mut [f32], head: Head
         return Ok(());
     }
     let y = Output::new(y);
-    let blocks = a.rows().div_ceil(ROWS);
+    let (all, dim) = (a.queries(), a.dim);
+    let blocks = all.rows().div_ceil(ROWS);
     context.parallel(blocks * a.batch * a.kv_heads, &|i| {
         let (cache, block) = (i / blocks, i % blocks);
-        let rows = block * ROWS..a.rows().min((block + 1) * ROWS);
-        head(cache, &|keys, values| attend(isa, a, cache / a.kv_heads, cache % a.kv_heads, rows.clone(), keys, values, &y));
+        let rows = block * ROWS..all.rows().min((block + 1) * ROWS);
+        let (b, h) = (cache / a.kv_heads, cache % a.kv_heads);
+        head(cache, &|keys, values| attend(isa, &all, b, h, rows.clone(), Columns::whole(keys, dim), Columns::whole(values, dim), &y));
     })
 }

@@ -10,6 +10,7 @@ mod levels;
 mod linear;
 mod norm;
 mod op;
+mod plain_attention;
 mod pointwise;
 mod registry;
 mod rows;

@@ -67,6 +67,9 @@ impl Operator for Linear {
     fn inputs(&self) -> usize {
         self.form.inputs()
     }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        self.form.input_type(index)
+    }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
         if self.form.codes { &[i8::TYPE] } else { &[f32::TYPE] }
     }

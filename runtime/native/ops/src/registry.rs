@@ -8,6 +8,7 @@ use crate::levels::LevelsMatMul;
 use crate::linear::{Form, Linear};
 use crate::norm::{Emits, Norm};
 use crate::op::{Operator, Table};
+use crate::plain_attention::Attention;
 use crate::pointwise::{SiLUScaled, SiluMul};
 use crate::rows::QuantizeRows;
 use crate::scan::SelectiveScan;
@@ -65,6 +66,7 @@ operators! {
     CachedAttention { name: c"CachedAttentionQ4Symmetric", store: Store::Codes { packed: true }, zeros: false } => CachedAttention;
     CachedAttention { name: c"CachedAttentionQ8", store: Store::Codes { packed: false }, zeros: true } => CachedAttention;
     CachedAttention { name: c"CachedAttentionQ8Symmetric", store: Store::Codes { packed: false }, zeros: false } => CachedAttention;
+    Attention => Attention;
     Hadamard { name: c"Hadamard", emits: Emits::Floats } => Hadamard;
     Hadamard { name: c"HadamardQuantizeAsymmetric", emits: Emits::Asymmetric } => Hadamard;
     Hadamard { name: c"HadamardQuantizeStatic", emits: Emits::Steps } => Hadamard;

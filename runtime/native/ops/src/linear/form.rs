@@ -1,5 +1,8 @@
 //! The list of the family's operators, and what each of them reads.
 
+use crate::api::Element;
+use crate::op::ANY;
+use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{Coding, WIDTHS};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,5 +86,17 @@ impl Form {
     pub fn inputs(&self) -> usize {
         let outer = self.float.is_some_and(|f| f.scales == Scales::Blocks);
         COMMON + usize::from(outer) + 2 * usize::from(self.input == Input::Codes) + usize::from(self.progressive) + usize::from(self.gated) + usize::from(self.codes)
+    }
+    pub fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        let codes = self.input == Input::Codes;
+        match index {
+            0 if codes => i8::TYPE,
+            1 | 3 => u8::TYPE,
+            2 if self.float.is_some_and(|f| f.scales != Scales::Wide) => u8::TYPE,
+            7 => ANY,
+            9 if codes => i8::TYPE,
+            i if self.progressive && i == COMMON + 2 * usize::from(codes) => u8::TYPE,
+            _ => f32::TYPE,
+        }
     }
 }
