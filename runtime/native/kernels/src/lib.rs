@@ -32,7 +32,7 @@ pub use hadamard::{hadamard, Blocks};
 pub use isa::Isa;
 pub use layout::{Coding, NarrowScales, Packed, Weight, Zeros, COLUMNS, DEPTH, WIDTHS};
 pub use levels::{levels_row, Levels};
-pub use linear::{column_sums, float_task, pack_floats, int8_task, Branch, Factor, Finish, Output, Results, Task};
+pub use linear::{bitplanes, column_sums, float_task, pack_floats, int8_task, Branch, Factor, Finish, Output, Results, Task};
 pub use norm::{norm, Norm, Normed};
 pub use pointwise::{silu_mul, silu_scaled};
 pub use port::{Data, Port};

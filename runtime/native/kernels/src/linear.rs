@@ -1,5 +1,6 @@
 //! y = x·Wᵀ + b with W in layout 1. A task is one panel of 32 columns for a range of rows; tasks write apart from each other.
 
+pub mod bitplanes;
 mod chunks;
 mod columns;
 mod few;

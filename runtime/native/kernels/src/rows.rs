@@ -101,19 +101,25 @@ fn divided(x: &[f32], s: f32, codes: &mut [i8]) {
     if !by.is_normal() {
         return exact(x, codes);
     }
-    for (x, codes) in x.chunks(LANES).zip(codes.chunks_mut(LANES)) {
-        let mut most = 0u32;
-        for (q, v) in codes.iter_mut().zip(x) {
-            let product = v * by;
-            let whole = product.round_ties_even();
-            most = most.max((product - whole).abs().to_bits());
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let (code_chunks, code_rest) = codes.as_chunks_mut::<LANES>();
+    for (x, codes) in chunks.iter().zip(code_chunks) {
+        let (mut most, mut whole) = ([0u32; LANES], [0i32; LANES]);
+        for i in 0..LANES {
+            let product = x[i] * by;
+            let rounded = product.round_ties_even();
+            most[i] = (product - rounded).abs().to_bits();
             // SAFETY: |product| < 129.
-            *q = unsafe { whole.to_int_unchecked::<i32>() } as i8;
+            whole[i] = unsafe { rounded.to_int_unchecked::<i32>() };
         }
-        if most > NEAR.to_bits() {
+        for i in 0..LANES {
+            codes[i] = whole[i] as i8;
+        }
+        if most.into_iter().fold(0, u32::max) > NEAR.to_bits() {
             exact(x, codes);
         }
     }
+    exact(rest, code_rest);
 }
 
 /// clip(round(x / step) + zero, lo, hi); a NaN is 0.
