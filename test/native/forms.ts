@@ -67,7 +67,9 @@ export const inputs: Record<string, Kind | undefined> = {
 
 /** The operator that a pair of types becomes. */
 export const expected = (weight: string, input: string): string =>
-  floatCodes[weight] ? `Linear${floatCodes[weight]}` : `Linear${weight === 'progressive' ? 'P4' : `W${/\d/.exec(weight)?.[0]}`}${input === 'float' ? '' : input === 'int8 per token' ? 'A8' : 'C8'}`;
+  floatCodes[weight]
+    ? `Linear${floatCodes[weight]}`
+    : `Linear${weight === 'progressive' ? 'P4' : `W${/\d/.exec(weight)?.[0]}`}${input === 'float' ? '' : input === 'int8 per token' ? 'A8' : 'C8'}`;
 
 const linear = (out: string, w = 'w', x = 'x') => node('MatMul', [x, w], [out]);
 const wide = { w: floats([64, 48]), b: floats([48], 3), half: floats([8, 48], 5, 0.3, 'float16'), down: floats([64, 8], 6, 0.3) };

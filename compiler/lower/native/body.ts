@@ -21,7 +21,9 @@ export interface LinearOp {
 
 const forms = { float: '', rows: 'A8', codes: 'C8' } as const;
 export const linearName = (op: LinearOp): string =>
-  op.float ? `Linear${op.float}` : `Linear${op.progressive ? 'P' : 'W'}${op.bits}${forms[op.input]}${op.gated ? 'Gated' : ''}${op.codes ? 'Codes' : ''}`;
+  op.float
+    ? `Linear${op.float}`
+    : `Linear${op.progressive ? 'P' : 'W'}${op.bits}${forms[op.input]}${op.gated ? 'Gated' : ''}${op.codes ? 'Codes' : ''}`;
 
 /** The operator called `name`; undefined where it is none of the family. */
 export function linearOp(name: string): LinearOp | undefined {

@@ -64,7 +64,12 @@ export function nativeWeight(w: EncodedWeight, name: string, g: Geometry): Nativ
     const middles = r.zeros?.map((z) => (z + offset) & (2 ** g.bits - 1));
     if (narrow) {
       const outer = r.globalScale === undefined ? {} : { outer: new Uint8Array(Float32Array.of(r.globalScale).buffer) };
-      return { codes: packCodes(r.codes, g, 0), scales: packScales(r.scales, g, new Uint8Array(length)), zeros: Uint8Array.of(0), ...outer };
+      return {
+        codes: packCodes(r.codes, g, 0),
+        scales: packScales(r.scales, g, new Uint8Array(length)),
+        zeros: Uint8Array.of(0),
+        ...outer,
+      };
     }
     const floats = (x: Uint8Array) => new Float32Array(x.slice().buffer);
     const scales = g.progressive ? floats(r.rowSteps!) : r.rowSteps ? products(r.scales, r.rowSteps) : floats(r.scales);
