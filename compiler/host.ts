@@ -16,6 +16,8 @@ export interface Session {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   run(feeds: Record<string, Value>, fetch?: readonly string[]): Promise<Record<string, Value>>;
+  /** Nobody reads this value any more: later runs may write there. */
+  recycle?(value: Value): void;
   close(): Promise<void>;
 }
 
@@ -51,6 +53,11 @@ export interface Speedup {
   readonly high: number;
 }
 
+export interface Lanes {
+  readonly runs: number;
+  readonly threads: number;
+}
+
 export interface Host {
   /** Opens below a folder that the user named; a path that leaves `folder` (.., absolute, symlink) is refused with QcError `path-escape`. */
   open(folder: string, relative: string): Promise<ReadFile>;
@@ -60,6 +67,8 @@ export interface Host {
   create(path: string, force: boolean): Promise<WriteFile>;
   /** An ONNX Runtime session. `dir` is the folder that the model's relative file ranges refer to. */
   session(model: Model, dir: string, options?: { threads?: number }): Promise<Session>;
+  /** How many runs of a session should be under way at once, and threads of a session that is used so; absent where a run stops everything else. */
+  lanes?(): Promise<Lanes>;
   readonly crunch: Crunch;
   /** Races two model files in processes of their own; absent where there are none (browser). */
   speed?(models: readonly [float: string, quantized: string], threads?: number): Promise<readonly Speedup[]>;

@@ -37,6 +37,10 @@ export interface SessionSettings {
   readonly optimize: number;
   readonly arena: boolean;
   readonly pattern: boolean;
+  /** Are operators of qc.v1 registered? */
+  readonly kernels: boolean;
+  /** Are denormal numbers zeros in its runs? */
+  readonly flush: boolean;
   readonly dimensions: readonly string[];
   readonly profile?: string;
 }

@@ -66,6 +66,8 @@ function settingsOf(o: Session.SessionOptions): SessionSettings {
     arena: o.enableCpuMemArena ?? true,
     // A plan of memory by shapes is kept beside the arena: activations twice, and of no use where shapes grow with each token.
     pattern: o.enableMemPattern ?? false,
+    kernels: true,
+    flush: false,
     dimensions: Object.entries(o.freeDimensionOverrides ?? {}).flatMap(([name, size]) => [name, String(size)]),
     ...(o.enableProfiling ? { profile: o.profileFilePrefix ?? 'onnxruntime_profile_' } : {}),
   };

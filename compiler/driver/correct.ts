@@ -78,11 +78,11 @@ async function means(
   front?: readonly string[],
 ): Promise<Float64Array[]> {
   const sums = values.map(() => ({ sum: new Float64Array(0), rows: 0 }));
-  for await (const found of stream.read(
+  for await (const { values: found, done } of stream.read(
     model,
     values.map((v) => v.value),
     front,
-  ))
+  )) {
     for (const [i, { value, axis }] of values.entries()) {
       const v = found[value]!;
       const at = sums[i]!;
@@ -91,6 +91,8 @@ async function means(
       for (let k = 0; k < x.length; k++) at.sum[k % channels]! += x[k]!;
       at.rows += rows;
     }
+    for (const name of new Set(values.map((v) => v.value))) done(name);
+  }
   return sums.map(({ sum, rows }) => sum.map((x) => x / Math.max(1, rows)));
 }
 

@@ -8,7 +8,7 @@ import { patches, unfolded } from '../simulate/unfold.ts';
 import type { Site } from '../sites.ts';
 import { Folding } from './moments.ts';
 import type { Shelf } from './shelf.ts';
-import type { Stream } from './stream.ts';
+import type { Found, Stream } from './stream.ts';
 
 const inputOf = (site: Site): string => site.ports['input']!.value;
 export const channelOf = (site: Site): number => site.ports['input']!.axes['channel'] ?? -1;
@@ -39,14 +39,23 @@ export async function momentsOf(
   const beside = float?.stream.read(float.model, values, front);
   try {
     for await (const found of on.stream.read(on.model, values, front)) {
-      const exact = beside ? (await beside.next()).value : undefined;
-      if (passing) continue;
-      for (const [key, site] of inputs) {
+      const exact: Found | undefined = beside ? (await beside.next()).value || undefined : undefined;
+      const left = new Map(values.map((v) => [v, 0]));
+      const done = (v: string) => {
+        left.set(v, left.get(v)! - 1);
+        if (left.get(v)! > 0) return;
+        found.done(v);
+        exact?.done(v);
+      };
+      for (const site of passing ? [] : inputs.values()) left.set(inputOf(site), left.get(inputOf(site))! + 1);
+      if (passing) values.forEach(done);
+      for (const [key, site] of passing ? [] : inputs) {
+        const v = inputOf(site);
         const before = moments.get(key);
-        const { x, channels: n } = rowsOf(site, found[inputOf(site)]!, before?.n ?? 0);
+        const { x, channels: n } = rowsOf(site, found.values[v]!, before?.n ?? 0);
         const m = before ?? new Folding(crunch, shelf, n);
         moments.set(key, m);
-        await m.add(x, exact && rowsOf(site, exact[inputOf(site)]!, n).x);
+        await m.add(x, exact && rowsOf(site, exact.values[v]!, n).x, () => done(v));
       }
     }
     // the end of the other stream, where its front moves

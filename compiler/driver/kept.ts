@@ -87,11 +87,11 @@ export class Kept {
     const header = new TextEncoder().encode(JSON.stringify({ site, note, parts } satisfies Header));
     const name = `${this.#files++}${suffix}`;
     const file = await this.#host.create(`${this.#at.dir}/${name}`, true);
-    await file.write(new Uint8Array(Uint32Array.of(header.length).buffer));
-    await file.write(header);
-    for (const { bytes } of given) await file.write(bytes);
-    await file.commit();
     const size = given.reduce((n, { bytes }) => n + bytes.length, 0);
+    const pieces = [new Uint8Array(Uint32Array.of(header.length).buffer), header, ...given.map((g) => g.bytes)];
+    // one write where that costs no memory to speak of
+    for (const piece of size < MEMORY / 8 ? [joined(pieces)] : pieces) await file.write(piece);
+    await file.commit();
     if (this.#held + size <= MEMORY) {
       this.#held += size;
       return tensors;
@@ -126,4 +126,14 @@ export class Kept {
     }
     return tensors;
   }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(pieces.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const p of pieces) {
+    all.set(p, at);
+    at += p.length;
+  }
+  return all;
 }

@@ -20,6 +20,7 @@ const ROWS = 1024;
 interface Part {
   readonly x: Held<Float32Array>;
   readonly exact?: Held<Float32Array>;
+  readonly done?: () => void;
 }
 
 export class Folding {
@@ -40,9 +41,13 @@ export class Folding {
     this.n = n;
   }
 
-  /** One batch [rows, n], with what the float model has there. */
-  async add(x: Float32Array, exact?: Float32Array): Promise<void> {
-    this.#parts.push({ x: await this.#shelf.put(x), ...(exact ? { exact: await this.#shelf.put(exact) } : {}) });
+  /** One batch [rows, n], with what the float model has there. `done` is called when neither is read any more. */
+  async add(x: Float32Array, exact?: Float32Array, done?: () => void): Promise<void> {
+    this.#parts.push({
+      x: await this.#shelf.put(x),
+      ...(exact ? { exact: await this.#shelf.put(exact) } : {}),
+      ...(done ? { done } : {}),
+    });
     this.#waiting += x.length;
     if (this.#waiting < 2 * this.n * this.n) return;
     // One fold at a time: what waits for it stays bounded.
@@ -83,6 +88,7 @@ export class Folding {
       await this.#crunch.cross(hessian, x, x, n);
       if (cross && exact.length) await this.#crunch.cross(cross, x, await joined(exact), n);
       this.#rows += x.length / n;
+      for (const p of group) p.done?.();
     }
     return { hessian, ...(cross ? { cross } : {}) };
   }

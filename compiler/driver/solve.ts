@@ -104,6 +104,7 @@ export async function solve(s: Solving): Promise<Simulated> {
       // Where all is known the pass runs only to bring the front to the next block, with the same values as the first time.
       const moments = await momentsOf(sites, on, float && { model: source.model, stream: float }, crunch, shelf, front, known);
       const finished = new Map<string, Promise<Moments>>();
+      let writing: Promise<void> = Promise.resolve();
       for (const [i, job] of stage.jobs.entries()) {
         options.signal?.throwIfAborted();
         const before = kept.get(nameOf(job));
@@ -119,10 +120,16 @@ export async function solve(s: Solving): Promise<Simulated> {
         const weight = solved.get(job.weight) ?? job.weight;
         const decision = await decide({ ...job, weight }, m, s);
         const found = 'weight' in decision ? { weight: reweighted(weight, decision) } : tensorsOf(weight, decision);
-        const tensors = await kept.keep(nameOf(job), found, decision.note);
-        done(job, { tensors, note: decision.note });
+        await writing;
+        options.signal?.throwIfAborted();
+        // the next layer is solved while this one is written, unless it is the same weight
+        writing = kept.keep(nameOf(job), found, decision.note).then((tensors) => done(job, { tensors, note: decision.note }));
+        // whoever waits for it learns of an error
+        writing.catch(() => {});
+        if (stage.jobs[i + 1]?.weight === job.weight) await writing;
         if (m.rows < job.weight.reduce) narrow.push({ job, rows: m.rows });
       }
+      await writing;
     } else for (const job of stage.jobs) done(job, kept.get(nameOf(job))!);
   }
   warnOfFewRows(narrow, run);

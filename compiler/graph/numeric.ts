@@ -119,8 +119,8 @@ const elementCount = (dtype: DType, bytes: Uint8Array): number => Math.floor((by
 
 /** Float32 numbers as raw bytes of a float type. */
 export function fromFloat32(dtype: 'float32' | 'float16' | 'bfloat16' | 'float64', values: Float32Array | Float64Array): Uint8Array {
-  if (dtype === 'float64') return new Uint8Array(Float64Array.from(values).buffer);
-  if (dtype === 'float32') return new Uint8Array(Float32Array.from(values).buffer);
+  if (dtype === 'float64') return new Uint8Array(new Float64Array(values).buffer);
+  if (dtype === 'float32') return new Uint8Array(new Float32Array(values).buffer);
   return new Uint8Array(Uint16Array.from(values, dtype === 'float16' ? toHalf : toBfloat16).buffer);
 }
 

@@ -31,11 +31,11 @@ export async function compareOutputs(
   dir: string,
   feeds: readonly Record<string, Value>[],
 ): Promise<Difference[]> {
-  const [reference, lowered] = [await host.session(expected, dir), await host.session(actual, dir)];
+  const [reference, lowered] = await Promise.all([host.session(expected, dir), host.session(actual, dir)]);
   try {
     const found: Difference[] = [];
     for (const [feed, values] of feeds.entries()) {
-      const [a, b] = [await reference.run(values), await lowered.run(values)];
+      const [a, b] = await Promise.all([reference.run(values), lowered.run(values)]);
       for (const output of reference.outputs) {
         const [x, y] = [a[output] && numbersOf(a[output]), b[output] && numbersOf(b[output])];
         if (x && y) found.push({ output, feed, relative: relative(x, y) });

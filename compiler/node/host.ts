@@ -1,6 +1,8 @@
+import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { Crunch } from '../crunch.ts';
 import type { Host } from '../host.ts';
+import type { OpenBackground } from './background.ts';
 import { startCleanup } from './cleanup.ts';
 import { createFile, listFiles, openBelow } from './files.ts';
 import { lazyCrunch } from './lazy.ts';
@@ -24,24 +26,38 @@ export interface NodeHost extends Host {
   close(): Promise<void>;
 }
 
+/** Runs at once at most: each holds the activations of a batch. */
+const LANES = 4;
+
 /** Makes the host of one run. Loads neither ONNX Runtime nor native code until they are used. */
 export async function nodeHost(options: NodeHostOptions = {}): Promise<NodeHost> {
   const cleanup = startCleanup();
   const crunch = options.crunch ?? lazyCrunch();
+  let opening: Promise<OpenBackground | undefined> | undefined;
+  const inBackground = () => {
+    opening ??= import('./background.ts').then((m) => m.backgroundSessions());
+    return opening;
+  };
   const host: NodeHost = {
     crunch,
     open: openBelow,
     list: listFiles,
     create: (path, force) => createFile(path, force, cleanup),
     async session(model, dir, wanted = {}) {
-      const [{ openSession }, { sessionModel }] = await Promise.all([import('./session.ts'), import('./encode.ts')]);
+      const [background, { sessionModel }] = await Promise.all([options.kernels ? undefined : inBackground(), import('./encode.ts')]);
       const { bytes, folder } = await sessionModel(model, dir, host);
       const threads = wanted.threads ?? options.threads;
-      return openSession(bytes, folder, {
+      const open = background ?? (await import('./session.ts')).openSession;
+      return open(bytes, folder, {
         ...(threads === undefined ? {} : { threads }),
         ...(options.kernels ? { kernels: true } : {}),
         ...(options.accuracyLevel === undefined ? {} : { accuracyLevel: options.accuracyLevel }),
       });
+    },
+    async lanes() {
+      const threads = options.threads ?? availableParallelism();
+      const runs = (await inBackground()) ? Math.min(threads, LANES) : 1;
+      return { runs, threads: Math.max(1, Math.floor(threads / runs)) };
     },
     async speed(models, threads) {
       const { measureSpeed } = await import('./speed.ts');

@@ -18,24 +18,26 @@ export interface SessionOptions {
   readonly kernels?: boolean;
 }
 
+/** Session configuration entries (`session.` stands before each) over a model whose external data lies in `folder`. */
+export const configOf = (folder: string, options: SessionOptions): Record<string, string> => ({
+  model_external_initializers_file_folder_path: folder,
+  qdq_matmulnbits_accuracy_level: String(options.accuracyLevel ?? 1),
+  // threads that wait for work in a loop take the cores from our own
+  'intra_op.allow_spinning': '0',
+});
+
 /**
  * An ONNX Runtime session on the CPU over an encoded model whose external data lies in `folder`.
  * Errors: session-load (ONNX Runtime refuses the model), session-run, io-type.
  */
 export async function openSession(model: Uint8Array, folder: string, options: SessionOptions = {}): Promise<Session> {
-  const entries: Record<string, string> = {
-    model_external_initializers_file_folder_path: folder,
-    qdq_matmulnbits_accuracy_level: String(options.accuracyLevel ?? 1),
-    // threads that wait for work in a loop take the cores from our own
-    'intra_op.allow_spinning': '0',
-  };
   if (options.kernels) await import('../../runtime/index.ts');
   const session = await InferenceSession.create(model, {
     ...(options.kernels ? {} : { executionProviders: ['cpu'] }),
     intraOpNumThreads: options.threads ?? 0,
     graphOptimizationLevel: options.optimize === 'off' ? 'disabled' : 'all',
     logSeverityLevel: 3,
-    extra: { session: entries },
+    extra: { session: configOf(folder, options) },
   }).catch((e: unknown) => fail('session-load', `ONNX Runtime cannot load the model: ${reason(e)}`));
   return {
     inputs: session.inputNames,
@@ -52,7 +54,7 @@ export async function openSession(model: Uint8Array, folder: string, options: Se
 }
 
 /** ONNX Runtime's message without its status prefix; type numbers as names. */
-function reason(error: unknown): string {
+export function reason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   const type = /^Unsupported data type: (\d+)/.exec(text)?.[1];
   if (type) return `it has an input or output of type ${dtypeOf(Number(type)) ?? type}, which ONNX Runtime for Node cannot pass`;

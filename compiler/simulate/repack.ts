@@ -10,16 +10,31 @@ const SQUARE = 64;
 /** Rows of `cols` elements of `width` bytes, transposed. */
 export function transposed(bytes: Uint8Array, rows: number, cols: number, width: number): Uint8Array {
   const out = new Uint8Array(bytes.length);
+  if (width === 4 && bytes.byteOffset % 4 === 0) {
+    const [from, to] = [new Uint32Array(bytes.buffer, bytes.byteOffset, rows * cols), new Uint32Array(out.buffer)];
+    turn(from, to, rows, cols);
+    return out;
+  }
+  if (width === 1) {
+    turn(bytes, out, rows, cols);
+    return out;
+  }
   for (let r0 = 0; r0 < rows; r0 += SQUARE)
     for (let c0 = 0; c0 < cols; c0 += SQUARE) {
       const [r1, c1] = [Math.min(rows, r0 + SQUARE), Math.min(cols, c0 + SQUARE)];
-      if (width === 1) for (let c = c0; c < c1; c++) for (let r = r0; r < r1; r++) out[c * rows + r] = bytes[r * cols + c]!;
-      else
-        for (let c = c0; c < c1; c++)
-          for (let r = r0; r < r1; r++)
-            for (let b = 0; b < width; b++) out[(c * rows + r) * width + b] = bytes[(r * cols + c) * width + b]!;
+      for (let c = c0; c < c1; c++)
+        for (let r = r0; r < r1; r++) for (let b = 0; b < width; b++) out[(c * rows + r) * width + b] = bytes[(r * cols + c) * width + b]!;
     }
   return out;
+}
+
+/** As above, of elements. */
+function turn<A extends Uint8Array | Uint32Array>(from: A, to: A, rows: number, cols: number): void {
+  for (let r0 = 0; r0 < rows; r0 += SQUARE)
+    for (let c0 = 0; c0 < cols; c0 += SQUARE) {
+      const [r1, c1] = [Math.min(rows, r0 + SQUARE), Math.min(cols, c0 + SQUARE)];
+      for (let c = c0; c < c1; c++) for (let r = r0; r < r1; r++) to[c * rows + r] = from[r * cols + c]!;
+    }
 }
 
 /** Packs rows of byte codes to `bits` each, low bits first; every row starts on a byte. The value is taken modulo 2^bits. */

@@ -21,6 +21,7 @@ import quantizeRows from './fused/quantizerows.ts';
 import { roundedRowsFusions } from './fused/roundedrows.ts';
 import rmsNorm from './fused/rmsnorm.ts';
 import siluMul from './fused/silumul.ts';
+import siluScaled from './fused/siluscaled.ts';
 
 /** Where an operator takes the place of nodes. */
 export interface Place {
@@ -43,7 +44,7 @@ export interface Fusion {
 /** Each stage sees what the ones before it made. */
 const stages: readonly (readonly Fusion[])[] = [
   [attention, ...attentions],
-  [layerNorm, rmsNorm, siluMul, hadamard, ...gelus, cachedAffine, ...roundedRowsFusions],
+  [layerNorm, rmsNorm, siluMul, siluScaled, hadamard, ...gelus, cachedAffine, ...roundedRowsFusions],
   [addRmsNorm, addLayerNorm],
   [...normQuantize, ...hadamardQuantize, ...geluQuantize],
   [quantizeRows, ...levelsMatMul],

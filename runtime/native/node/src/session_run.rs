@@ -1,6 +1,8 @@
 //! One run of a session: values in, values out.
 
-use crate::session::{Opened, Outcome};
+use crate::flush::Flushed;
+use crate::opened::Opened;
+use crate::runtime::Outcome;
 use crate::values::Value;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -44,6 +46,7 @@ fn names<'a>(names: impl Iterator<Item = &'a String>) -> Outcome<Vec<CString>> {
 /// Runs; bytes of feeds and fetches must not be touched meanwhile.
 pub fn run(opened: &Opened, feeds: &mut [Feed], fetch: &mut [Fetch]) -> Outcome<Vec<Fetched>> {
     let runtime = opened.runtime;
+    let _flushed = opened.flush.then(Flushed::new);
     let inputs = feeds.iter_mut().map(|f| input(opened, f).map_err(|e| format!("input \"{}\": {e}", f.name))).collect::<Outcome<Vec<_>>>()?;
     let outputs = fetch.iter_mut().map(|f| output(opened, f).map_err(|e| format!("output \"{}\": {e}", f.name))).collect::<Outcome<Vec<_>>>()?;
     let (input_names, output_names) = (names(feeds.iter().map(|f| &f.name))?, names(fetch.iter().map(|f| &f.name))?);
