@@ -15,7 +15,7 @@ const found = await findAddon(await packageFolder());
 
 const fed = (model: Model, first: Tensor): Record<string, InstanceType<typeof ort.Tensor>> => {
   const bytes = first.source.kind === 'bytes' ? first.source.bytes.slice() : new Uint8Array();
-  const arrays = { float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int32: Int32Array };
+  const arrays = { float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int32: Int32Array, int64: BigInt64Array };
   const data = new arrays[first.dtype as 'float32'](bytes.buffer);
   return { [model.graph.inputs[0]!.name]: new ort.Tensor(first.dtype as 'float32', data, first.shape) };
 };

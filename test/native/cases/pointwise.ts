@@ -1,6 +1,11 @@
+import { int64s } from '../../../compiler/lower/make.ts';
+import { embeddingBody } from '../../../compiler/lower/native/embedding.ts';
 import { Body } from '../../../compiler/lower/native/function.ts';
+import cachedAffine from '../../../compiler/lower/native/fused/cachedaffine.ts';
+import { geluQuantize, gelus } from '../../../compiler/lower/native/fused/gelu.ts';
 import hadamard, { hadamardQuantize } from '../../../compiler/lower/native/fused/hadamard.ts';
 import { levelsMatMul } from '../../../compiler/lower/native/fused/levelsmatmul.ts';
+import { dequantizeBody } from '../../../compiler/lower/native/fused/roundedrows.ts';
 import siluMul from '../../../compiler/lower/native/fused/silumul.ts';
 import { rowsBody } from '../../../compiler/lower/native/rows.ts';
 import { bytes, type Case, type Family, filled, floats, one, positive, type Size } from './case.ts';
@@ -53,6 +58,42 @@ function levels(name: string, size: Size): Case | undefined {
   };
 }
 
+/** GELU: 256 rows of 3072. */
+function gelued(name: string, size: Size): Case | undefined {
+  const fusion = [...gelus, ...geluQuantize].find((f) => f.name === name);
+  if (!fusion) return undefined;
+  const emits = name.endsWith('Static') ? 'steps' : name.endsWith('Quantize') ? 'rows' : 'floats';
+  const stock = { op: name === 'Gelu' ? 'Gelu' : 'FastGelu', domain: 'com.microsoft', inputs: {} };
+  return {
+    inputs: { x: floats(size === 'small' ? [5, 48] : [256, 3072], 1, 3), ...(emits === 'steps' ? { step: one(0.05) } : {}) },
+    attrs: codesAttrs[emits],
+    outputs: { floats: ['y'], rows: ['codes', 'scale'], steps: ['codes'] }[emits],
+    body: (opset) => fusion.body(name, opset),
+    ...(emits === 'floats' ? { stock } : {}),
+  };
+}
+
+/** 256 rows of a table of 32000 of 2048, in groups of 32. */
+function looked(name: string, size: Size): Case | undefined {
+  const width = name === 'EmbeddingW4' ? 4 : name === 'EmbeddingW8' ? 8 : undefined;
+  if (width === undefined) return undefined;
+  const [count, rows, n] = size === 'small' ? [5, 9, 64] : [256, 32000, 2048];
+  return {
+    inputs: {
+      ids: int64s(
+        Array.from({ length: count }, (_, i) => (i * 7919) % rows),
+        [1, count],
+      ),
+      codes: bytes('uint8', [rows, (n * width) / 8]),
+      scales: positive([rows, n / 32]),
+      zeros: bytes('uint8', [1, 1], 1, 2 ** (width - 1)),
+    },
+    attrs: {},
+    outputs: ['y'],
+    body: (opset) => embeddingBody(width, opset),
+  };
+}
+
 /** Operators on floats: 256 rows of 2048 (SiluMul: 5632). */
 const pointwise: Family = (name, size) => {
   const [rows, n] = size === 'small' ? [5, 48] : [256, 2048];
@@ -74,6 +115,27 @@ const pointwise: Family = (name, size) => {
         body: (opset) => siluMul.body(name, opset),
       };
     }
+    case 'DequantizeRows':
+      return {
+        inputs: { codes: bytes('int8', [rows, n]), scale: positive([rows, 1]) },
+        attrs: {},
+        outputs: ['y'],
+        body: dequantizeBody,
+      };
+    case 'CachedAffine': {
+      const [batch, channels, side] = size === 'small' ? [2, 6, 3] : [2, 320, 64];
+      return {
+        inputs: {
+          x: floats([batch, channels, side, side], 1),
+          step: int64s([3]),
+          a: floats([9, channels], 2),
+          b: floats([9, channels], 3),
+        },
+        attrs: { axis: [1] },
+        outputs: ['y'],
+        body: (opset) => cachedAffine.body(name, opset),
+      };
+    }
     case 'SiLUScaled':
       return {
         inputs: { x: floats([rows, n], 1), scale: positive([n], 1) },
@@ -86,7 +148,7 @@ const pointwise: Family = (name, size) => {
         },
       };
     default:
-      return turned(name, size) ?? levels(name, size);
+      return turned(name, size) ?? levels(name, size) ?? gelued(name, size) ?? looked(name, size);
   }
 };
 export default pointwise;

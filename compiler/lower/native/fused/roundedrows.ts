@@ -39,7 +39,8 @@ const fusion = (name: RowsName): Fusion => ({
 });
 export const roundedRowsFusions: readonly Fusion[] = [fusion('QuantizeRows'), fusion('QuantizeRowsAsymmetric')];
 
-function dequantizeBody(opset: number): Func {
+/** The body of `DequantizeRows`. */
+export function dequantizeBody(opset: number): Func {
   const b = new Body(opset);
   b.op('Mul', [b.op('Cast', ['codes'], { to: 1 }), 'scale'], {}, 'y');
   return b.function(DEQUANTIZE, ['codes', 'scale'], ['y'], [], 'y = scale · codes, one scale a row');
