@@ -3,8 +3,9 @@
 //! Inputs: x [batch, …], step int64 of one element, or of one for each of the batch, a and b float32 [steps, channels]. Output: y like x.
 //! Attribute axis: that of the channels, from 1 on.
 
-use crate::api::{Context, Info, Outcome};
+use crate::api::{Context, Element, Info, Outcome};
 use crate::op::{chosen, Operator};
+use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{affine, Isa};
 use std::ffi::CStr;
 use std::sync::Mutex;
@@ -18,6 +19,9 @@ impl Operator for CachedAffine {
     }
     fn inputs(&self) -> usize {
         4
+    }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        if index == 1 { i64::TYPE } else { f32::TYPE }
     }
     fn make(&self, info: &Info) -> Outcome<Self::Kernel> {
         let [axis] = info.sizes(c"axis")?;

@@ -3,8 +3,9 @@
 //! Inputs: ids int64 […], codes uint8 [rows, K·bits / 8] (4 bits: two a byte, the even one low), scales float32 [rows, groups], zeros uint8 like
 //! scales or of one element. Output: scale·(code − zero) of row `id` […, K]; an id below 0 counts from the end.
 
-use crate::api::{Context, Info, Outcome};
+use crate::api::{Context, Element, Info, Outcome};
 use crate::op::{chosen, Operator};
+use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{table_row, Isa, Table};
 use std::ffi::CStr;
 use std::sync::Mutex;
@@ -25,6 +26,9 @@ impl Operator for Embedding {
     }
     fn inputs(&self) -> usize {
         4
+    }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        [i64::TYPE, u8::TYPE, f32::TYPE, u8::TYPE][index]
     }
     fn make(&self, _: &Info) -> Outcome<Self::Kernel> {
         Ok((chosen()?, self.halves))

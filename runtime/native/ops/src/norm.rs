@@ -43,6 +43,10 @@ impl Operator for Norm {
     fn inputs(&self) -> usize {
         2 + usize::from(self.add) + usize::from(self.layer) + self.emits.inputs()
     }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        let channels = self.emits == Emits::Picked && index + 1 == self.inputs();
+        if channels { i64::TYPE } else { f32::TYPE }
+    }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
         match (self.add, self.emits) {
             (false, emits) => emits.outputs(),

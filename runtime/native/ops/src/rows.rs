@@ -55,6 +55,9 @@ impl Operator for DequantizeRows {
     fn inputs(&self) -> usize {
         2
     }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        if index == 0 { i8::TYPE } else { f32::TYPE }
+    }
     fn make(&self, _: &Info) -> Outcome<Isa> {
         chosen()
     }
