@@ -104,8 +104,8 @@ async function branch(job: Job, sites: readonly Site[], x: Float32Array, how: Br
 const shrunk = (x: Float64Array, to: 'float16' | 'float32'): Float32Array =>
   Float32Array.from(x, (v) => (to === 'float16' ? fromHalf(toHalf(v)) : v));
 
-/** U with U V the best for M [out, n], where the rows of V [rank, n] are orthogonal. */
-function projected(m: Float32Array, v: Float32Array, out: number, n: number, rank: number): Float64Array {
+/** U [out, rank] with U V the best for M [out, n], where the rows of V [rank, n] are orthogonal. */
+export function projected(m: Float32Array, v: Float32Array, out: number, n: number, rank: number): Float64Array {
   const up = new Float64Array(out * rank);
   const norms = Float64Array.from({ length: rank }, (_, r) => v.subarray(r * n, (r + 1) * n).reduce((s, x) => s + x * x, 0));
   for (let o = 0; o < out; o++)
