@@ -8,6 +8,7 @@ import { dearest } from './driver/halves.ts';
 import { openModel, type Source } from './driver/model.ts';
 import { planner } from './driver/planner.ts';
 import { readRecipe } from './driver/recipe.ts';
+import { chooseRestarts, type Restarts, withRestarts } from './driver/restarts.ts';
 import { Run } from './driver/run.ts';
 import { searchAll } from './driver/search.ts';
 import { solve } from './driver/solve.ts';
@@ -70,6 +71,7 @@ interface Built {
   readonly simulated: Simulated;
   readonly source: Source;
   readonly plan: Planned;
+  readonly restarts: Restarts;
 }
 interface Part {
   readonly site: string;
@@ -103,7 +105,9 @@ export async function bisect(options: BisectOptions): Promise<Bisection> {
     const statements: SuspectStatement[] = [];
     for (const by of decidersOf(whole.plan))
       statements.push(
-        await left(by, value, stick, async () => counted(await build(recipe, source, inner, run, whole.plan.binding, by.statement))),
+        await left(by, value, stick, async () =>
+          counted(await build(recipe, source, inner, run, whole.plan.binding, whole.restarts, by.statement)),
+        ),
       );
     const last = (s: SuspectStatement) => s.costs ?? Number.NEGATIVE_INFINITY;
     return {
@@ -130,6 +134,7 @@ async function build(
   options: CompileOptions,
   run: Run,
   binding: Binding | undefined,
+  taken?: Restarts,
   without?: Statement,
 ): Promise<Built> {
   const gone = without ? new Set([without]) : undefined;
@@ -138,8 +143,10 @@ async function build(
   const first = planAt(binding ?? {});
   const stage = staging(source, planOn, trialPlans(first, planAt), options, run);
   await stage.open(first);
-  const chosen = binding ?? (await searchAll(first.nested, first.binding, bench(source, planAt, stage, options, run)));
-  const { plan, source: rewritten, calibrated } = await stage.of(planAt(chosen));
+  const trying = bench(source, planAt, stage, options, run);
+  const chosen = planAt(binding ?? (await searchAll(first.nested, first.binding, trying)));
+  const restarts = taken ?? (await chooseRestarts(chosen, source.model, trying.bench, run));
+  const { plan, source: rewritten, calibrated } = await stage.of(withRestarts(chosen, restarts));
   const { crunch } = options.host;
   const simulated = await solve({
     plan,
@@ -150,7 +157,7 @@ async function build(
     options,
     run,
   });
-  return { simulated, source: rewritten, plan };
+  return { simulated, source: rewritten, plan, restarts };
 }
 const saidOfStatement = (s: Statement | undefined): unknown => s?.span ?? null;
 

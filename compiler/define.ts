@@ -76,13 +76,26 @@ export interface SiteError {
   readonly count: number;
 }
 
+/** Rows that enter a layer in the float model, and its weight: [rows, n] and [out, n]. */
+export interface LayerRows {
+  readonly x: Float32Array;
+  readonly w: Float32Array;
+  readonly n: number;
+  /** Second moments along the axes of the rows' ellipsoid, the largest first. */
+  spectrum(): Promise<Float64Array>;
+}
+
 /** What a search makes better. On sites it is a sum of `site` over them, so that methods can trade sites against each other; on a graph output it is a metric. */
 export interface Objective<S extends Schema = Schema> extends Named<S> {
   readonly better: 'smaller' | 'larger';
   /** Absent: it has no meaning on a single site. */
   site?(e: SiteError): number;
-  /** The metric that measures it on graph outputs. */
-  readonly metric?: string;
+  /** On a single site, of what transforms made of its input and weight; types have no part in it. */
+  rows?(e: LayerRows, p: ParamsOf<S>): number | Promise<number>;
+  /** The metric that measures it on graph outputs: by name, or made for its parameters. */
+  readonly metric?: string | ((p: ParamsOf<S>) => Metric);
+  /** Where it is measured without an argument, if not on an output or on layers. */
+  readonly scope?: 'block';
 }
 
 /** A value of every variable of a search. */

@@ -205,7 +205,7 @@ export const rows: Readonly<Record<string, Row>> = {
     models: both,
     scheme: 'W4A4 group 32, GPTQ',
     transforms: 'std.svdquant, rank 32',
-    system: 'svdquant',
+    recipe: 'apply std.svdquant(rank: 32)',
     bar: 0.0058,
   },
   'w4a4-svd16': {
@@ -213,6 +213,20 @@ export const rows: Readonly<Record<string, Row>> = {
     scheme: 'W4A4 group 32, GPTQ',
     transforms: 'std.svdquant, rank 16',
     recipe: 'apply std.svdquant(rank: 16)',
+    bar: 0.0065,
+  },
+  'w4a4-svd32-rotated': {
+    models: both,
+    scheme: 'W4A4 group 32, GPTQ',
+    transforms: 'std.svdquant_rotated, rank 32',
+    system: 'svdquant',
+    bar: 0.0058,
+  },
+  'w4a4-svd16-rotated': {
+    models: both,
+    scheme: 'W4A4 group 32, GPTQ',
+    transforms: 'std.svdquant_rotated, rank 16',
+    recipe: 'apply std.svdquant_rotated(rank: 16)',
     bar: 0.0065,
   },
   'w4a4-svd-learnt': {
@@ -294,7 +308,7 @@ export const rows: Readonly<Record<string, Row>> = {
   'minilm-w8a8-zero': {
     models: ['minilm'],
     scheme: 'W8A8 per token',
-    transforms: 'none; activations with zero points',
+    transforms: 'smooth searched, none is best; activations with zero points',
     system: 'minilm_w8a8',
     bar: 0.999,
   },
@@ -320,6 +334,13 @@ export const rows: Readonly<Record<string, Row>> = {
     transforms: 'smooth on any -> linear, α .7, an explicit multiplication; activations with zero points',
     recipe: `transform smooth on any -> linear { alpha: 0.7, online: yes }
   quantize weight of linear as int8 { per: channel }\n  quantize input of linear as uint8 { mode: static }`,
+    bar: 0.9976,
+  },
+  'minilm-static-searched': {
+    models: ['minilm'],
+    scheme: 'W8A8 static',
+    transforms: 'smooth on any -> linear, α searched on calibration data, an explicit multiplication; activations with zero points',
+    system: 'minilm_w8a8_static',
     bar: 0.9976,
   },
   'minilm-w4-awq': {

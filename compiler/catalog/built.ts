@@ -124,13 +124,6 @@ const tables: readonly Entry[] = [
     { since: '0.2.0', formula: 'R ← (1 + η/2 A)⁻¹ (1 − η/2 A) R, A = G Rᵀ − R Gᵀ', cite: 'Hu et al., OSTQuant, 2025 (arXiv:2501.13987)' },
   ),
   at(
-    'objective',
-    'range_pnorm',
-    'What `transform rotate { learn: … }` lowers: a smooth form of the ranges that quantizers see.',
-    { p: num({ doc: 'p: the larger, the nearer to the range itself.', min: 2, max: 100, default: 10 }) },
-    { since: '0.2.0', formula: 'Σ_i ‖x_i R‖²_p ‖W‖² + Σ_o ‖w_o R‖²_p ‖X‖²' },
-  ),
-  at(
     'function',
     'speedup',
     'Speed as a multiple of the float model on the machine that compiles, measured as `qc bench` does: at usual sizes, or, where the model has caches, a prompt of 256 tokens and tokens one by one behind it. Without an argument the smallest of these.',

@@ -7,7 +7,7 @@ import type { Simulated } from '../simulated.ts';
 import { hasData, judgingSource } from './data.ts';
 import type { Source } from './model.ts';
 import { prove } from './proof.ts';
-import { evaluations, judge, needsSpeed, outputsToCompare } from './require.ts';
+import { evaluations, judge, metricsToCompare, needsSpeed, outputsToCompare } from './require.ts';
 import type { Run } from './run.ts';
 import { measureSpeedup } from './speed.ts';
 import type { CompileOptions, CompileResult, Required } from './types.ts';
@@ -52,6 +52,7 @@ export async function assess(a: Assessed): Promise<Assessment> {
         actual: { model: lowered.model, dir: source.dir, ...(a.adapt ? { adapt: a.adapt } : {}) },
         source: await judgingSource(plan, source.dir, options, by),
         outputs,
+        metrics: metricsToCompare(plan),
         layers,
         onProgress: (done, total) => a.run.onEvent({ phase: 'measure', done, ...(total === undefined ? {} : { total }) }),
         ...(options.signal ? { signal: options.signal } : {}),

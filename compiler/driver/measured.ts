@@ -1,10 +1,8 @@
 /** What conditions can ask of a plan and of measurements: `size`, `mean_bits(…)`, `sqnr(output("logits"))`. */
 
-import type { Metric } from '../define.ts';
 import type { Comparison } from '../evaluate/index.ts';
 import type { Model } from '../graph/types.ts';
 import type { Speedup } from '../host.ts';
-import { metrics } from '../metrics/index.ts';
 import { type Call, evaluate, failAt, type Scope, truth, type Val } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
 import { select } from '../plan/select.ts';
@@ -12,6 +10,7 @@ import { coverage, meanBits, type Sizes } from '../plan/size.ts';
 import type { Expr, Selection } from '../recipe.ts';
 import type { Unit } from '../schema.ts';
 import type { Site } from '../sites.ts';
+import { metricOf, scopeOf } from './metrics.ts';
 import { speedupOf } from './speed.ts';
 
 export interface Known {
@@ -26,7 +25,6 @@ export interface Known {
 }
 
 const num = (value: number, unit?: Unit): Val => ({ kind: 'number', value, ...(unit ? { unit } : {}) });
-const metricOf = (name: string): Metric | undefined => metrics.find((m) => m.name === name);
 
 /** Names of the graph outputs that a metric's argument means: one by name; else the model's first float output. */
 export function outputsOf(call: Call, scope: Scope, model: Model): string[] {
@@ -49,12 +47,18 @@ export function outputsOf(call: Call, scope: Scope, model: Model): string[] {
 export const outputName = (s: Selection): string | undefined =>
   s.kind === 'output' ? s.name : s.kind === 'named' ? outputName(s.of) : undefined;
 
+/** Is it a number of the model's outputs? */
+const whole = (call: Call, scope: Scope): boolean =>
+  (call.of === 'metric' || call.of === 'objective') &&
+  !['layer', 'block'].includes(scopeOf(call, scope) ?? '') &&
+  metricOf(call, scope) !== undefined;
+
 /** Calls of metrics inside a condition, also through `let`. */
 export function metricCalls(e: Expr, scope: Scope): Call[] {
   const of = (x: Expr | undefined): Call[] => (x ? metricCalls(x, scope) : []);
   switch (e.kind) {
     case 'call':
-      return [...(metricOf(e.name) && (e.of === 'metric' || e.of === 'objective') ? [e] : []), ...Object.values(e.args).flatMap(of)];
+      return [...(whole(e, scope) ? [e] : []), ...Object.values(e.args).flatMap(of)];
     case 'op':
       return [...of(e.left), ...of(e.right)];
     case 'not':
@@ -92,8 +96,8 @@ function measure(call: Call, scope: Scope, known: Known): Val | undefined {
     case 'fraction':
       return num(fraction(call, scope, known));
   }
-  const metric = metricOf(call.name);
-  if (!metric || !known.comparison) return undefined;
+  if (!known.comparison || !whole(call, scope)) return undefined;
+  const metric = metricOf(call, scope)!;
   const values = outputsOf(call, scope, known.model).map((o) => known.comparison!.outputs.get(o)?.[metric.name] ?? Number.NaN);
   return num(sum(values) / values.length, metric.unit === 'dB' ? 'dB' : undefined);
 }

@@ -1,9 +1,11 @@
 /** The contract: every `require` of a recipe, and what `evaluate` asks for, on the lowered model. */
+import type { Metric } from '../define.ts';
 import { type Call, evaluate, failAt, type Scope, truth, type Val } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
 import type { Expr } from '../recipe.ts';
 import { saidOf } from './explanation.ts';
 import { type Known, measuring, metricCalls, outputsOf } from './measured.ts';
+import { metricOf } from './metrics.ts';
 import { asksSpeed } from './speed.ts';
 import type { CompileResult, Required } from './types.ts';
 
@@ -16,6 +18,12 @@ const expressions = (plan: Planned): { e: Expr; scope: Asked }[] => [
 /** Outputs of the model that have to be compared with the float model's. */
 export function outputsToCompare(plan: Planned, model: Known['model']): string[] {
   return [...new Set(expressions(plan).flatMap(({ e, scope }) => metricCalls(e, scope).flatMap((c) => outputsOf(c, scope, model))))];
+}
+
+/** What is measured on them. */
+export function metricsToCompare(plan: Planned): Metric[] {
+  const all = expressions(plan).flatMap(({ e, scope }) => metricCalls(e, scope).flatMap((c) => metricOf(c, scope) ?? []));
+  return [...new Map(all.map((m) => [m.name, m])).values()];
 }
 
 /** Has the speed to be measured? */

@@ -102,6 +102,7 @@ export function rewriting(
         },
         run: (values, feeds) => runOn(here, values, feeds, options),
         typeOf: (site, port) => plan.slots.find((s) => s.site.id === site.id && s.port === port && s.what === 'type')?.type,
+        restart: t.restart ?? 0,
         applied: (a) => applied.push({ ...a, kind: t.kind, by: t.by }),
       };
       const first = applied.length;
@@ -170,7 +171,7 @@ const unread = (): never => fail('calibration-missing', 'a transform needs calib
 
 /** What a transform is: its kind, arguments and places. */
 const keyOf = (t: PlannedTransform): string =>
-  `${t.kind}${JSON.stringify(t.args)}${t.edges.map((e) => `${e.from.id}>${e.to.id}`).join()}${t.sites.map((s) => s.id).join()}`;
+  `${t.kind}${t.restart ?? ''}${JSON.stringify(t.args)}${t.edges.map((e) => `${e.from.id}>${e.to.id}`).join()}${t.sites.map((s) => s.id).join()}`;
 
 const definition = (t: PlannedTransform): Transform => (transforms as unknown as readonly Transform[]).find((d) => d.name === t.kind)!;
 

@@ -1,9 +1,8 @@
 /** What a trial of a search is worth: its objective (smaller is better) and whether it keeps the budget. */
 import type { Crunch } from '../crunch.ts';
-import type { Objective, SiteError, Trial } from '../define.ts';
+import type { Metric, Objective, SiteError, Trial } from '../define.ts';
 import type { Comparison } from '../evaluate/index.ts';
 import type { Reader } from '../graph/bytes.ts';
-import { objectives } from '../objectives/index.ts';
 import { type Call, describe, evaluate, failAt, numberOf, type Scope, truth, type Val } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
 import { select } from '../plan/select.ts';
@@ -11,7 +10,9 @@ import { sizesOf } from '../plan/size.ts';
 import type { Expr } from '../recipe.ts';
 import { encode } from './encode.ts';
 import { siteError } from './errors.ts';
+import { layerRows } from './layer-rows.ts';
 import { measuring, outputName, outputsOf } from './measured.ts';
+import { argumentsOf, metricOf, objectiveOf, scopeOf } from './metrics.ts';
 import type { Staged } from './stage.ts';
 
 /** What trials share. */
@@ -21,26 +22,35 @@ export interface Bench {
   readonly reader: Reader;
   /** The model, plan and statistics after a plan's transforms. */
   readonly stage: (plan: Planned) => Promise<Staged>;
-  /** Runs a plan's simulated model beside the float one on some outputs. */
-  readonly compare: (plan: Planned, outputs: readonly string[]) => Promise<Comparison>;
+  /** Runs a plan's simulated model beside the float one on some outputs; `inner`: beside the float model as transforms left it, on any values. */
+  readonly compare: (plan: Planned, on: Compared) => Promise<Comparison>;
   /** Errors of sites by type, remembered between trials. */
   readonly errors: Map<string, Promise<SiteError>>;
+  /** What objectives made of rows of sites. */
+  readonly rows: Map<string, Promise<number>>;
+}
+export interface Compared {
+  readonly outputs: readonly string[];
+  readonly metrics: readonly Metric[];
+  readonly inner?: boolean;
 }
 
-const objectiveOf = (call: Call): Objective | undefined => objectives.find((o) => o.name === call.name);
-
-/** Is an objective's argument the sites of the model (a scope or a selection), not an output? */
-function onSites(call: Call, scope: Scope): boolean {
+type Where = 'sites' | 'blocks' | 'outputs';
+/** Where an objective is measured: a scope, a selection of sites, or outputs of the model. Error: `planned` for rollouts. */
+function whereOf(call: Call, scope: Scope): Where {
+  const named = scopeOf(call, scope);
+  if (named === 'rollout')
+    return failAt('planned', 'Rollouts are not built yet: objectives are measured on layers, blocks and outputs.', call.span);
+  if (named === 'block') return 'blocks';
+  if (named !== undefined) return named === 'layer' ? 'sites' : 'outputs';
   const of = call.args['of'] ? evaluate(call.args['of'], scope) : undefined;
-  if (of === undefined) return objectiveOf(call)?.metric === undefined;
-  if (of.kind === 'string') return of.value === 'layer';
-  if (of.kind === 'ref') return of.name === 'layer';
-  return of.kind === 'selection' && outputName(of.selection) === undefined;
+  if (of === undefined) return objectiveOf(call.name)?.metric === undefined ? 'sites' : 'outputs';
+  return of.kind === 'selection' && outputName(of.selection) === undefined ? 'sites' : 'outputs';
 }
 
 /** Every objective that an expression calls. */
 export function calls(e: Expr, scope: Scope): Call[] {
-  if (e.kind === 'call') return objectiveOf(e) && (e.of === 'objective' || e.of === 'metric') ? [e] : [];
+  if (e.kind === 'call') return objectiveOf(e.name) && (e.of === 'objective' || e.of === 'metric') ? [e] : [];
   if (e.kind === 'op') return [...calls(e.left, scope), ...calls(e.right, scope)];
   if (e.kind === 'neg') return calls(e.of, scope);
   const given = e.kind === 'var' ? scope.recipe.lets.get(e.name) : undefined;
@@ -48,7 +58,7 @@ export function calls(e: Expr, scope: Scope): Call[] {
 }
 
 /** Does scoring need calibration statistics of every site's input? */
-export const onLayers = (e: Expr, scope: Scope): boolean => calls(e, scope).some((c) => onSites(c, scope));
+export const onLayers = (e: Expr, scope: Scope): boolean => calls(e, scope).some((c) => whereOf(c, scope) === 'sites');
 
 /** Scores a plan. Larger-is-better objectives are turned round, so that smaller is better in every term. */
 export async function score(asked: Planned, objective: Expr, budget: Expr | undefined, scope: Scope, bench: Bench): Promise<Trial> {
@@ -59,17 +69,22 @@ export async function score(asked: Planned, objective: Expr, budget: Expr | unde
   const sizes = sizesOf(plan, model, bench.bytes);
   const wanted = calls(objective, bound);
   const values = new Map<Call, number>();
-  const whole = wanted.filter((c) => !onSites(c, bound));
+  const whole = wanted.filter((c) => whereOf(c, bound) === 'outputs');
   for (const c of whole)
-    if (!objectiveOf(c)?.metric)
+    if (!objectiveOf(c.name)?.metric)
       failAt('metric-where', `\`${c.name}\` is measured on layers, not on outputs of the model.`, c.span, `Write ${c.name}(layer).`);
   const outputs = [...new Set(whole.flatMap((c) => outputsOf(c, bound, model)))];
-  const comparison = outputs.length ? await bench.compare(asked, outputs) : undefined;
+  const asks = new Map(whole.map((c) => [c, metricOf(c, bound)!]));
+  const metrics = [...new Map([...asks.values()].map((m) => [m.name, m])).values()];
+  const comparison = outputs.length ? await bench.compare(asked, { outputs, metrics }) : undefined;
   for (const call of wanted) {
-    const o = objectiveOf(call)!;
-    const value = onSites(call, bound)
-      ? await overSites(call, o, staged, bound, bench)
-      : mean(outputsOf(call, bound, model).map((n) => comparison?.outputs.get(n)?.[o.metric ?? ''] ?? Number.NaN));
+    const o = objectiveOf(call.name)!;
+    const metric = asks.get(call);
+    const value = metric
+      ? mean(outputsOf(call, bound, model).map((n) => comparison?.outputs.get(n)?.[metric.name] ?? Number.NaN))
+      : whereOf(call, bound) === 'blocks'
+        ? await overBlocks(call, asked, staged, bound, bench)
+        : await overSites(call, o, staged, bound, bench);
     values.set(call, o.better === 'larger' ? -value : value);
   }
   const known = { plan, model, sizes };
@@ -96,11 +111,27 @@ function limits(budget: Expr, scope: Scope): Pick<Trial, 'feasible' | 'cost' | '
   return budget.op.startsWith('<') ? { feasible, cost: left, limit: right } : { feasible, cost: right, limit: left };
 }
 
+/** Σ of the metric over what leaves the blocks with a quantized layer. Error: `metric-where` without any. */
+async function overBlocks(call: Call, asked: Planned, staged: Staged, scope: Scope, bench: Bench): Promise<number> {
+  const { plan, source } = staged;
+  const metric = metricOf(call, scope);
+  if (!metric) return failAt('metric-where', `\`${call.name}\` has no meaning on blocks.`, call.span, `Write ${call.name}(layer).`);
+  const numbers = new Set(plan.slots.flatMap((s) => (s.what === 'type' && s.type ? [s.site.block] : [])));
+  const made = new Set(source.model.graph.nodes.flatMap((n) => n.outputs));
+  const blocks = plan.sites.blocks.filter((b) => numbers.has(b.index));
+  const outputs = [...new Set(blocks.flatMap((b) => b.outputs))].filter((v) => made.has(v));
+  if (outputs.length === 0)
+    return failAt('metric-where', 'No quantized layer lies in a block of this model.', call.span, 'Write layers, or mse(output("…")).');
+  const { outputs: found } = await bench.compare(asked, { outputs, metrics: [metric], inner: true });
+  return outputs.reduce((sum, v) => sum + (found.get(v)?.[metric.name] ?? Number.NaN), 0);
+}
+
 /** Σ of the objective over the sites of its argument; float sites have no error and count nothing. */
 async function overSites(call: Call, o: Objective, staged: Staged, scope: Scope, bench: Bench): Promise<number> {
   const { plan, key } = staged;
   const { model } = staged.source;
-  if (!o.site) return failAt('metric-where', `\`${o.name}\` has no meaning on a single layer.`, call.span, `Write ${o.name}(output("…")).`);
+  if (!o.site && !o.rows)
+    return failAt('metric-where', `\`${o.name}\` has no meaning on a single layer.`, call.span, `Write ${o.name}(output("…")).`);
   const of = call.args['of'] ? evaluate(call.args['of'], scope) : undefined;
   const ids = of?.kind === 'selection' ? new Set(select(of.selection, { model, sites: plan.sites }).sites.map((s) => s.id)) : undefined;
   const weights = plan.slots.filter((s) => s.port === 'weight' && s.type?.codes && (!ids || ids.has(s.site.id)));
@@ -110,6 +141,15 @@ async function overSites(call: Call, o: Objective, staged: Staged, scope: Scope,
   const simulated = await encode({ ...plan, slots: [...weights, ...(statistics ? inputs : [])] }, model, statistics, bench.crunch);
   let total = 0;
   for (const w of simulated.weights) {
+    if (o.rows) {
+      const args = argumentsOf(o, call, scope);
+      const at = `${key}\n${w.site.id}\n${o.name}${JSON.stringify(args)}`;
+      const rows = o.rows;
+      const value = bench.rows.get(at) ?? layerRows(w, statistics, bench, call.span).then((r) => rows(r, args as never));
+      bench.rows.set(at, value);
+      total += await value;
+      continue;
+    }
     const input = simulated.values.find((v) => v.site.id === w.site.id && v.port === 'input');
     const at = `${key}\n${w.site.id}\n${w.type.text}\n${input?.type.text ?? ''}`;
     let error = bench.errors.get(at);
@@ -117,7 +157,7 @@ async function overSites(call: Call, o: Objective, staged: Staged, scope: Scope,
       error = siteError(w, statistics, bench.reader, input);
       bench.errors.set(at, error);
     }
-    total += o.site(await error);
+    total += o.site!(await error);
   }
   return total;
 }

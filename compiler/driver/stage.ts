@@ -36,17 +36,18 @@ export function staging(
   const rewrites = rewriting(source, planOn, options, run);
   const known = new Map<string, { source: Source; calibrated: Promise<Calibrated | undefined>; key: string }>();
   const { stats: _, ...onData } = options;
+  const nested = trials.flatMap((t) => t.nested);
 
   async function of(plan: Planned): Promise<Staged> {
     const prepared = await rewrites.prepare(plan);
     if (prepared.applied.length === 0) {
       const key = '';
-      const calibrated = known.get(key)?.calibrated ?? statisticsFor(needsOf(trials), plan, source, options, run.onEvent);
+      const calibrated = known.get(key)?.calibrated ?? statisticsFor(needsOf(trials, nested), plan, source, options, run.onEvent);
       known.set(key, { source, calibrated, key });
       return { ...prepared, calibrated: await calibrated, key };
     }
     // what is observed depends on the types too, so each set of needs is observed once on each rewritten model
-    const needs = needsOf([prepared.plan, ...trials.map((t) => planOn(prepared.source, t.binding))]);
+    const needs = needsOf([prepared.plan, ...trials.map((t) => planOn(prepared.source, t.binding))], nested);
     const key = `${known.size}`;
     const same = [...known.values()].find((k) => k.source === prepared.source);
     const entry = same ?? { source: prepared.source, calibrated: statisticsFor(needs, plan, prepared.source, onData, run.onEvent), key };

@@ -8,8 +8,9 @@ import { adapted, openSource } from './data.ts';
 import { needOf as needOfValue, observed, weighsInputs } from './encode.ts';
 import { needOf, rowsOf } from './errors.ts';
 import { hashed } from './hash.ts';
+import { objectiveOf } from './metrics.ts';
 import type { Source as ModelSource } from './model.ts';
-import { onLayers } from './score.ts';
+import { calls, onLayers } from './score.ts';
 import type { CompileOptions, Event } from './types.ts';
 
 export interface Calibrated {
@@ -19,8 +20,10 @@ export interface Calibrated {
   readonly dataHash?: string;
 }
 
-/** What the static activations of some plans need, and what searches on layers do. Each once. */
-export function needsOf(plans: readonly Planned[]): Need[] {
+/** What the static activations of some plans need, and what searches on layers do (plans under a binding no longer have them). Each once. */
+export function needsOf(plans: readonly Planned[], nested = plans.flatMap((p) => p.nested)): Need[] {
+  const layered = nested.some((s) => onLayers(s.objective, s.scope));
+  const onRows = nested.some((s) => calls(s.objective, s.scope).some((c) => objectiveOf(c.name)?.rows));
   const needs = new Map<string, Need>();
   const add = (n: Need) => needs.set(`${n.value}\n${refText(n.observer)}`, n);
   for (const plan of plans) {
@@ -29,11 +32,12 @@ export function needsOf(plans: readonly Planned[]): Need[] {
       const need = weighsInputs(slot) && slot.site.graph === '' ? needOf(slot.site) : undefined;
       if (need) add(need);
     }
-    if (plan.nested.some((s) => onLayers(s.objective, s.scope)) && plan.calibration)
+    if (layered && plan.calibration)
       for (const slot of plan.slots) {
         const need = slot.port === 'weight' && slot.site.graph === '' ? needOf(slot.site) : undefined;
         if (need) add(need);
-        const rows = slot.port === 'input' && slot.type?.codes?.kind === 'int' && slot.site.graph === '' ? rowsOf(slot.site) : undefined;
+        const seen = slot.port === 'weight' ? onRows : slot.port === 'input' && slot.type?.codes?.kind === 'int';
+        const rows = seen && slot.site.graph === '' ? rowsOf(slot.site) : undefined;
         if (rows) add(rows);
       }
   }

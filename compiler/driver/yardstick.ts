@@ -4,6 +4,7 @@ import type { Source as DataSource } from '../calibrate/index.ts';
 import { tapped } from '../calibrate/tap.ts';
 import { floats } from '../calibrate/values.ts';
 import type { Metric } from '../define.ts';
+import { unpadded } from '../evaluate/padding.ts';
 import type { Model } from '../graph/types.ts';
 import type { Host, Value } from '../host.ts';
 import { metrics } from '../metrics/index.ts';
@@ -56,7 +57,8 @@ export async function yardstick(
       try {
         for (const { feeds, wanted } of truth) {
           const found = (await session.run(given(session.inputs, adapt?.({ ...feeds }) ?? feeds)))[output]!;
-          metric.fold(acc, floats(wanted), floats(found), wanted.shape.at(-1) ?? 1);
+          const [a, b] = [wanted, found].map((v) => unpadded(floats(v), v.shape, feeds['attention_mask']));
+          metric.fold(acc, a!, b!, wanted.shape.at(-1) ?? 1);
         }
         return metric.finish(acc);
       } finally {

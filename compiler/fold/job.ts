@@ -48,6 +48,8 @@ export interface Job {
   run(values: readonly string[], feeds: Readonly<Record<string, Value>>): Promise<Readonly<Record<string, Value>>>;
   /** The type that the plan gives a port. */
   typeOf(site: Site, port: string): QType | undefined;
+  /** Which start a learnt map takes. */
+  readonly restart: number;
   applied(a: Applied): void;
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Crunch } from '../crunch.ts';
 import type { EvalContext } from '../host.ts';
+import { logQsur as qsur } from '../objectives/qsur.ts';
 import type { QType } from '../plan/types.ts';
 import type { Site } from '../sites.ts';
 import { outputDistance, rounded } from './output-error.ts';
@@ -81,19 +82,19 @@ export const composed = (a: Rotation, b: Rotation): Rotation => ({
   },
 });
 
-/** log of QSUR per channel, up to a constant: ½ mean log λ − log(2 max|x|), λ the variances along the axes of the data's ellipsoid. */
+/** log of QSUR a channel under a rotation, the mean of the pairs. */
 export async function logQsur({ pairs, ctx }: Evidence, r: Rotation | undefined, n: number): Promise<number> {
   let total = 0;
   const matrix = r && Float32Array.from(matrixOf(r));
   for (const p of pairs) {
     const c = new Float64Array(n * n);
     await ctx.crunch.gram(c, p.x, n);
-    const { values } = await ctx.crunch.eigen(c, n);
-    const floor = (values[0] ?? 1) * 1e-9;
     const rows = p.x.length / n;
     const x = matrix ? await times(p.x, matrix, n, ctx.crunch) : p.x;
-    const most = x.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-    total += 0.5 * (values.reduce((s, v) => s + Math.log(Math.max(v, floor) / rows), 0) / n) - Math.log(2 * most);
+    total += qsur(
+      (await ctx.crunch.eigen(c, n)).values.map((v) => v / rows),
+      x.reduce((m, v) => Math.max(m, Math.abs(v)), 0),
+    );
   }
   return total / pairs.length;
 }
@@ -195,6 +196,10 @@ async function surrogate(parts: readonly { x: Float32Array; w: Float32Array }[],
   }
   return { j, g };
 }
+
+/** J(R) on all rows of the evidence. */
+export const rangeNorm = async ({ pairs, ctx }: Evidence, r: Rotation, n: number, p: number): Promise<number> =>
+  (await surrogate(pairs, Float32Array.from(matrixOf(r)), n, p, ctx.crunch)).j;
 
 /** A = G Rᵀ − R Gᵀ. */
 async function skew(g: Float64Array, r: Float64Array, n: number, crunch: Crunch): Promise<Float64Array> {

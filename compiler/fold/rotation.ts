@@ -1,3 +1,5 @@
+import { uniform } from './uniform.ts';
+
 /** Orthogonal maps of rows: x → x R with R Rᵀ = 1. */
 export interface Rotation {
   readonly size: number;
@@ -45,6 +47,16 @@ export function keepingMean(m: Rotation): Rotation {
     m.undo(x);
   };
   return { size: n, name: `${m.name} that keeps the mean`, apply, undo };
+}
+
+/** Signs drawn from a seed: x → x diag(±1). */
+export function signs(size: number, seed: number): Rotation {
+  const next = uniform(seed);
+  const flipped = Uint8Array.from({ length: size }, () => (next() < 0.5 ? 1 : 0));
+  const flip = (x: Float64Array): void => {
+    for (let i = 0; i < size; i++) if (flipped[i]) x[i] = -x[i]!;
+  };
+  return { size, name: `signs ${seed}`, apply: flip, undo: flip };
 }
 
 /** A dense matrix R, row-major. */

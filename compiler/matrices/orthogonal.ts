@@ -1,19 +1,9 @@
 import type { OrthogonalMatrix } from '../define.ts';
 import { dense } from '../fold/rotation.ts';
+import { uniform } from '../fold/uniform.ts';
 import { int } from '../schema.ts';
 
 const params = { seed: int({ doc: 'Seed.', min: 0, default: 0 }) };
-
-/** Uniform numbers in [0, 1): the mulberry32 generator. */
-function uniform(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Rows of nearly normal numbers (sums of twelve uniform ones: the same on every machine), made orthonormal by Gram and Schmidt, twice. */
 export function orthogonal(n: number, seed: number): Float64Array {

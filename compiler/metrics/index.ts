@@ -2,6 +2,7 @@
 import agreement from './agreement.ts';
 import cosine from './cosine.ts';
 import kl from './kl.ts';
+import l1 from './l1.ts';
 import maxError from './max_error.ts';
 import mse from './mse.ts';
 import psnr from './psnr.ts';
@@ -11,6 +12,7 @@ export const metrics = [
   agreement,
   cosine,
   kl,
+  l1,
   maxError,
   mse,
   psnr,

@@ -72,6 +72,8 @@ export interface PlannedTransform {
   readonly edges: readonly { readonly from: Site; readonly to: Site; readonly tied: boolean }[];
   /** What the statement selects, where that is no edge. */
   readonly sites: readonly Site[];
+  /** Which start a learnt transform takes; the first where it is not given. */
+  readonly restart?: number;
 }
 
 /** A site whose numbers a solver finds. */

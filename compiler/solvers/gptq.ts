@@ -34,8 +34,8 @@ const params = {
     default: 'sequential',
   }),
   within: choice(['block', 'layer'], {
-    doc: 'Sequential inputs: layers of one block see each other in float (one pass a block), or quantized (a pass for each layer).',
-    default: 'block',
+    doc: 'Sequential inputs: layers of one block see each other in float (one pass a block), or quantized (a pass for each layer). Where it is not given: layer with `target: float`, whose corrections would add up along a block that sees none of them; else block.',
+    optional: true,
   }),
   target: choice(['inputs', 'float'], {
     doc: 'What the layer shall give: what its float weights give on the same inputs, or what they give in the float model, which also makes up for the layers before.',
@@ -65,7 +65,10 @@ const solver: SolverOf<'codes', typeof params> = {
       return 'columns in the order of the Hessian need static groups: ONNX has no index of groups';
     return undefined;
   },
-  wants: (p) => ({ inputs: p.inputs === 'float' ? 'float' : p.within, float: p.target === 'float' }),
+  wants: ({ inputs, within, target }) => ({
+    inputs: inputs === 'float' ? 'float' : ((within as 'block' | 'layer' | undefined) ?? (target === 'float' ? 'layer' : 'block')),
+    float: target === 'float',
+  }),
   async solve(layer, p) {
     const r = await layer.crunch.solve({
       ...asked(layer),

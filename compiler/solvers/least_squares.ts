@@ -16,8 +16,8 @@ const params = {
     default: 'sequential',
   }),
   within: choice(['block', 'layer'], {
-    doc: 'Sequential inputs: layers of one block see each other in float, or quantized.',
-    default: 'block',
+    doc: 'Sequential inputs: layers of one block see each other in float, or quantized. In float each of them makes up for the same errors again.',
+    default: 'layer',
   }),
   mask: bool({ doc: 'Weights that are zero stay zero.', default: true }),
 } satisfies Schema;

@@ -1,7 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { valueFrom } from '../../compiler/calibrate/values.ts';
 import type { Metric } from '../../compiler/define.ts';
 import { frechet, moments } from '../../compiler/evaluate/frechet.ts';
+import { unpadded } from '../../compiler/evaluate/padding.ts';
 import { metrics } from '../../compiler/metrics/index.ts';
 import { numbers } from '../calibrate/_make.ts';
 
@@ -83,6 +85,16 @@ test('moments of rows', () => {
       [4, 2, 2, 4],
     ],
   );
+});
+
+test('padding is no output: tokens whose attention_mask is 0 are not compared', () => {
+  const mask = valueFrom('int64', [2, 2], [1, 0, 1, 1]);
+  const x = Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+  assert.equal([...unpadded(x, [2, 2, 2], mask)], [1, 2, 5, 6, 7, 8]);
+  assert.is(unpadded(x, [2, 2, 2], undefined), x);
+  // pooled outputs have no tokens; other shapes are no mask of these rows
+  assert.is(unpadded(x, [2, 4], mask), x);
+  assert.is(unpadded(x, [4, 1, 2], mask), x);
 });
 
 test.run();

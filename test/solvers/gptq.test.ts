@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compareModels } from '../../compiler/evaluate/index.ts';
+import gptq from '../../compiler/solvers/gptq.ts';
 import { QcError } from '../../grammar/diagnostics.ts';
 import { workplace } from '../compile/help.ts';
 
@@ -38,6 +39,12 @@ test('the model is nearer to float than rounded to nearest, and descent toward t
   const all = [await kl(nearest.output), await kl(swept.output), await kl(refined.output)];
   assert.ok(all[1]! < 0.75 * all[0]! && all[2]! < all[1]!, all.join(' '));
   assert.is(swept.result.report.ledger.filter((l) => l.what === 'solve gptq').length, swept.result.plan.solves.length);
+});
+
+test('toward the float output each layer sees what was solved before it; else the layers of a block share a pass', () => {
+  const wants = (p: object) => gptq.wants({ inputs: 'sequential', target: 'inputs', ...p } as never).inputs;
+  assert.equal([wants({}), wants({ target: 'float' }), wants({ target: 'float', within: 'block' })], ['block', 'layer', 'block']);
+  assert.equal([wants({ within: 'layer' }), wants({ inputs: 'float', target: 'float' })], ['layer', 'float']);
 });
 
 test('the same again gives the same bytes', async () => {

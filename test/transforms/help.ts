@@ -97,6 +97,7 @@ export async function apply(
         }
       },
       typeOf: (site, port) => types?.(site, port),
+      restart: 0,
       applied: (a) => applied.push(a),
     },
     given as never,

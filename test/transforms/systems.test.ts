@@ -2,9 +2,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { leading } from '../../compiler/fold/eigen.ts';
-import { composed, covariance, type Evidence, klt, learn, logQsur, times } from '../../compiler/fold/learn.ts';
+import { composed, covariance, type Evidence, klt, learn, logQsur, rangeNorm, times } from '../../compiler/fold/learn.ts';
 import { rounded } from '../../compiler/fold/output-error.ts';
-import { defect, matrixOf, type Rotation } from '../../compiler/fold/rotation.ts';
+import { defect, matrixOf, type Rotation, signs } from '../../compiler/fold/rotation.ts';
 import { roundRows } from '../../compiler/fold/round-rows.ts';
 import { hadamard } from '../../compiler/matrices/hadamard.ts';
 import { nodeHost } from '../../compiler/node/host.ts';
@@ -115,6 +115,17 @@ test('learnt rotations (OSTQuant): J never rises, R stays orthogonal, held-out e
     `learnt: ${dB.map((x) => x.toFixed(2)).join(' → ')} dB (calibration, held out); log QSUR ${q.map((x) => x.toFixed(3)).join(' → ')}; ${learnt.note}`,
   );
   assert.ok(dB[3]! >= dB[2]! + 1.0, 'held out at least 1 dB');
+});
+
+test('restarts: signs before the matrix, orthogonal, each its own; range norm and QSUR tell them apart', async () => {
+  const s = smoothed(layer(), 0.5);
+  const h = hadamard(N)!;
+  const found = [h, composed(signs(N, 1), h), composed(signs(N, 2), h)];
+  for (const r of found) assert.ok(defect(r) < 1e-12);
+  const norms = await Promise.all(found.map((r) => rangeNorm(evidence(s), r, N, 10)));
+  const filled = await Promise.all(found.map((r) => logQsur(evidence(s), r, N)));
+  assert.is(new Set(norms.map((x) => x.toFixed(6))).size, 3);
+  assert.is(new Set(filled.map((x) => x.toFixed(6))).size, 3);
 });
 
 test('low-rank branches (SVDQuant): more rank, less error; full rank is exact', async () => {

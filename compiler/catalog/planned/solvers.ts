@@ -43,22 +43,13 @@ export const objectives = [
     },
     { cite: 'Dong et al., HAWQ-V2, 2019 (arXiv:1911.03852)' },
   ),
-  planned('objective', 'block', 'Squared error on the output of a block.'),
   planned('objective', 'heads', 'Squared error on everything that reads a temporal feature.'),
-  measure('l1', 'Mean absolute difference.'),
   measure('ssim', 'Structural similarity of images.'),
   measure('final_mse', 'Mean squared error of the sample at the end of a rollout.'),
   measure('text_score', 'Agreement of image and text in cross-attention.'),
   planned('objective', 'judge', 'A score that a bound judge model gives.', {
     name: str({ doc: 'Name of the judge, bound on the command line.' }),
   }),
-  planned(
-    'objective',
-    'kl_top',
-    'KL divergence on the k largest logits.',
-    { k: int({ doc: 'How many.', min: 1, default: 1000 }) },
-    { cite: 'OSTQuant, 2025 (arXiv:2501.13987)' },
-  ),
 ];
 
 export const searches = [

@@ -9,7 +9,7 @@
 //! Attributes: shape [K, N], group, layout.
 
 use crate::api::{Context, Element, Half, Info, Outcome, View};
-use crate::op::{chosen, Operator};
+use crate::op::{chosen, Operator, ANY};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::*;
 use std::ffi::{CStr, CString};
@@ -67,6 +67,18 @@ impl Form {
     fn inputs(&self) -> usize {
         COMMON + 2 * usize::from(self.input == Input::Codes) + usize::from(self.progressive) + usize::from(self.gated) + usize::from(self.codes)
     }
+
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        let codes = self.input == Input::Codes;
+        match index {
+            0 if codes => i8::TYPE,
+            1 | 3 => u8::TYPE,
+            7 => ANY,
+            9 if codes => i8::TYPE,
+            i if self.progressive && i == COMMON + 2 * usize::from(codes) => u8::TYPE,
+            _ => f32::TYPE,
+        }
+    }
 }
 
 pub struct Linear {
@@ -114,6 +126,9 @@ impl Operator for Linear {
     }
     fn inputs(&self) -> usize {
         self.form.inputs()
+    }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        self.form.input_type(index)
     }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
         if self.form.codes { &[i8::TYPE] } else { &[f32::TYPE] }
