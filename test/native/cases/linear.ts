@@ -10,10 +10,15 @@ const linear: Family = (name, size) => {
   const [rows, k, n, group] = size === 'small' ? [3, 64, 48, 32] : [64, 2048, 2048, 128];
   const [panels, groups] = [Math.ceil(n / 32), k / group];
   const x = op.input === 'codes' ? bytes('int8', [rows, k]) : floats([rows, k], 3);
+  // Bytes of scales: powers of two around 1, or fp8.
+  const narrow = op.float === 'MXF4' ? bytes('uint8', [panels, groups, 32], 16, 118) : bytes('uint8', [panels, groups, 32], 120);
+  const isNarrow = op.float === 'MXF4' || op.float === 'NVF4';
   const all = {
     x,
-    codes: bytes('uint8', [panels, k / 4, 16 * op.bits]),
-    scales: positive([panels, op.progressive ? 1 : groups, 32], 0.001),
+    // fp8 e5m2 has infinities from 124 on.
+    codes: bytes('uint8', [panels, k / 4, 16 * op.bits], ...(op.float === 'F8E5M2' ? [120] : [])),
+    scales: isNarrow ? narrow : positive([panels, op.progressive ? 1 : groups, 32], 0.001),
+    outer: one(0.01),
     zeros: op.progressive ? bytes('uint8', [panels, groups, 32], 15) : bytes('uint8', [1, 1, 1], 1, 2 ** (op.bits - 1)),
     bias: zero,
     residual: zero,

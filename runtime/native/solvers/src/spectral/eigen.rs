@@ -64,10 +64,10 @@ impl Ql<'_> {
             while m < n - 1 && self.e[m].abs() > f64::EPSILON * largest {
                 m += 1;
             }
-            let mut round = 0;
-            while m > l {
-                round += 1;
-                if round > ROUNDS {
+            let mut left = if m > l { ROUNDS } else { 0 };
+            while left > 0 {
+                left -= 1;
+                if left == 0 {
                     return Err(Fault::new("eigen-diverged", "the eigenvalues of a symmetric matrix do not converge"));
                 }
                 let (g, e) = (self.d[l], self.e[l]);
