@@ -114,12 +114,7 @@ export const solveNumbers = (r: SolveRequest): number[] => [
   Number(r.rescale),
 ];
 
-export const adaroundNumbers = (r: AdaRoundRequest): number[] => [
-  ...layerNumbers(r),
-  r.iterations,
-  r.rate,
-  r.regular,
-];
+export const adaroundNumbers = (r: AdaRoundRequest): number[] => [...layerNumbers(r), r.iterations, r.rate, r.regular];
 
 export const leastSquaresNumbers = (r: LeastSquaresRequest): number[] => [
   ...matrixNumbers(r.weight),

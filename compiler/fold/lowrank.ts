@@ -5,8 +5,8 @@ import type { Site } from '../sites.ts';
 import { leading } from './eigen.ts';
 import type { Job, Need } from './job.ts';
 import { floatRows, outputDistance, rounded } from './output-error.ts';
-import { refuse } from './refuse.ts';
 import { measure } from './output-space.ts';
+import { refuse } from './refuse.ts';
 import { roundRows } from './round-rows.ts';
 
 const sample = { name: 'rows', args: { axis: -1, count: 256 } };

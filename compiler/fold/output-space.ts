@@ -24,7 +24,14 @@ export async function measure(error: 'weight' | 'diagonal' | 'covariance', x: Fl
   for (let k = 0; k < n; k++) c[k * n + k]! += DAMP * mean;
   if (error === 'diagonal') {
     const root = Float64Array.from({ length: n }, (_, k) => Math.sqrt(c[k * n + k]! / mean));
-    return { into: (m) => m.map((w, i) => w * root[i % n]!), back: (v) => unit(v.map((w, i) => w / root[i % n]!), n) };
+    return {
+      into: (m) => m.map((w, i) => w * root[i % n]!),
+      back: (v) =>
+        unit(
+          v.map((w, i) => w / root[i % n]!),
+          n,
+        ),
+    };
   }
   const { values, vectors } = await crunch.eigen(c, n);
   const power = (exponent: number): Float64Array => {

@@ -30,7 +30,8 @@ const transform: Transform<typeof params> = {
   since: '0.2.0',
   doc: 'A low-rank branch in float takes the largest directions of a weight; what is left, the role `lowrank.residual`, is quantized. Branch and residual alternate: the branch becomes the best for what the codes leave over.',
   cite: 'Li et al., SVDQuant, 2024 (arXiv:2411.05007); `error` as Zhang et al., LQER, 2024 (arXiv:2402.02446) and QERA, 2024 (arXiv:2410.06040), `start: codes` as Li et al., LoftQ, 2023 (arXiv:2310.08659)',
-  formula: 'L = SVD_r(W), then L = SVD_r(W − Q(W − L)); y = Q(x) Q(W − L) + x L; with `error` SVD_r(E) is SVD_r(E S) S⁻¹, S = diag(E[x²])^½ or E[xᵀx]^½',
+  formula:
+    'L = SVD_r(W), then L = SVD_r(W − Q(W − L)); y = Q(x) Q(W − L) + x L; with `error` SVD_r(E) is SVD_r(E S) S⁻¹, S = diag(E[x²])^½ or E[xᵀx]^½',
   params,
   stage: () => 8,
   marks: 'lowrank.residual',

@@ -2,11 +2,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { floats } from '../../compiler/calibrate/values.ts';
-import type { Tensor } from '../../compiler/graph/types.ts';
 import { leading } from '../../compiler/fold/eigen.ts';
 import { projected } from '../../compiler/fold/lowrank.ts';
 import { measure } from '../../compiler/fold/output-space.ts';
 import { times } from '../../compiler/fold/times.ts';
+import type { Tensor } from '../../compiler/graph/types.ts';
 import { nodeHost } from '../../compiler/node/host.ts';
 import type { Builder } from '../roles/build.ts';
 import { biased, gated, gemm, layer, linear, rms } from './graphs.ts';
