@@ -118,6 +118,8 @@ export function quantizedCache(v: Value, c: Cache): Record<string, Value> {
 /** A float state as the int8 input that stands for it: the arithmetic of the operators, in float32. */
 export function quantizedState(v: Value, s: HeldState): Record<string, Value> {
   const each = positions(s.scale, s.shape, v.shape);
-  const codes = Int8Array.from(floats(v), (x, i) => Math.min(127, Math.max(-128, roundEven(Math.fround(Math.fround(x) / each[i]!)))));
+  const low = positions(s.low, s.shape, v.shape);
+  const code = (x: number, i: number) => Math.min(low[i]! + 255, Math.max(low[i]!, roundEven(Math.fround(Math.fround(x) / each[i]!))));
+  const codes = Int8Array.from(floats(v), code); // modulo 256
   return { [s.past]: { dtype: 'int8', shape: v.shape, bytes: new Uint8Array(codes.buffer) } };
 }

@@ -6,7 +6,9 @@ import type { Node, Tensor } from '../graph/types.ts';
 import { createView, type View } from '../match/view.ts';
 import type { Site } from '../sites.ts';
 import { type Arrangement, flatOrder, joined, sameArrangement, simplified } from './arrangement.ts';
+import { successor } from './carried.ts';
 import { relate } from './commute.ts';
+import { plain } from './plain.ts';
 import { refuse } from './refuse.ts';
 import type { Rewriter } from './rewriter.ts';
 
@@ -29,10 +31,6 @@ export interface Arranged {
   /** Inputs of the model that hold what an earlier run left. */
   readonly caches: ReadonlyMap<string, Arrangement>;
 }
-
-/** The output that carries an input on from run to run: `past_ssm.0` and `present_ssm.0`. */
-const successor = (past: string): string =>
-  past.startsWith('past_key_values.') ? past.replace('past_key_values.', 'present.') : past.replace('past', 'present');
 
 /** Spreads the order of one value. Error: Refusal, with the operator that it cannot pass. */
 export function arrange(view: View, value: string, order: Arrangement): Arranged {
@@ -176,18 +174,3 @@ export function foldArranged(rewriter: Rewriter, sites: readonly Site[], { const
   }
   return groups.size;
 }
-
-/** Operators of no site, as one for the rewriter. */
-const plain = (n: Node): Site => ({
-  id: `node:${n.outputs[0]}`,
-  path: n.name || n.outputs[0]!,
-  role: 'node',
-  members: [],
-  graph: '',
-  ports: {},
-  nodes: [n],
-  form: n.op,
-  facts: {},
-  tied: '',
-  size: 0,
-});

@@ -21,7 +21,7 @@ export const migrationNeeds = (edges: Job['edges']): Need[] =>
 
 /** Folds the steps of every edge. `margin`: how much wider than what was seen. Errors: Refusal no-producer, reader-left-out, not-quantized … */
 export async function migrateEdges(job: Job, margin: number): Promise<void> {
-  const sets = setsOf(job, false);
+  const sets = setsOf(job, {});
   const seen = await job.observe(
     sets.flatMap((s) => s.readings.flatMap((r) => [absmax, rows].map((observer) => ({ value: r.site.ports['input']!.value, observer })))),
   );

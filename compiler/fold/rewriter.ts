@@ -4,6 +4,7 @@ import type { Model, Node, Tensor, ValueInfo } from '../graph/types.ts';
 import { allNodes } from '../graph/walk.ts';
 import { type AttrValue, node } from '../lower/make.ts';
 import type { Port, Site, Sites } from '../sites.ts';
+import { plain } from './plain.ts';
 import { refuse } from './refuse.ts';
 import { folded, type Step, shapeAfter } from './tensors.ts';
 
@@ -141,6 +142,12 @@ export class Rewriter {
     for (const n of nodes) this.#change(n, (c) => ({ ...c, inputs: c.inputs.map((i) => (i === value ? out : i)) }));
     for (const s of readers) this.#inputs.set(s.id, out);
     return out;
+  }
+
+  /** As `insert`, in front of one node only. */
+  insertBefore(n: Node, value: string, label: string, build: (i: Insertion) => string): void {
+    const { out } = this.beside(value, [plain(n)], label, build);
+    this.#change(n, (c) => ({ ...c, inputs: c.inputs.map((i) => (i === value ? out : i)) }));
   }
 
   /** As `insert`, but the sites go on reading `value`: a branch beside them. */

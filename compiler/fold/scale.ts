@@ -3,8 +3,9 @@ import { toFloat32 } from '../graph/numeric.ts';
 import type { EvalContext } from '../host.ts';
 import { float32s } from '../lower/make.ts';
 import type { View } from '../match/view.ts';
+import { isDepthwise } from '../simulate/sharing.ts';
 import type { Site } from '../sites.ts';
-import { type Blocked, type Flow, follow, type Reading } from './flow.ts';
+import { type Blocked, type Flow, follow, type Gate, type Reading } from './flow.ts';
 import { channelsOf, type Digit, type Layout, onLast, sameDigits } from './layout.ts';
 import type { MapKind } from './pass.ts';
 import { type Reason, Refusal, refuse } from './refuse.ts';
@@ -25,6 +26,8 @@ export interface ScaleSet {
   /** Reads what the scale divided. For q and k: the producer that is multiplied. */
   readonly readings: readonly Reading[];
   readonly partner?: Producing;
+  /** SiLUs between: they become x·σ(s·x). */
+  readonly gates?: readonly Gate[];
   readonly channels: number;
   /** 1: this channel keeps its scale, somebody else reads it. */
   readonly pinned: Uint8Array;
@@ -58,7 +61,7 @@ function producing(v: View, site: Site, digits?: readonly Digit[]): { value: str
 
 /**
  * The set around the sites that read one value. `from`: the producers that were selected; the first that takes the map wins.
- * `kind` linear: only movements lie between, so that a shift goes through as well. Errors: Refusal with the reason of every candidate.
+ * `kind` linear: only movements lie between, so that a shift goes through as well; `gates`: a scale may go through SiLU. Errors: Refusal with the reason of every candidate.
  */
 export function scaleSet(
   view: View,
@@ -67,12 +70,13 @@ export function scaleSet(
   to: readonly Site[],
   online: boolean,
   kind: MapKind = 'scale',
+  gates = false,
 ): ScaleSet {
   const reasons: { reason: Reason; why: string }[] = [];
   for (const site of from) {
     try {
       const p = producing(view, site);
-      const flow = follow({ view, sites, sources: [p], kind, takes: (s) => to.includes(s) });
+      const flow = follow({ view, sites, sources: [p], kind, gates, takes: (s) => to.includes(s) });
       const m = p.channels.length;
       const pinned = pin(m, flow.blocked);
       const missing = to.find((s) => !flow.readings.some((r) => r.site === s));
@@ -84,6 +88,7 @@ export function scaleSet(
           name: arrow(site.path, to),
           producer: { site, channels: p.channels },
           readings: flow.readings,
+          ...(flow.gates.length ? { gates: flow.gates } : {}),
           channels: m,
           pinned,
           values: flow.values,
@@ -103,6 +108,8 @@ export function scaleSet(
 
 /** A multiplication before the readers: the only form where nothing takes the map, at the price of an operator. */
 function explicit(v: View, to: readonly Site[]): ScaleSet {
+  const filter = to.find((s) => s.role !== 'linear');
+  if (filter) refuse('no-producer', `${filter.path}: nothing before takes the scale, and a ${filter.role} gets no multiplication in front`);
   const value = to[0]!.ports['input']!.value;
   const n = widthOf(v, value);
   if (n === undefined) return refuse('layout-lost', `the width of "${value}" is not known`);
@@ -241,12 +248,15 @@ export function foldScale(rewriter: Rewriter, set: ScaleSet, s: Float64Array): v
       at(set.partner.channels, (x) => x),
     );
   for (const r of set.readings)
-    rewriter.fold(r.site, r.site.ports['weight']!.value, {
-      kind: 'scale',
-      axis: r.site.ports['weight']!.axes['reduce']!,
-      factors: at(r.channels, (x) => x),
-    });
+    rewriter.fold(r.site, r.site.ports['weight']!.value, { kind: 'scale', axis: readAxis(r.site), factors: at(r.channels, (x) => x) });
+  for (const g of set.gates ?? []) {
+    const s = at(g.channels, (x) => x);
+    rewriter.insertBefore(g.node, g.value, 'gate', (i) => i.op('Mul', [g.value, i.constant('gate_scale', float32s(s, [s.length]))]));
+  }
 }
+
+/** The axis of a weight that lies along what is read: of a depthwise convolution its filters. */
+const readAxis = (s: Site): number => s.ports['weight']!.axes[isDepthwise(s) ? 'out' : 'reduce']!;
 
 /** Scales what a linear or norm yields. */
 export function scaleOutput(rewriter: Rewriter, site: Site, factors: Float64Array): void {
@@ -266,17 +276,15 @@ export function scaleOutput(rewriter: Rewriter, site: Site, factors: Float64Arra
 export async function weightAbsmax(set: ScaleSet, tensorOf: Rewriter['tensor'], ctx: EvalContext): Promise<Float64Array> {
   const most = new Float64Array(set.channels);
   for (const r of set.readings) {
-    const port = r.site.ports['weight']!;
-    const t = tensorOf.call(undefined, port.value)!;
+    const t = tensorOf.call(undefined, r.site.ports['weight']!.value)!;
     const w = toFloat32(t.dtype, await ctx.bytes(t));
-    const [rows, cols] = t.shape as [number, number];
-    const byRow = port.axes['reduce'] === 0;
-    for (let i = 0, k = 0; i < rows; i++)
-      for (let j = 0; j < cols; j++, k++) {
-        const c = r.channels[byRow ? i : j]!;
-        const a = Math.abs(w[k]!);
-        if (a > most[c]!) most[c] = a;
-      }
+    const axis = readAxis(r.site);
+    const inner = t.shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+    for (let k = 0; k < w.length; k++) {
+      const c = r.channels[Math.floor(k / inner) % t.shape[axis]!]!;
+      const a = Math.abs(w[k]!);
+      if (a > most[c]!) most[c] = a;
+    }
   }
   return most;
 }

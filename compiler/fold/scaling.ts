@@ -1,21 +1,39 @@
 /** A transform that scales the channels of its edges under a law. */
 import type { Scaling } from '../define.ts';
-import type { Schema } from '../schema.ts';
+import type { Ref, Schema } from '../schema.ts';
+import { isDepthwise } from '../simulate/sharing.ts';
 import type { Site } from '../sites.ts';
 import { byChannel, type Job, type Need } from './job.ts';
+import { refuse } from './refuse.ts';
 import { foldScale, pairSet, type ScaleSet, scaleSet, weightAbsmax } from './scale.ts';
 
 const absmax = { name: 'absmax', args: { axis: -1 } };
 
+/** What else a transform lets scales do. */
+export interface Ways {
+  /** An explicit multiplication where nothing takes the scale. */
+  readonly online?: boolean;
+  /** Through SiLU. */
+  readonly gates?: boolean;
+  /** Into the filters of a depthwise convolution. */
+  readonly filters?: boolean;
+}
+
+/** A statistic of channels on the axis where a site reads them. */
+const observerAt = (site: Site, observer: Ref): Ref =>
+  isDepthwise(site) ? { ...observer, args: { ...observer.args, axis: 1 } } : observer;
+
 /** The edges of a statement by what is read: one set for each value, one for each pair of q and k. Errors: Refusal. */
-export function setsOf(job: Job, online: boolean): ScaleSet[] {
+export function setsOf(job: Job, { online = false, gates = false, filters = false }: Ways): ScaleSet[] {
+  const filter = job.edges.find((e) => isDepthwise(e.to));
+  if (filter && !filters) refuse('no-producer', `${filter.to.path} is a depthwise convolution, which takes scales of \`smooth\` alone`);
   const pairs = job.edges
     .filter((e) => e.tied)
     .map((e) => {
       const q = [e.from, e.to].find((s) => s.members.includes('attention.q')) ?? e.from;
       return pairSet(job.view, job.sites, q, q === e.from ? e.to : e.from);
     });
-  return [...pairs, ...edgeSets(job.edges).map((g) => scaleSet(job.view, job.sites, g.from, g.to, online))];
+  return [...pairs, ...edgeSets(job.edges).map((g) => scaleSet(job.view, job.sites, g.from, g.to, online, 'scale', gates))];
 }
 
 /** The flowing edges by the value that is read: who may make it, who reads it. */
@@ -36,27 +54,26 @@ export function edgeSets(edges: Job['edges']): { readonly from: readonly Site[];
 export const edgeNeeds = (law: Pick<Scaling, 'observes'>, edges: Job['edges']): Need[] =>
   edges.flatMap((e) => {
     const values = e.tied ? [e.from.ports['output'], e.to.ports['output']] : [e.to.ports['input']];
-    const observers = e.tied ? [absmax] : (law.observes ?? [absmax]);
+    const observers = e.tied ? [absmax] : (law.observes ?? [absmax]).map((o) => observerAt(e.to, o));
     return values.flatMap((p) => (p ? observers.map((observer) => ({ value: p.value, observer })) : []));
   });
 
 /** Chooses and folds the scales of every edge of the statement. Errors: Refusal, those of calibration. */
-export async function scaleEdges<S extends Schema>(job: Job, law: Scaling<S>, args: never, options: { online: boolean }): Promise<void> {
-  const sets = setsOf(job, options.online);
+export async function scaleEdges<S extends Schema>(job: Job, law: Scaling<S>, args: never, ways: Ways): Promise<void> {
+  const sets = setsOf(job, { ...ways, filters: law.name === 'smooth' });
   const observers = law.observes ?? [absmax];
-  const valuesOf = (s: ScaleSet): string[] => [
-    ...new Set([
-      ...s.readings.map((r) => r.site.ports['input']!.value),
-      ...(s.partner ? [s.producer!.site, s.partner.site].map((p) => p.ports['output']!.value) : []),
-    ]),
-  ];
-  const needs: Need[] = sets.flatMap((s) => valuesOf(s).flatMap((value) => observers.map((observer) => ({ value, observer }))));
+  const needs: Need[] = sets.flatMap((s) => [
+    ...s.readings.flatMap((r) => observers.map((o) => ({ value: r.site.ports['input']!.value, observer: observerAt(r.site, o) }))),
+    ...(s.partner ? [s.producer!.site, s.partner.site] : []).flatMap((p) =>
+      observers.map((observer) => ({ value: p.ports['output']!.value, observer })),
+    ),
+  ]);
   const seen = await job.observe(needs);
   for (const set of sets) {
     const s = await law.scales(
       {
         set,
-        activation: (observer, name) => channelMax(set, (value) => seen.get(value, observer)[name]!),
+        activation: (observer, name) => channelMax(set, (value, site) => seen.get(value, observerAt(site, observer))[name]!),
         weight: () =>
           set.partner
             ? Promise.resolve(ofPartner(set, (value) => seen.get(value, absmax)['absmax']!))
@@ -73,13 +90,13 @@ export async function scaleEdges<S extends Schema>(job: Job, law: Scaling<S>, ar
 }
 
 /** A statistic of the scaled value, the largest over what shares a channel. */
-export function channelMax(set: ScaleSet, of: (value: string) => ArrayLike<number>): Float64Array {
+export function channelMax(set: ScaleSet, of: (value: string, site: Site) => ArrayLike<number>): Float64Array {
   const out = new Float64Array(set.channels);
   const fold = (x: ArrayLike<number>, channels: Int32Array) => {
     for (const [i, c] of channels.entries()) out[c] = Math.max(out[c]!, x[i]!);
   };
-  if (set.partner) fold(of(set.producer!.site.ports['output']!.value), set.producer!.channels);
-  for (const r of set.readings) fold(of(r.site.ports['input']!.value), r.channels);
+  if (set.partner) fold(of(set.producer!.site.ports['output']!.value, set.producer!.site), set.producer!.channels);
+  for (const r of set.readings) fold(of(r.site.ports['input']!.value, r.site), r.channels);
   return out;
 }
 function ofPartner(set: ScaleSet, of: (value: string) => ArrayLike<number>): Float64Array {
@@ -92,7 +109,8 @@ function ofPartner(set: ScaleSet, of: (value: string) => ArrayLike<number>): Flo
 function report(job: Job, set: ScaleSet, s: Float64Array, law: Pick<Scaling, 'name' | 'note'>): void {
   const kept = set.pinned.reduce((a, b) => a + b, 0);
   const [lo, hi] = [Math.min(...s), Math.max(...s)];
-  const into = set.producer ? `folded into ${set.producer.site.path}` : 'an explicit multiplication';
+  const through = (set.gates ?? []).map((g) => `; ${g.site.path} is x·σ(s·x)`).join('');
+  const into = `${set.producer ? `folded into ${set.producer.site.path}` : 'an explicit multiplication'}${through}`;
   job.applied({
     name: set.name,
     detail: `${law.name}: ${set.channels} scales ${lo.toPrecision(3)} to ${hi.toPrecision(3)}, ${into}${kept ? `; ${kept} channels kept` : ''}${law.note ? `; ${law.note(s)}` : ''}`,

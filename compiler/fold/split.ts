@@ -33,7 +33,7 @@ export function copiesOf(a: ArrayLike<number>, times: number, copies: number): I
 
 /** Splits the channels of every edge. Errors: Refusal. */
 export async function splitEdges(job: Job, how: Splitting): Promise<void> {
-  const sets = setsOf(job, false);
+  const sets = setsOf(job, {});
   const seen = await job.observe(splitNeeds(job.edges, how.width !== undefined));
   for (const set of sets) {
     const [first] = set.readings;

@@ -9,7 +9,7 @@ import type { Choice, Evidence, Pair } from './learn.ts';
 import { floatRows } from './output-error.ts';
 import { Refusal, refuse } from './refuse.ts';
 import { keepingMean, type Rotation } from './rotation.ts';
-import type { Step } from './tensors.ts';
+import type { Part, Step } from './tensors.ts';
 
 /** Everything that a rotation of a stream has to change. */
 export interface StreamSet {
@@ -195,11 +195,12 @@ function moveShift(job: Job, norm: Site, gain: Float64Array | undefined, rotatio
   turnVector(job, norm, norm.bias!, rotation);
 }
 
-function turnVector(job: Job, site: Site, name: string, rotation: Rotation): void {
+function turnVector(job: Job, site: Site, name: string, rotation: Rotation, part?: Part): void {
   const shape = job.rewriter.tensor(name)?.shape ?? [];
   const n = shape.at(-1);
-  if (n === undefined || n % rotation.size) refuse('layout-lost', `${name} of ${site.path} is not one number for each channel`);
-  job.rewriter.fold(site, name, { kind: 'rotate', axis: shape.length - 1, rotation });
+  if (n === undefined || (part ? n < part.to : n % rotation.size))
+    refuse('layout-lost', `${name} of ${site.path} is not one number for each channel`);
+  job.rewriter.fold(site, name, { kind: 'rotate', axis: shape.length - 1, rotation, ...(part ? { part } : {}) });
 }
 
 const blocks =
@@ -215,8 +216,8 @@ const blocks =
 const unturn = (r: Rotation) => blocks(r, (x) => x.undo);
 
 /**
- * Rotates what one linear yields in blocks (a head, or the whole width) and turns it back in the linears that read it: value and output of
- * attention. Errors: Refusal.
+ * Rotates what one linear yields, or the part of it that is read, in blocks (a head, or the whole) and turns it back in the linears that read it:
+ * value and output of attention, the low-rank dt of Mamba. Errors: Refusal.
  */
 export async function rotateEdge(job: Job, from: Site, to: readonly Site[], per: 'tensor' | 'head', choose: Choice): Promise<void> {
   const name = `${from.path} -> ${to.map((s) => s.path).join(', ')}`;
@@ -232,27 +233,38 @@ export async function rotateEdge(job: Job, from: Site, to: readonly Site[], per:
     sources: [{ value, layout: onLast(rank, [{ size: width, stride: 1 }]) }],
     takes: (s) => to.includes(s),
   });
-  const shut = flow.blocked[0];
+  const part = readPart(flow.readings, width);
+  const shut = flow.blocked.find((b) => !part || b.channels.some((c) => c >= part.from && c < part.to));
   if (shut) refuse(shut.reason, `${name}: ${shut.why}`);
-  const size = per === 'head' ? headOf(job, from) : width;
+  const size = per === 'head' ? headOf(job, from) : part ? part.to - part.from : width;
   const readers = flow.readings.map((r) => r.site);
   const { rotation, note } = await choose(size, () => edgeEvidence(job, readers));
+  const first = part?.from ?? 0;
   const whole = (channels: Int32Array): boolean =>
-    channels.every((c, k) => c % size === k % size && c - (c % size) === channels[k - (k % size)]!);
+    channels.every((c, k) => (c - first) % size === k % size && c - ((c - first) % size) === channels[k - (k % size)]!);
   for (const r of flow.readings)
     if (r.channels.length % size || !whole(r.channels)) refuse('layout-lost', `${name}: ${r.site.path} does not read whole heads`);
-  job.rewriter.fold(from, from.ports['weight']!.value, { kind: 'rotate', axis: from.ports['weight']!.axes['out']!, rotation });
-  if (from.bias !== undefined) turnVector(job, from, from.bias, rotation);
+  const axis = from.ports['weight']!.axes['out']!;
+  job.rewriter.fold(from, from.ports['weight']!.value, { kind: 'rotate', axis, rotation, ...(part ? { part } : {}) });
+  if (from.bias !== undefined) turnVector(job, from, from.bias, rotation, part);
   for (const r of flow.readings)
     job.rewriter.fold(r.site, r.site.ports['weight']!.value, { kind: 'rotate', axis: r.site.ports['weight']!.axes['reduce']!, rotation });
   const applied: Applied = {
     name,
-    detail: `${rotation.name} in each of ${width / size} blocks${note ? `; ${note}` : ''}`,
+    detail: `${rotation.name} in ${part ? `${size} of ${width} channels` : `each of ${width / size} blocks`}${note ? `; ${note}` : ''}`,
     touched: [...flow.values.keys()],
     same: readers.map((r) => r.ports['output']!.value),
     caches: new Map([...flow.caches.keys()].map((c) => [c, blocks(rotation, (x) => x.apply)])),
   };
   job.applied(applied);
+}
+
+/** The part of the width that is read, where everything reads the same; undefined: all of it. */
+function readPart(readings: readonly Reading[], width: number): Part | undefined {
+  const all = readings.flatMap((r) => [...r.channels]);
+  if (all.length === 0) return undefined;
+  const [from, to] = [Math.min(...all), Math.max(...all) + 1];
+  return from === 0 && to === width ? undefined : { from, to };
 }
 
 export function headOf(job: Job, v: Site): number {

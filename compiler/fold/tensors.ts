@@ -4,7 +4,13 @@ import type { Tensor } from '../graph/types.ts';
 import type { EvalContext } from '../host.ts';
 import type { Rotation } from './rotation.ts';
 
-/** One step. `axis` of a tensor of any rank; `factors` has one number for each index of it; a rotation acts on blocks of its size. */
+/** Indices from … up to `to` of an axis. */
+export interface Part {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** One step. `axis` of a tensor of any rank; `factors` has one number for each index of it; a rotation acts on blocks of its size, of all or of a part. */
 export type Step =
   | { readonly kind: 'scale'; readonly axis: number; readonly factors: Float64Array }
   | { readonly kind: 'add'; readonly value: number }
@@ -13,7 +19,7 @@ export type Step =
   /** x += W v for a weight with these axes; x has one number for each output. */
   | { readonly kind: 'product'; readonly weight: Tensor; readonly reduce: number; readonly vector: Float64Array }
   | { readonly kind: 'fill'; readonly value: number }
-  | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation }
+  | { readonly kind: 'rotate'; readonly axis: number; readonly rotation: Rotation; readonly part?: Part }
   /** Takes a product away from a matrix: up [out, rank] · down [rank, reduce]; `out` is the axis of the outputs. */
   | { readonly kind: 'subtract'; readonly out: number; readonly up: Float32Array; readonly down: Float32Array; readonly rank: number }
   /** Adds the slice `from`, times a factor, to the slice `into`. */
@@ -77,10 +83,11 @@ export function applySteps(given: Float64Array, before: readonly number[], steps
       continue;
     }
     const { size } = s.rotation;
+    const { from, to } = s.part ?? { from: 0, to: n };
     const row = new Float64Array(size);
     for (let o = 0; o < outer; o++)
       for (let j = 0; j < inner; j++)
-        for (let b = 0; b < n; b += size) {
+        for (let b = from; b < to; b += size) {
           const at = (o * n + b) * inner + j;
           for (let k = 0; k < size; k++) row[k] = x[at + k * inner]!;
           s.rotation.apply(row);

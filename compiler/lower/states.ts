@@ -1,6 +1,7 @@
 /**
  * States that are codes on the outside too: where a recipe quantizes the state of a recurrence, or the input of a convolution over time, the states that
- * go from step to step are int8 inputs and outputs. Their scales are constants of the model. Zero is the code 0, so a first step begins with zero bytes.
+ * go from step to step are int8 inputs and outputs. Their scales are constants of the model. A byte is the code modulo 256, counted from its zero point, so
+ * a first step begins with zero bytes wherever the range of codes lies.
  */
 import { fail } from '../../grammar/diagnostics.ts';
 import type { Model, Node, ValueInfo } from '../graph/types.ts';
@@ -9,7 +10,8 @@ import type { QuantizedValue, Simulated } from '../simulated.ts';
 import { Editor } from './editor.ts';
 import { Emit } from './emit.ts';
 import { numbers } from './make.ts';
-import { declareStates, isNumber } from './native/ssm/declare.ts';
+import { declareStates, hasSteps } from './native/ssm/declare.ts';
+import { lowest } from './native/ssm/tables.ts';
 import { isState } from './state.ts';
 
 /** A state: what comes in, what goes out, and the scales that broadcast against it. */
@@ -18,6 +20,8 @@ export interface HeldState {
   readonly present: string;
   readonly scale: Float32Array;
   readonly shape: readonly number[];
+  /** The lowest code under each scale, counted from its zero point. */
+  readonly low: Float32Array;
 }
 
 /** The states that the recipe quantizes. Errors: `io-cache` (one that has no form on the outside). */
@@ -26,16 +30,15 @@ export function statesOf(s: Simulated): readonly HeldState[] {
   return s.values.flatMap((q): HeldState[] => {
     const ends = isState(q) ? recurrent(q, v) : joined(q, v);
     if (!ends) return [];
-    const { codes, mode, symmetric } = q.type;
-    const signed = codes?.kind === 'int' && codes.signed && codes.bits <= 8;
-    if (!signed || mode !== 'static' || !symmetric || !q.scale || q.zero?.some((z) => z !== 0))
-      fail(
+    const { codes, mode } = q.type;
+    if (codes?.kind !== 'int' || codes.bits > 8 || mode !== 'static' || !q.scale)
+      return fail(
         'io-cache',
-        `the ${q.port} of ${q.site.path} cannot be a quantized input and output: ${q.type.text} is not static int8 around zero`,
+        `the ${q.port} of ${q.site.path} cannot be a quantized input and output: ${q.type.text} is not static integers of at most 8 bits`,
         'compile without --io quantized, or quantize it as int8 { mode: static }',
       );
     const one = q.scale.length === 1;
-    return [{ ...ends, scale: q.scale, shape: one ? [] : (q.shape ?? [q.scale.length, 1]) }];
+    return [{ ...ends, scale: q.scale, shape: one ? [] : (q.shape ?? [q.scale.length, 1]), low: lowest(q) }];
   });
 }
 
@@ -83,14 +86,21 @@ export function withQuantizedStates(model: Model, states: readonly HeldState[]):
 /** Does the operator itself round this state? */
 function holdsCodes(model: Model, n: Node, s: HeldState): boolean {
   const scale = { 'qc.v1::SelectiveScan': 8, 'qc.v1::CausalConv1d': 5 }[typeOf(n)];
-  return scale !== undefined && n.outputs[1] === s.present && !isNumber(model, n.inputs[scale]!, 0);
+  return scale !== undefined && n.outputs[1] === s.present && hasSteps(model, n.inputs[scale]!);
 }
 
 function convert(e: Editor, s: HeldState, readers: readonly Node[], maker: Node | undefined): void {
   if (!maker) return;
   const outer = new Emit(e, `${s.past}/codes`);
   const scale = outer.constant('scale', numbers('float32', s.shape, s.scale));
-  const float = outer.op('Mul', [outer.cast(s.past, 'float32'), scale]);
+  const shifted = s.low.some((x) => x !== -128);
+  const held = numbers('int32', s.shape, s.low);
+  const codes = () => {
+    const low = outer.constant('low', held);
+    const above = outer.op('Mod', [outer.op('Sub', [outer.cast(s.past, 'int32'), low]), outer.scalar(256, 'int32')]);
+    return outer.cast(outer.op('Add', [low, above]), 'float32');
+  };
+  const float = outer.op('Mul', [shifted ? codes() : outer.cast(s.past, 'float32'), scale]);
   for (const n of readers) n.inputs = n.inputs.map((i) => (i === s.past ? float : i));
   e.behind(s.past, readers[0] ?? maker, outer.nodes);
   const end = new Emit(e, `${s.present}/codes`);
@@ -98,7 +108,12 @@ function convert(e: Editor, s: HeldState, readers: readonly Node[], maker: Node 
   const users = e.view(maker).consumers(s.present);
   maker.outputs = maker.outputs.map((o) => (o === s.present ? raw : o));
   for (const n of users) n.inputs = n.inputs.map((i) => (i === s.present ? raw : i));
-  const q = end.op('Clip', [end.op('Round', [end.op('Div', [raw, scale])]), end.scalar(-128), end.scalar(127)]);
-  end.op('Cast', [q], { to: 3 }, s.present);
+  const steps = end.op('Round', [end.op('Div', [raw, scale])]);
+  if (shifted) {
+    const low = end.constant('low', numbers('float32', s.shape, s.low));
+    const q = end.op('Min', [end.op('Max', [steps, low]), end.op('Add', [low, end.scalar(255)])]);
+    const wrapped = end.op('Mod', [end.op('Add', [end.cast(q, 'int32'), end.scalar(128, 'int32')]), end.scalar(256, 'int32')]);
+    end.op('Cast', [end.op('Sub', [wrapped, end.scalar(128, 'int32')])], { to: 3 }, s.present);
+  } else end.op('Cast', [end.op('Clip', [steps, end.scalar(-128), end.scalar(127)])], { to: 3 }, s.present);
   e.after(maker, end.nodes);
 }

@@ -8,6 +8,10 @@ const params = {
   law: ref('law', { doc: 'How the scales are chosen: smooth(α, β).', default: { name: 'smooth', args: { alpha: 0.5 } } }),
   by: choice(['step', 'range'], { doc: 'A table over the schedule instead of one value. Planned.', optional: true }),
   online: bool({ doc: 'An explicit multiplication where nothing before takes the scale; else that is an error.', default: false }),
+  gates: bool({
+    doc: 'Also through SiLU, which becomes x·σ(s·x): free inside a fused scan, else one multiplication at run time.',
+    default: false,
+  }),
 };
 
 function lawOf(name: string): Scaling {
@@ -27,7 +31,7 @@ const transform: Transform<typeof params> = {
   apply(job, p) {
     const law = lawOf(p.law.name);
     const args = Object.fromEntries(Object.entries(law.params).map(([k, x]) => [k, p.law.args[k] ?? x.default]));
-    return scaleEdges(job, law, args as never, { online: p.online });
+    return scaleEdges(job, law, args as never, { online: p.online, gates: p.gates });
   },
 };
 export default transform;

@@ -13,6 +13,10 @@ const params = {
   }),
   by: choice(['step', 'range'], { doc: 'A table over the schedule instead of one value. Planned.', optional: true }),
   online: bool({ doc: 'An explicit multiplication where nothing before takes the scale; else that is an error.', default: false }),
+  gates: bool({
+    doc: 'Also through SiLU, which becomes x·σ(s·x): free inside a fused scan, else one multiplication at run time.',
+    default: false,
+  }),
 };
 
 const transform: Transform<typeof params> = {
@@ -25,6 +29,6 @@ const transform: Transform<typeof params> = {
   later: ['by'],
   stage: () => 4,
   needs: (edges) => edgeNeeds(smoothLaw, edges),
-  apply: (job, p) => scaleEdges(job, smoothLaw, { alpha: p.alpha } as never, { online: p.online }),
+  apply: (job, p) => scaleEdges(job, smoothLaw, { alpha: p.alpha } as never, { online: p.online, gates: p.gates }),
 };
 export default transform;

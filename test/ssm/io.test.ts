@@ -53,11 +53,15 @@ const relative = (a: Float32Array, b: Float32Array) => {
   return distance(bytes(a), bytes(b));
 };
 
-for (const target of ['portable', 'native'])
-  test(`${target}: each step is that of states in float outside, a quarter of the bytes`, async () => {
+for (const [target, state] of [
+  ['portable', 'uint8'],
+  ['native', 'int8'],
+  ['native', 'uint8'],
+] as const)
+  test(`${target}, ${state}: each step is that of states in float outside, a quarter of the bytes`, async () => {
     const [inside, outside] = [
-      await w.compiled('mamba2', recipe(), { ...data, target }),
-      await w.compiled('mamba2', recipe(), { ...data, target, io: 'quantized' }),
+      await w.compiled('mamba2', recipe(`${state} { mode: static, per: element }`), { ...data, target }),
+      await w.compiled('mamba2', recipe(`${state} { mode: static, per: element }`), { ...data, target, io: 'quantized' }),
     ];
     const { graph } = (await loadModel(w.host, outside.output)).model;
     for (const side of [graph.inputs.filter((i) => i.name.startsWith('past')), graph.outputs.filter((o) => o.name.startsWith('present'))])
@@ -82,14 +86,14 @@ for (const target of ['portable', 'native'])
     assert.ok(relative(float.logits.at(-1)!, want.logits.at(-1)!) > 1e-2, 'the states are quantized');
   });
 
-test('states in float, and states with zero points, are refused', async () => {
+test('states in float, and states of more than eight bits, are refused', async () => {
   const code = (text: string) =>
     w.compiled('mamba2', text, { ...data, io: 'quantized' }).then(
       () => 'none',
       (e: QcError) => e.diagnostics[0]!.code,
     );
   assert.is(await code('quantize weight of conv as int8 { per: channel }'), 'io-nothing');
-  assert.is(await code(recipe('uint8 { mode: static, per: channel }')), 'io-cache');
+  assert.is(await code(recipe('int16 { mode: static, per: channel }')), 'io-cache');
 });
 
 test.run();

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { openModel } from '../../compiler/driver/model.ts';
 import type { Model, Node } from '../../compiler/graph/types.ts';
 import { writeModel } from '../../compiler/graph/write.ts';
-import { float32s } from '../../compiler/lower/make.ts';
+import { float32s, node } from '../../compiler/lower/make.ts';
 import { readRecurrence } from '../../compiler/lower/native/ssm/recurrence.ts';
 import { createView } from '../../compiler/match/view.ts';
 import { nodeHost } from '../../compiler/node/host.ts';
@@ -33,6 +33,7 @@ test.after(async () => {
 
 const all = quantized(source.model, { format: 'int8', grain: { per: 'channel' } });
 const float: Simulated = { ...all, weights: [], values: [] };
+const layers = all.sites.sites.filter((s) => s.role === 'ssm');
 const stock = { executionProviders: ['cpu'] };
 const relative = (a: ArrayLike<number>, b: ArrayLike<number>) => {
   let [error, energy] = [0, 0];
@@ -104,6 +105,31 @@ test('in float: no Scan and no Conv remain, results are those of the model', asy
   }
 });
 
+test('a gate z·σ(s·z) that a scale went through is part of the operator', async () => {
+  const gates = new Set(layers.map((s) => s.ports['z']!.value));
+  const scaled = source.model.graph.nodes.flatMap((n) => {
+    if (n.op !== 'Sigmoid' || !gates.has(n.inputs[0]!)) return [n];
+    const inner = `${n.inputs[0]}/scaled`;
+    return [node('Mul', [n.inputs[0]!, 's'], [inner]), { ...n, inputs: [inner] }];
+  });
+  const s = float32s(
+    Float32Array.from({ length: 384 }, (_, i) => 0.5 + (i % 9) / 4),
+    [384],
+  );
+  const { graph } = source.model;
+  const edited: Model = { ...source.model, graph: { ...graph, nodes: scaled, initializers: new Map([...graph.initializers, ['s', s]]) } };
+  const { model } = await lowerTo('native', { ...float, model: edited });
+  assert.ok(operators(model).filter((o) => o === 'Sigmoid').length < operators(edited).filter((o) => o === 'Sigmoid').length);
+  assert.is(operators(model).filter((o) => o === 'SelectiveScan').length, 3);
+  const feeds = feedsOf(source.model, 1, 4);
+  const [plain, want] = [await run(source.model, feeds, stock), await run(edited, feeds, stock)];
+  assert.ok(relative(plain['logits']!, want['logits']!) > 1e-2, 'the scale is read');
+  for (const way of ways) {
+    const got = await run(model, feeds, way);
+    assert.ok(relative(want['logits']!, got['logits']!) < 3e-6, `${relative(want['logits']!, got['logits']!)}`);
+  }
+});
+
 const value = (site: Site, port: string, grain: Grain, zero = 0): QuantizedValue => {
   const shared = sharing(site, port, grain);
   const n = shared ? shared.shape.reduce((a, b) => a * b, 1) : 1;
@@ -127,15 +153,22 @@ const value = (site: Site, port: string, grain: Grain, zero = 0): QuantizedValue
     ...(shared ? { shape: shared.shape } : {}),
   };
 };
-const layers = all.sites.sites.filter((s) => s.role === 'ssm');
 const convs = all.sites.sites.filter((s) => s.role === 'conv');
 const ports = ['x', 'B', 'C', 'dt', 'z', 'state'];
 
-for (const per of ['tensor', 'channel', 'cluster', 'state_group', 'element'] as const)
-  test(`quantized inside the operators, scales per ${per}: as simulated, by bodies and by kernels`, async () => {
+/** Zero points of the state, and of everything else. */
+const grains = [
+  ['tensor', 100, 30],
+  ['channel', 0, 0],
+  ['cluster', 60, 0],
+  ['state_group', 0, 120],
+  ['element', 200, 60],
+] as const;
+for (const [per, held, others] of grains)
+  test(`quantized inside the operators, scales per ${per}, zero points ${held} and ${others}: as simulated, by bodies and by kernels`, async () => {
     const values = [
-      ...layers.flatMap((s) => ports.map((p) => value(s, p, { per }))),
-      ...convs.map((s) => value(s, 'input', { per: per === 'tensor' ? 'tensor' : 'channel' })),
+      ...layers.flatMap((s) => ports.map((p) => value(s, p, { per }, p === 'state' ? held : others))),
+      ...convs.map((s) => value(s, 'input', { per: per === 'tensor' ? 'tensor' : 'channel' }, others)),
     ];
     const weights = all.weights.filter((w) => w.site.role === 'conv');
     assert.is(weights.length, 3);
@@ -171,9 +204,13 @@ function differing(a: ArrayLike<number>, b: ArrayLike<number>): number {
 }
 
 test('what the operators do not hold stays a Scan, a Conv', async () => {
-  const zero = await lowerTo('native', { ...float, values: [value(layers[0]!, 'state', { per: 'channel' }, 100)] });
-  assert.is(operators(zero.model).filter((o) => o === 'Scan').length, 1);
-  const input = await lowerTo('native', { ...float, values: [value(convs[0]!, 'input', { per: 'channel' }, 100)] });
+  const narrow = (q: QuantizedValue): QuantizedValue => ({
+    ...q,
+    type: { ...q.type, bits: 4, codes: { kind: 'int', bits: 4, signed: true, lo: -8, hi: 7 } },
+  });
+  const state = await lowerTo('native', { ...float, values: [narrow(value(layers[0]!, 'state', { per: 'channel' }))] });
+  assert.is(operators(state.model).filter((o) => o === 'Scan').length, 1);
+  const input = await lowerTo('native', { ...float, values: [narrow(value(convs[0]!, 'input', { per: 'channel' }))] });
   assert.is(operators(input.model).filter((o) => o === 'Conv').length, 1);
 });
 

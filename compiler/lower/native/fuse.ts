@@ -18,6 +18,7 @@ import attention from './fused/plainattention.ts';
 import quantizeRows from './fused/quantizerows.ts';
 import rmsNorm from './fused/rmsnorm.ts';
 import siluMul from './fused/silumul.ts';
+import siluScaled from './fused/siluscaled.ts';
 
 /** Where an operator takes the place of nodes. */
 export interface Place {
@@ -40,7 +41,7 @@ export interface Fusion {
 /** Each stage sees what the ones before it made. */
 const stages: readonly (readonly Fusion[])[] = [
   [attention, ...attentions],
-  [layerNorm, rmsNorm, siluMul, hadamard],
+  [layerNorm, rmsNorm, siluMul, siluScaled, hadamard],
   [addRmsNorm, addLayerNorm],
   [...normQuantize, ...hadamardQuantize],
   [quantizeRows, ...levelsMatMul],

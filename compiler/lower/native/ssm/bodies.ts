@@ -11,11 +11,14 @@ export interface ScanUse {
   readonly gated: boolean;
   readonly gateScale: boolean;
   readonly softplus: boolean;
+  /** Do steps have two rows, the second the lowest codes? */
+  readonly bounded: boolean;
   readonly rounded: ReadonlySet<string>;
 }
 export interface ConvUse {
   readonly silu: boolean;
   readonly rounded: boolean;
+  readonly bounded: boolean;
   readonly codes: boolean;
 }
 
@@ -40,10 +43,45 @@ export const CONV_INPUTS = ['x', 'state', 'weight', 'bias', 'weight_scale', 'x_s
 
 type Op = (op: string, inputs: readonly string[], attrs?: Record<string, number>) => string;
 
-/** x in int8 steps of `scale`: clip(round(x / scale))·scale; x itself where the scale is 0. */
-function rounded(op: Op, low: string, high: string, zero: string, x: string, scale: string): string {
-  const q = op('Clip', [op('Round', [op('Div', [x, scale])]), low, high]);
-  return op('Where', [op('Greater', [scale, zero]), op('Mul', [q, scale]), x]);
+/** Steps, and the lowest and highest code under them, counted from the zero point. */
+interface Steps {
+  readonly scale: string;
+  readonly low: string;
+  readonly high: string;
+  /** Lowest codes are one for each scale, not one number. */
+  readonly bounded: boolean;
+}
+
+/** Steps of an input with one row, or with two. */
+function stepsOf(b: Body, name: string, bounded: boolean): Steps {
+  if (!bounded) return { scale: name, low: b.float(-128), high: b.float(127), bounded };
+  const row = (i: number) => b.op('Gather', [name, b.index(i)], { axis: 0 });
+  const low = row(1);
+  return { scale: row(0), low, high: b.op('Add', [low, b.float(255)]), bounded };
+}
+
+const clipped = (op: Op, x: string, s: Steps): string =>
+  s.bounded ? op('Min', [op('Max', [x, s.low]), s.high]) : op('Clip', [x, s.low, s.high]);
+
+/** x in steps: clip(round(x / scale))·scale; x itself where the scale is 0. */
+function rounded(op: Op, zero: string, x: string, s: Steps): string {
+  const q = clipped(op, op('Round', [op('Div', [x, s.scale])]), s);
+  return op('Where', [op('Greater', [s.scale, zero]), op('Mul', [q, s.scale]), x]);
+}
+
+/** Bytes as the codes that they stand for: the one of 256 from the lowest on that is equal to it modulo 256. */
+function fromBytes(b: Body, bytes: string, s: Steps): string {
+  if (!s.bounded) return b.op('Cast', [bytes], { to: 1 });
+  const low = b.op('Cast', [s.low], { to: 6 });
+  const above = b.op('Mod', [b.op('Sub', [b.op('Cast', [bytes], { to: 6 }), low]), b.int32(256)]);
+  return b.op('Cast', [b.op('Add', [low, above])], { to: 1 });
+}
+
+/** Codes as bytes: modulo 256. */
+function toBytes(b: Body, codes: string, s: Steps, out: string): string {
+  if (!s.bounded) return b.op('Cast', [codes], { to: 3 }, out);
+  const shifted = b.op('Mod', [b.op('Add', [b.op('Cast', [codes], { to: 6 }), b.int32(128)]), b.int32(256)]);
+  return b.op('Cast', [b.op('Sub', [shifted, b.int32(128)])], { to: 3 }, out);
 }
 
 /** σ(s·x)·x. */
@@ -53,8 +91,8 @@ const silu = (b: Body, x: string, s?: string) => b.op('Mul', [x, b.op('Sigmoid',
 export function scanBody(opset: number, name: string, codes: boolean, use: ScanUse): Func {
   const b = new Body(opset);
   const op: Op = (o, inputs, attrs) => b.op(o, inputs, attrs);
-  const [low, high, zero] = [b.float(-128), b.float(127), b.float(0)] as const;
-  const round = (port: string, x: string) => (use.rounded.has(port) ? rounded(op, low, high, zero, x, `${port}_scale`) : x);
+  const zero = b.float(0);
+  const round = (port: string, x: string) => (use.rounded.has(port) ? rounded(op, zero, x, stepsOf(b, `${port}_scale`, use.bounded)) : x);
   const [one, rest, dims] = [b.ints([1]), b.ints([-1]), b.ints([0, 0])] as const;
   const shape = b.op('Shape', ['state']);
   const batch = b.slice(shape, 0, 1);
@@ -65,15 +103,18 @@ export function scanBody(opset: number, name: string, codes: boolean, use: ScanU
   const cat = (...parts: string[]) => b.op('Concat', parts, { axis: 0 });
   const shaped = (x: string, ...parts: string[]) => b.op('Reshape', [x, cat(...parts)]);
 
-  let table = 'state_scale';
-  let state = shaped(codes ? b.op('Cast', ['state'], { to: 1 }) : 'state', batch, rest, states);
-  if (use.rounded.has('state')) {
-    const size = cat(b.slice(b.op('Shape', [state]), 1, 2), states);
-    table = shaped(b.op('Expand', [b.op('Transpose', ['state_scale'], { perm: [1, 0] }), size]), groups, heads, rest, states);
-  }
-  state = shaped(state, batch, groups, heads, rest, states);
-  if (codes) state = b.op('Mul', [state, table]);
-  else if (use.rounded.has('state')) state = rounded(op, low, high, zero, state, table);
+  const plain = shaped('state', batch, rest, states);
+  const size = cat(b.slice(b.op('Shape', [plain]), 1, 2), states);
+  const table = (x: string) => shaped(b.op('Expand', [b.op('Transpose', [x], { perm: [1, 0] }), size]), groups, heads, rest, states);
+  const given = use.rounded.has('state') ? stepsOf(b, 'state_scale', use.bounded) : undefined;
+  const steps = given && {
+    ...given,
+    scale: table(given.scale),
+    ...(given.bounded ? { low: table(given.low), high: table(given.high) } : {}),
+  };
+  let state = shaped(plain, batch, groups, heads, rest, states);
+  if (codes && steps) state = b.op('Mul', [fromBytes(b, state, steps), steps.scale]);
+  else if (steps) state = rounded(op, zero, state, steps);
 
   const delta = use.softplus ? b.op('Where', [b.op('Equal', [b.integerAttribute('softplus'), one]), b.op('Softplus', ['dt']), 'dt']) : 'dt';
   // Time first, then [batch, groups, heads, width, states].
@@ -95,7 +136,7 @@ export function scanBody(opset: number, name: string, codes: boolean, use: ScanU
   const driven = step('Mul', [step('Mul', ['dt_t', 'x_t']), 'B_t']);
   const next = step('Add', [step('Mul', ['h', decay]), driven]);
   const y = step('MatMul', [next, 'C_t']);
-  const kept = use.rounded.has('state') ? rounded(step, low, high, zero, next, table) : step('Identity', [next]);
+  const kept = steps ? rounded(step, zero, next, steps) : step('Identity', [next]);
   const info = (n: string) => ({ name: n, dtype: 'float32' as const });
   const body: Graph = {
     name: `${name}/step`,
@@ -111,8 +152,8 @@ export function scanBody(opset: number, name: string, codes: boolean, use: ScanU
   scan.attrs.set('body', { type: 'graph', value: body });
   b.nodes.push(scan);
 
-  if (!codes) b.op('Reshape', ['h_last', shape], {}, 'state_out');
-  else b.op('Cast', [b.op('Reshape', [b.op('Round', [b.op('Div', ['h_last', table])]), shape])], { to: 3 }, 'state_out');
+  if (!codes || !steps) b.op('Reshape', ['h_last', shape], {}, 'state_out');
+  else b.op('Reshape', [toBytes(b, b.op('Round', [b.op('Div', ['h_last', steps.scale])]), steps, 'bytes'), shape], {}, 'state_out');
   const ys = b.op('Transpose', ['y_time'], { perm: [1, 0, 2, 3, 4, 5] });
   const skipped = b.op('Mul', [x, shaped('D', groups, heads, rest, one)]);
   const whole = (v: string, out?: string) => b.op('Reshape', [v, b.op('Shape', ['x'])], {}, out);
@@ -133,11 +174,11 @@ export function convBody(opset: number, name: string, codes: boolean, use: ConvU
   const op: Op = (o, inputs, attrs) => b.op(o, inputs, attrs);
   const last = b.ints([2]);
   const column = (x: string) => b.op('Reshape', [x, b.ints([-1, 1])]);
-  const scale = column('x_scale');
-  const past = codes ? b.op('Mul', [b.op('Cast', ['state'], { to: 1 }), scale]) : 'state';
+  const given = stepsOf(b, 'x_scale', use.bounded);
+  const steps = { ...given, scale: column(given.scale), ...(given.bounded ? { low: column(given.low), high: column(given.high) } : {}) };
+  const past = codes ? b.op('Mul', [fromBytes(b, 'state', steps), steps.scale]) : 'state';
   const all = b.op('Concat', [past, b.op('Transpose', ['x'], { perm: [0, 2, 1] })], { axis: 2 });
-  const [low, high, zero] = [b.float(-128), b.float(127), b.float(0)] as const;
-  const read = use.rounded ? rounded(op, low, high, zero, all, scale) : all;
+  const read = use.rounded ? rounded(op, b.float(0), all, steps) : all;
   const turned = b.op('Transpose', [use.codes ? b.op('Mul', [b.op('Cast', ['weight'], { to: 1 }), 'weight_scale']) : 'weight'], {
     perm: [1, 0],
   });
@@ -149,7 +190,7 @@ export function convBody(opset: number, name: string, codes: boolean, use: ConvU
   const size = b.op('Slice', [b.op('Shape', ['state']), last, b.ints([3]), b.ints([0])]);
   const length = b.op('Slice', [b.op('Shape', [all]), last, b.ints([3]), b.ints([0])]);
   const held = b.op('Slice', [all, b.op('Sub', [length, size]), length, last], {}, codes ? undefined : 'state_out');
-  if (codes) b.op('Cast', [b.op('Clip', [b.op('Round', [b.op('Div', [held, scale])]), low, high])], { to: 3 }, 'state_out');
+  if (codes) toBytes(b, clipped(op, b.op('Round', [b.op('Div', [held, steps.scale])]), steps), steps, 'state_out');
   return b.function(
     name,
     CONV_INPUTS,

@@ -9,9 +9,9 @@ import { Emit } from '../../emit.ts';
 import { float32s } from '../../make.ts';
 import { DOMAIN } from '../function.ts';
 import { made, only, permuted } from '../walk.ts';
-import { NO_STEPS } from './declare.ts';
-import { isInt8, siluOf } from './step.ts';
-import { positions, transposed } from './tables.ts';
+import { withoutSteps } from './declare.ts';
+import { isByte, siluOf } from './step.ts';
+import { portSteps, transposed } from './tables.ts';
 
 interface Parts {
   readonly conv: Node;
@@ -75,12 +75,13 @@ export interface FusedConv {
   readonly initializers: readonly string[];
 }
 
-/** Replaces a convolution by one operator; undefined where it stays as it is. `weight`: how it is encoded, where it is. */
+/** Replaces a convolution by one operator; undefined where it stays as it is. `weight`: how it is encoded, where it is; `bounded` as for a scan. */
 export function fuseConv(
   e: Editor,
   site: Site,
   values: readonly QuantizedValue[],
   weight: EncodedWeight | undefined,
+  bounded: boolean,
 ): FusedConv | undefined {
   const conv = site.nodes.map((n) => e.copyOf(n)).find((n) => n?.op === 'Conv');
   const v = conv && e.view(conv);
@@ -88,7 +89,7 @@ export function fuseConv(
   if (!p) return undefined;
   const own = values.filter((q) => q.site.id === site.id);
   const input = own.find((q) => q.value === p.joined);
-  if (own.length > (input ? 1 : 0) || (input && !isInt8(input))) return undefined;
+  if (own.length > (input ? 1 : 0) || (input && !isByte(input))) return undefined;
   const gone = new Set(p.inside);
   if (values.some((q) => q !== input && gone.has(q.value))) return undefined;
   const codes = weight?.type.codes;
@@ -97,7 +98,6 @@ export function fuseConv(
 
   const em = new Emit(e, `${p.y}/conv`);
   const { channels, taps } = p;
-  const none = e.shared(NO_STEPS, () => float32s([0], [1]));
   const held = v.constant(p.conv.inputs[1]!)!;
   const enc = weight ? encodeWeight(weight, held.name, 'source', { signed: true }) : undefined;
   const [w, steps] = enc
@@ -105,11 +105,10 @@ export function fuseConv(
         em.constant('weight', transposed({ ...enc.codes, shape: [channels, taps] }, channels, taps, enc.key)),
         em.constant('weight_scale', { ...enc.scales, shape: enc.scales.shape.length === 0 ? [1] : enc.scales.shape }),
       ]
-    : [em.constant('weight', transposed(held.tensor, channels, taps, held.name)), none];
+    : [em.constant('weight', transposed(held.tensor, channels, taps, held.name)), withoutSteps(e, 1, false)];
   const bias = p.conv.inputs[2] || e.shared(`qc/zeros/${channels}`, () => float32s(new Float32Array(channels), [channels]));
-  const s = input?.scale;
-  const each = s && (s.length === 1 ? s : positions(s, input.shape ?? [s.length, 1], [channels, 1]));
-  const scale = each ? em.constant('x_scale', float32s(each, [each.length])) : none;
+  const shaped = input && { ...input, shape: input.shape ?? [input.scale!.length, 1] };
+  const scale = shaped ? em.constant('x_scale', portSteps(shaped, [channels, 1], bounded)) : withoutSteps(e, 1, bounded);
   const name = 'CausalConv1d';
   em.op(`${DOMAIN}.${name}`, [p.x, p.past, w, bias, steps, scale], { channels, silu: p.silu ? 1 : 0 }, p.y);
   em.nodes.at(-1)!.outputs.push(p.after);

@@ -5,6 +5,8 @@ import { Editor } from '../../editor.ts';
 import { type FusedConv, fuseConv } from './conv.ts';
 import { declareStates } from './declare.ts';
 import { type FusedScan, fuseScan } from './scan.ts';
+import { isByte } from './step.ts';
+import { isShifted } from './tables.ts';
 
 /** The simulated level with these operators in its graph, and what is to be said of them when the rest is lowered. */
 export interface WithStates {
@@ -24,12 +26,14 @@ export function fuseStates(s: Simulated): WithStates {
   // One body serves the weights of a model, which are codes of all of them or of none.
   const all = sites.filter((x) => x.role === 'conv').map((x) => encoded(x.id) !== undefined);
   const uniform = new Set(all).size <= 1;
+  const ids = new Set(sites.map((x) => x.id));
+  const bounded = s.values.some((q) => ids.has(q.site.id) && isByte(q) && isShifted(q));
   for (const site of sites) {
     if (site.role === 'ssm') {
-      const f = fuseScan(e, site, s.values);
+      const f = fuseScan(e, site, s.values, bounded);
       if (f) scans.set(site.id, f);
     } else if (uniform) {
-      const f = fuseConv(e, site, s.values, encoded(site.id));
+      const f = fuseConv(e, site, s.values, encoded(site.id), bounded);
       if (f) convs.set(site.id, f);
     }
   }

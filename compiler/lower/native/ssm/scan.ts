@@ -7,11 +7,12 @@ import type { Editor } from '../../editor.ts';
 import { Emit } from '../../emit.ts';
 import { float32s } from '../../make.ts';
 import { DOMAIN } from '../function.ts';
+import { scaledSilu } from '../fused/siluscaled.ts';
 import { made, only, permuted } from '../walk.ts';
-import { NO_STATE_STEPS, NO_STEPS, ONE } from './declare.ts';
+import { ONE, withoutSteps } from './declare.ts';
 import { type Recurrence, readRecurrence } from './recurrence.ts';
-import { isInt8, siluOf } from './step.ts';
-import { positions, stateScales, transposed } from './tables.ts';
+import { isByte, siluOf } from './step.ts';
+import { portSteps, stateSteps, transposed } from './tables.ts';
 
 /** Beyond it ln(1 + eˣ) is x in float32. */
 const LINEAR = 16;
@@ -22,6 +23,8 @@ interface Parts {
   /** Values as [batch, time, …] by port, where a port's rounding would stand. */
   readonly ports: Readonly<Record<'x' | 'dt' | 'B' | 'C', string>>;
   readonly z?: string;
+  /** s of the gate z·σ(s·z), where it is not 1. */
+  readonly gateScale?: string;
   /** What Δ is softplus of. */
   readonly softplus?: string;
   readonly skip?: string;
@@ -112,7 +115,8 @@ function parts(v: View, scan: Node): Parts | undefined {
   }
   const gate = only(v, y);
   const other = gate?.op === 'Mul' ? gate.inputs.find((i) => i !== y) : undefined;
-  const z = other === undefined || v.shape(y)?.length !== 3 ? undefined : siluOf(v, other);
+  const scaled = other === undefined ? undefined : scaledSilu(v, other);
+  const z = other === undefined || v.shape(y)?.length !== 3 ? undefined : (siluOf(v, other) ?? scaled?.x);
   if (gate && z !== undefined && v.shape(z)?.join() === v.shape(y)?.join()) {
     inside.push(y);
     y = gate.outputs[0]!;
@@ -122,7 +126,7 @@ function parts(v: View, scan: Node): Parts | undefined {
     scan,
     r,
     ports: { x, dt, B, C },
-    ...(z === undefined || gate?.outputs[0] !== y ? {} : { z }),
+    ...(z === undefined || gate?.outputs[0] !== y ? {} : { z, ...(scaled ? { gateScale: scaled.scale } : {}) }),
     ...(inner === undefined ? {} : { softplus: inner }),
     ...(D === undefined ? {} : { skip: D }),
     state: scan.inputs[0]!,
@@ -141,8 +145,11 @@ export interface FusedScan {
   readonly initializers: readonly string[];
 }
 
-/** Replaces the Scan of a site and the rounding of its ports by one operator; undefined where it stays as it is. */
-export function fuseScan(e: Editor, site: Site, values: readonly QuantizedValue[]): FusedScan | undefined {
+/**
+ * Replaces the Scan of a site and the rounding of its ports by one operator; undefined where it stays as it is. `bounded`: some codes of the model are not
+ * around zero, so steps come with the lowest codes.
+ */
+export function fuseScan(e: Editor, site: Site, values: readonly QuantizedValue[], bounded: boolean): FusedScan | undefined {
   const scan = site.nodes.map((n) => e.copyOf(n)).find((n) => n?.op === 'Scan');
   if (!scan) return undefined;
   const v = e.view(scan);
@@ -151,7 +158,7 @@ export function fuseScan(e: Editor, site: Site, values: readonly QuantizedValue[
   const own = values.filter((q) => q.site.id === site.id && q.port !== 'output');
   const where: Record<string, string | undefined> = { ...p.ports, z: p.z, state: p.after };
   // Rounding that stands elsewhere, of another kind, or on what is no more: the Scan stays.
-  if (own.some((q) => where[q.port] !== q.value || !isInt8(q))) return undefined;
+  if (own.some((q) => where[q.port] !== q.value || !isByte(q))) return undefined;
   const gone = new Set(p.inside);
   if (values.some((q) => !own.includes(q) && gone.has(q.value))) return undefined;
   const outer = values.filter((q) => !own.includes(q) && Object.values(where).includes(q.value) && q.site.role === 'activation');
@@ -162,14 +169,10 @@ export function fuseScan(e: Editor, site: Site, values: readonly QuantizedValue[
   const channels = dims.slice(0, -1).reduce((a, b) => a * b, 1);
   const states = dims.at(-1)!;
   const steps = r.perHead ? dims[0]! : channels;
-  const none = e.shared(NO_STEPS, () => float32s([0], [1]));
   const of = (port: string) => own.find((q) => q.port === port);
   const scale = (port: 'x' | 'dt' | 'B' | 'C' | 'z', at: readonly number[]): string => {
     const q = of(port);
-    if (!q) return none;
-    const shape = q.scale!.length === 1 ? [] : (q.shape ?? [q.scale!.length]);
-    const each = q.scale!.length === 1 ? q.scale! : positions(q.scale!, shape, at);
-    return em.constant(`${port}_scale`, float32s(each, [each.length]));
+    return q ? em.constant(`${port}_scale`, portSteps(q, at, bounded)) : withoutSteps(e, 1, bounded);
   };
   const state = of('state');
   const A = v.constant(r.A)!;
@@ -198,15 +201,13 @@ export function fuseScan(e: Editor, site: Site, values: readonly QuantizedValue[
     p.z ?? one,
     a,
     skip,
-    state
-      ? em.constant('state_scale', stateScales(state.scale!, state.shape, dims))
-      : e.shared(NO_STATE_STEPS, () => float32s([0], [1, 1])),
+    state ? em.constant('state_scale', stateSteps(state, dims, bounded)) : withoutSteps(e, 2, bounded),
     scale('x', sizes(v, p.ports.x)!),
     scale('dt', sizes(v, p.ports.dt)!),
     scale('B', sizes(v, p.ports.B)!),
     scale('C', sizes(v, p.ports.C)!),
-    p.z === undefined ? none : scale('z', sizes(v, p.z)!),
-    one,
+    p.z === undefined ? withoutSteps(e, 1, bounded) : scale('z', sizes(v, p.z)!),
+    p.gateScale ?? one,
   ];
   const name = 'SelectiveScan';
   const shaped = r.perHead && v.shape(p.y)?.length === 4;

@@ -11,9 +11,8 @@ export function siluOf(v: View, value: string): string | undefined {
   return undefined;
 }
 
-/** Can an operator hold these codes itself: static int8 around zero, in the whole range? */
-export function isInt8(q: QuantizedValue): boolean {
-  const { codes, mode, symmetric } = q.type;
-  if (codes?.kind !== 'int' || codes.bits !== 8 || !codes.signed || codes.lo !== -128 || codes.hi !== 127) return false;
-  return mode === 'static' && symmetric && q.scale !== undefined && !q.zero?.some((z) => z !== 0);
+/** Can an operator hold these codes itself: static bytes, in the whole range? */
+export function isByte(q: QuantizedValue): boolean {
+  const { codes, mode } = q.type;
+  return codes?.kind === 'int' && codes.bits === 8 && codes.hi - codes.lo === 255 && mode === 'static' && q.scale !== undefined;
 }

@@ -6,7 +6,7 @@
 
 use crate::isa::dispatch;
 use crate::linear::{scratch, Output};
-use crate::math::{code, silu_scaled};
+use crate::math::{byte_of, code, of_byte, silu_scaled, LOW};
 use crate::scan::{After, State};
 use crate::Isa;
 
@@ -34,6 +34,8 @@ pub struct Conv<'a> {
     pub bias: &'a [f32],
     /// Steps that x and the state are rounded by: empty (float), one for all, or one a channel.
     pub scale: &'a [f32],
+    /// The lowest code under each step, counted from the zero point; empty: −128.
+    pub low: &'a [f32],
 }
 #[derive(Debug, Clone, Copy)]
 pub enum Weights<'a> {
@@ -81,7 +83,8 @@ impl Conv<'_> {
             }
         }
         sized("bias", self.bias.len(), &[1, channels])?;
-        sized("x_scale", self.scale.len(), &[0, 1, channels])
+        sized("x_scale", self.scale.len(), &[0, 1, channels])?;
+        sized("the lowest codes", self.low.len(), &[0, self.scale.len()])
     }
 }
 
@@ -110,13 +113,16 @@ unsafe fn conv_body<S>(c: &Conv, task: usize, y: &Output, after: &After) {
     let at: *mut Row = scratch(4 * 3 * taps * CHANNELS).cast();
     let (w, rows, raw) = (at, at.add(taps), at.add(2 * taps));
     at.write_bytes(0, 3 * taps);
-    let (mut step, mut factor, mut bias) = ([1.0f32; CHANNELS], [1.0f32; CHANNELS], [0.0f32; CHANNELS]);
+    let (mut step, mut low, mut factor, mut bias) = ([1.0f32; CHANNELS], [LOW; CHANNELS], [1.0f32; CHANNELS], [0.0f32; CHANNELS]);
     let each = |v: &[f32], l: usize| if v.len() == 1 { v[0] } else { v[first + l] };
     for l in 0..count {
         bias[l] = each(c.bias, l);
         if rounds {
             step[l] = each(c.scale, l);
             factor[l] = step[l];
+        }
+        if !c.low.is_empty() {
+            low[l] = each(c.low, l);
         }
         if let Weights::Codes(_, s) = c.weights {
             factor[l] *= each(s, l);
@@ -135,10 +141,10 @@ unsafe fn conv_body<S>(c: &Conv, task: usize, y: &Output, after: &After) {
         for l in 0..count {
             let v = match c.past {
                 State::Floats(p) => p[held + l * (taps - 1) + k],
-                State::Codes(p) => f32::from(p[held + l * (taps - 1) + k]),
+                State::Codes(p) => of_byte(p[held + l * (taps - 1) + k], low[l]),
             };
             (*raw.add(k))[l] = v;
-            (*rows.add(k))[l] = if rounds && matches!(c.past, State::Floats(_)) { code(v, step[l]) } else { v };
+            (*rows.add(k))[l] = if rounds && matches!(c.past, State::Floats(_)) { code(v, step[l], low[l]) } else { v };
         }
     }
     // Row t stands in slot (t + K − 1) mod K.
@@ -149,7 +155,7 @@ unsafe fn conv_body<S>(c: &Conv, task: usize, y: &Output, after: &After) {
         kept[..count].copy_from_slice(c.x.get_unchecked(from..from + count));
         if rounds {
             for l in 0..CHANNELS {
-                x[l] = code(kept[l], step[l]);
+                x[l] = code(kept[l], step[l], low[l]);
             }
         } else {
             *x = *kept;
@@ -182,7 +188,7 @@ unsafe fn conv_body<S>(c: &Conv, task: usize, y: &Output, after: &After) {
             let to = held + l * (taps - 1) + k;
             match after {
                 After::Floats(o) => *o.at().add(to) = (*raw.add(slot))[l],
-                After::Codes(o) => *o.at().add(to) = (*rows.add(slot))[l] as i8,
+                After::Codes(o) => *o.at().add(to) = byte_of((*rows.add(slot))[l]),
             }
         }
     }

@@ -99,10 +99,27 @@ pub fn silu_scaled(x: f32, s: f32) -> f32 {
     x / (1.0 + exp(-(s * x)))
 }
 
-/// The int8 code of x / scale as a float: rounded half to even, −128 … 127; NaN stays.
+/// The lowest code of a byte around zero.
+pub const LOW: f32 = -128.0;
+
+/// The code of x / scale as a float, counted from the zero point: rounded half to even, one of the 256 from `low` on; NaN stays.
 #[inline(always)]
-pub fn code(x: f32, scale: f32) -> f32 {
+pub fn code(x: f32, scale: f32, low: f32) -> f32 {
     let q = (x / scale).round_ties_even();
-    let q = if q < -128.0 { -128.0 } else { q };
-    if q > 127.0 { 127.0 } else { q }
+    let q = if q < low { low } else { q };
+    let high = low + 255.0;
+    if q > high { high } else { q }
+}
+
+/// The byte that stands for such a code outside: it modulo 256, so that zero is the byte 0 wherever the range lies.
+#[inline(always)]
+pub fn byte_of(code: f32) -> i8 {
+    code as i32 as i8
+}
+
+/// The code from `low` on that a byte stands for.
+#[inline(always)]
+pub fn of_byte(byte: i8, low: f32) -> f32 {
+    let low = low as i32;
+    (low + (i32::from(byte).wrapping_sub(low) & 255)) as f32
 }

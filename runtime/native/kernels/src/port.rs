@@ -1,12 +1,14 @@
-//! A quantized activation at a port of an operator: floats, floats that the operator rounds to int8 itself, or int8 codes.
+//! A quantized activation at a port of an operator: floats, floats that the operator rounds to bytes itself, or int8 codes.
 
-use crate::math::code;
+use crate::math::{code, LOW};
 
-/// The elements of a port. `scale`: empty (floats as they are), one for all, or one for each position of the last axes.
+/// The elements of a port. `scale`: empty (floats as they are), one for all, or one for each position of the last axes. `low`: the lowest code under
+/// each scale, counted from the zero point; empty: −128 (bytes around zero).
 #[derive(Debug, Clone, Copy)]
 pub struct Port<'a> {
     pub data: Data<'a>,
     pub scale: &'a [f32],
+    pub low: &'a [f32],
 }
 #[derive(Debug, Clone, Copy)]
 pub enum Data<'a> {
@@ -16,7 +18,7 @@ pub enum Data<'a> {
 
 impl<'a> Port<'a> {
     pub fn floats(data: &'a [f32]) -> Self {
-        Port { data: Data::Floats(data), scale: &[] }
+        Port { data: Data::Floats(data), scale: &[], low: &[] }
     }
     pub fn len(&self) -> usize {
         match self.data {
@@ -37,6 +39,9 @@ impl<'a> Port<'a> {
         let scales = self.scale.len();
         if scales > 1 && scales != width {
             return Err(format!("{name} has {scales} scales, not 1 or {width}"));
+        }
+        if !self.low.is_empty() && self.low.len() != scales {
+            return Err(format!("{name} has {scales} scales and {} lowest codes", self.low.len()));
         }
         if scales == 0 && matches!(self.data, Data::Codes(_)) {
             return Err(format!("{name} is int8 and has no scale"));
@@ -61,19 +66,25 @@ impl<'a> Port<'a> {
         match *self.scale {
             [] => {}
             [s] => {
+                let low = self.low.first().copied().unwrap_or(LOW);
                 for v in to {
-                    *v = if rounds { code(*v, s) * s } else { *v * s };
+                    *v = if rounds { code(*v, s, low) * s } else { *v * s };
                 }
             }
             _ => {
                 let scale = self.scale.get_unchecked(position..position + to.len());
-                if rounds {
-                    for (v, &s) in to.iter_mut().zip(scale) {
-                        *v = code(*v, s) * s;
-                    }
-                } else {
+                if !rounds {
                     for (v, &s) in to.iter_mut().zip(scale) {
                         *v *= s;
+                    }
+                } else if self.low.is_empty() {
+                    for (v, &s) in to.iter_mut().zip(scale) {
+                        *v = code(*v, s, LOW) * s;
+                    }
+                } else {
+                    let low = self.low.get_unchecked(position..position + to.len());
+                    for ((v, &s), &low) in to.iter_mut().zip(scale).zip(low) {
+                        *v = code(*v, s, low) * s;
                     }
                 }
             }

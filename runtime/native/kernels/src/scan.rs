@@ -5,12 +5,16 @@
 //! Channels lie side by side, thirty-two a task; sums over states are in order, so every instruction set gives the same bits.
 //! A quantized state is rounded after each step; y reads it before, as it stands in a register.
 
+mod held;
+mod step;
+
 use crate::isa::dispatch;
 use crate::linear::{scratch, Output};
-use crate::math::{code, exp, silu_scaled, softplus};
+use crate::math::{exp, silu_scaled, LOW};
 use crate::port::{Data, Port};
-use crate::transpose::transpose;
 use crate::Isa;
+use held::{fill, read_state, write_state};
+use step::{advance, advance_each, delta, raw_delta, Tables};
 
 /// Channels of a task.
 pub const LANES: usize = 32;
@@ -51,7 +55,10 @@ pub struct Scan<'a> {
     pub past: State<'a>,
     /// Steps of the state: empty (float), one for all, or [states, channels].
     pub scale: &'a [f32],
+    /// Its lowest code under each step, counted from the zero point; empty: −128.
+    pub low: &'a [f32],
 }
+/// A state as floats, or as bytes: codes counted from the zero point, modulo 256.
 #[derive(Debug, Clone, Copy)]
 pub enum State<'a> {
     Floats(&'a [f32]),
@@ -103,6 +110,7 @@ impl Scan<'_> {
         sized("D", self.skip.len(), &[steps])?;
         sized("gate_scale", self.gate.len(), &[1, channels])?;
         sized("state_scale", self.scale.len(), &[0, 1, channels * states])?;
+        sized("the state's lowest codes", self.low.len(), &[0, self.scale.len()])?;
         let past = match self.past {
             State::Floats(x) => x.len(),
             State::Codes(x) => x.len(),
@@ -141,23 +149,27 @@ unsafe fn scan_body<S>(s: &Scan, task: usize, y: &Output, after: &After) {
     let count = LANES.min(width - block * LANES);
     let group = head / (heads / groups);
 
-    let at: *mut f32 = scratch(4 * (3 * states * LANES + 2 * states)).cast();
-    let (h, a, scale) = (at, at.add(states * LANES), at.add(2 * states * LANES));
-    let (b, c) = (at.add(3 * states * LANES), at.add(3 * states * LANES + states));
+    let table = states * LANES;
+    let at: *mut f32 = scratch(4 * (4 * table + 2 * states)).cast();
+    let (h, a) = (at, at.add(table));
+    let tables = Tables { scale: at.add(2 * table), low: at.add(3 * table), b: at.add(4 * table), c: at.add(4 * table + states), states };
     let rounds = !s.scale.is_empty();
     for n in 0..states {
         let (row, from) = (n * LANES, n * channels + first);
         if !s.per_head {
             fill(a.add(row), s.a.get_unchecked(from..from + count), 0.0);
         }
-        match s.scale.len() {
-            0 => {}
-            1 => fill(scale.add(row), &[], s.scale[0]),
-            _ => fill(scale.add(row), s.scale.get_unchecked(from..from + count), 1.0),
+        for (to, values, rest) in [(tables.scale, s.scale, 1.0), (tables.low, s.low, LOW)] {
+            match values.len() {
+                0 if !rounds => {}
+                0 => fill(to.add(row), &[], rest),
+                1 => fill(to.add(row), &[], values[0]),
+                _ => fill(to.add(row), values.get_unchecked(from..from + count), rest),
+            }
         }
     }
     let held = (batch * channels + first) * states;
-    read_state(s, held, count, h, scale);
+    read_state(s, held, count, h, &tables);
 
     let each = |values: &[f32], l: usize| match values.len() {
         1 => values[0],
@@ -185,8 +197,8 @@ unsafe fn scan_body<S>(s: &Scan, task: usize, y: &Output, after: &After) {
         }
         s.x.read(row * channels + first, first, &mut x[..count]);
         let shared = (row * groups + group) * states;
-        s.b.read(shared, group * states, std::slice::from_raw_parts_mut(b, states));
-        s.c.read(shared, group * states, std::slice::from_raw_parts_mut(c, states));
+        s.b.read(shared, group * states, std::slice::from_raw_parts_mut(tables.b, states));
+        s.c.read(shared, group * states, std::slice::from_raw_parts_mut(tables.c, states));
         if s.per_head {
             if t % LANES == 0 {
                 for i in 0..LANES.min(time - t) {
@@ -201,14 +213,14 @@ unsafe fn scan_body<S>(s: &Scan, task: usize, y: &Output, after: &After) {
             for l in 0..LANES {
                 u[l] = d * x[l];
             }
-            if rounds { advance::<true>(h, scale, b, c, states, decay, &u, &mut out) } else { advance::<false>(h, scale, b, c, states, decay, &u, &mut out) }
+            if rounds { advance::<true>(h, &tables, decay, &u, &mut out) } else { advance::<false>(h, &tables, decay, &u, &mut out) }
         } else {
             raw_delta(s, row * channels + first, &mut dt[..count]);
             delta(s, first, true, &mut dt);
             for l in 0..LANES {
                 u[l] = dt[l] * x[l];
             }
-            if rounds { advance_each::<true>(h, a, scale, b, c, states, &dt, &u, &mut out) } else { advance_each::<false>(h, a, scale, b, c, states, &dt, &u, &mut out) }
+            if rounds { advance_each::<true>(h, a, &tables, &dt, &u, &mut out) } else { advance_each::<false>(h, a, &tables, &dt, &u, &mut out) }
         }
         for l in 0..LANES {
             out[l] += skip[l] * x[l];
@@ -221,122 +233,5 @@ unsafe fn scan_body<S>(s: &Scan, task: usize, y: &Output, after: &After) {
         }
         std::ptr::copy_nonoverlapping(out.as_ptr(), y.at().add(row * channels + first), count);
     }
-    match after {
-        After::Floats(o) => {
-            transpose(h, LANES, states, count, o.at().add(held), states);
-        }
-        After::Codes(o) => {
-            for i in 0..states * LANES {
-                *h.add(i) = code(*h.add(i), *scale.add(i));
-            }
-            let to = o.at().add(held);
-            for l in 0..count {
-                for n in 0..states {
-                    *to.add(l * states + n) = *h.add(n * LANES + l) as i8;
-                }
-            }
-        }
-    }
-}
-
-/// Thirty-two numbers: `values`, then `rest`.
-#[inline(always)]
-unsafe fn fill(to: *mut f32, values: &[f32], rest: f32) {
-    let to = &mut *to.cast::<Lanes>();
-    let (head, tail) = to.split_at_mut(values.len());
-    head.copy_from_slice(values);
-    tail.fill(rest);
-}
-
-/// The state [count, states] as [states, 32], in numbers; a quantized one that came as floats is rounded.
-#[inline(always)]
-unsafe fn read_state(s: &Scan, held: usize, count: usize, h: *mut f32, scale: *const f32) {
-    let states = s.states;
-    if count < LANES {
-        h.write_bytes(0, states * LANES);
-    }
-    match s.past {
-        State::Floats(past) => {
-            transpose(past.as_ptr().add(held), states, count, states, h, LANES);
-            if !s.scale.is_empty() {
-                for i in 0..states * LANES {
-                    let step = *scale.add(i);
-                    *h.add(i) = code(*h.add(i), step) * step;
-                }
-            }
-        }
-        State::Codes(past) => {
-            let past = past.as_ptr().add(held);
-            for l in 0..count {
-                for n in 0..states {
-                    *h.add(n * LANES + l) = f32::from(*past.add(l * states + n));
-                }
-            }
-            for i in 0..states * LANES {
-                *h.add(i) *= *scale.add(i);
-            }
-        }
-    }
-}
-
-/// dt as it came: rounding waits for softplus.
-#[inline(always)]
-unsafe fn raw_delta(s: &Scan, at: usize, to: &mut [f32]) {
-    let plain = Port { scale: if matches!(s.dt.data, Data::Floats(_)) { &[] } else { s.dt.scale }, ..s.dt };
-    let position = at % if s.per_head { s.heads } else { s.channels() };
-    plain.read(at, position, to)
-}
-
-/// Δ of what came, rounded where it has a scale and came as floats. `lanes`: positions follow each other, else all are `position`.
-#[inline(always)]
-unsafe fn delta(s: &Scan, position: usize, lanes: bool, dt: &mut Lanes) {
-    if s.softplus {
-        for v in dt.iter_mut() {
-            *v = softplus(*v);
-        }
-    }
-    if s.dt.scale.is_empty() || matches!(s.dt.data, Data::Codes(_)) {
-        return;
-    }
-    for (l, v) in dt.iter_mut().enumerate() {
-        let at = if s.dt.scale.len() == 1 { 0 } else if lanes { (position + l).min(s.dt.scale.len() - 1) } else { position };
-        let step = *s.dt.scale.get_unchecked(at);
-        *v = code(*v, step) * step;
-    }
-}
-
-/// A step where channels decay alike.
-#[allow(clippy::too_many_arguments)]
-#[inline(always)]
-unsafe fn advance<const ROUNDS: bool>(h: *mut f32, scale: *const f32, b: *const f32, c: *const f32, states: usize, decay: f32, u: &Lanes, y: &mut Lanes) {
-    let mut sum = [0.0; LANES];
-    for n in 0..states {
-        let (b, c) = (*b.add(n), *c.add(n));
-        let h = &mut *h.add(n * LANES).cast::<Lanes>();
-        let scale = &*scale.add(n * LANES).cast::<Lanes>();
-        for l in 0..LANES {
-            let v = h[l] * decay + u[l] * b;
-            sum[l] += v * c;
-            h[l] = if ROUNDS { code(v, scale[l]) * scale[l] } else { v };
-        }
-    }
-    *y = sum;
-}
-
-/// A step where each channel and state decays in its own way.
-#[allow(clippy::too_many_arguments)]
-#[inline(always)]
-unsafe fn advance_each<const ROUNDS: bool>(h: *mut f32, a: *const f32, scale: *const f32, b: *const f32, c: *const f32, states: usize, dt: &Lanes, u: &Lanes, y: &mut Lanes) {
-    let mut sum = [0.0; LANES];
-    for n in 0..states {
-        let (b, c) = (*b.add(n), *c.add(n));
-        let h = &mut *h.add(n * LANES).cast::<Lanes>();
-        let (a, scale) = (&*a.add(n * LANES).cast::<Lanes>(), &*scale.add(n * LANES).cast::<Lanes>());
-        for l in 0..LANES {
-            let v = h[l] * exp(dt[l] * a[l]) + u[l] * b;
-            sum[l] += v * c;
-            h[l] = if ROUNDS { code(v, scale[l]) * scale[l] } else { v };
-        }
-    }
-    *y = sum;
+    write_state(after, held, count, h, &tables);
 }

@@ -14,6 +14,7 @@ struct Case {
     steps: Vec<f32>,
     bias: Vec<f32>,
     scale: Vec<f32>,
+    low: Vec<f32>,
     silu: bool,
     int8: bool,
 }
@@ -21,15 +22,17 @@ struct Case {
 fn case(seed: u64, sizes: [usize; 4], int8: bool, scales: usize, silu: bool) -> Case {
     let [batch, time, channels, taps] = sizes;
     let mut r = Random(seed);
+    let scale: Vec<f32> = (0..scales).map(|_| 0.005 + 0.02 * r.float().abs()).collect();
+    // Odd seeds: codes that are not around zero.
+    let low = (0..if seed % 2 == 1 { scales } else { 0 }).map(|_| -(r.next() as u8 as f32)).collect();
     Case {
-        sizes, silu, int8,
+        sizes, silu, int8, scale, low,
         x: r.floats(batch * time * channels, 2.0),
         past: r.floats(batch * channels * (taps - 1), 2.0),
         w: r.floats(taps * channels, 1.0),
         codes: (0..taps * channels).map(|_| r.next() as i8).collect(),
         steps: r.floats(channels, 0.01),
         bias: r.floats(channels, 1.0),
-        scale: (0..scales).map(|_| 0.005 + 0.02 * r.float().abs()).collect(),
     }
 }
 
@@ -37,7 +40,7 @@ impl Case {
     fn conv<'a>(&'a self, past: State<'a>) -> Conv<'a> {
         let [batch, time, channels, taps] = self.sizes;
         let weights = if self.int8 { Weights::Codes(&self.codes, &self.steps) } else { Weights::Floats(&self.w) };
-        Conv { batch, time, channels, taps, silu: self.silu, x: &self.x, past, weights, bias: &self.bias, scale: &self.scale }
+        Conv { batch, time, channels, taps, silu: self.silu, x: &self.x, past, weights, bias: &self.bias, scale: &self.scale, low: &self.low }
     }
     fn run(&self, isa: Isa) -> (Vec<f32>, Vec<f32>) {
         let c = self.conv(State::Floats(&self.past));
@@ -58,6 +61,9 @@ impl Case {
     fn step(&self, c: usize) -> f32 {
         self.scale[if self.scale.len() == 1 { 0 } else { c }]
     }
+    fn low(&self, c: usize) -> f32 {
+        self.low.get(if self.low.len() == 1 { 0 } else { c }).copied().unwrap_or(-128.0)
+    }
     fn reference(&self) -> Vec<f64> {
         let [batch, time, channels, taps] = self.sizes;
         let mut y = vec![];
@@ -67,7 +73,7 @@ impl Case {
                     let sum: f64 = (0..taps)
                         .map(|k| {
                             let x = self.at(b, (t + k) as isize - taps as isize + 1, c);
-                            let x = if self.scale.is_empty() { f64::from(x) } else { f64::from((x / self.step(c)).round_ties_even().clamp(-128.0, 127.0)) * f64::from(self.step(c)) };
+                            let x = if self.scale.is_empty() { f64::from(x) } else { f64::from((x / self.step(c)).round_ties_even().clamp(self.low(c), self.low(c) + 255.0)) * f64::from(self.step(c)) };
                             let w = if self.int8 { f64::from(self.codes[k * channels + c]) * f64::from(self.steps[c]) } else { f64::from(self.w[k * channels + c]) };
                             w * x
                         })
@@ -105,10 +111,13 @@ fn the_convolution_is_its_formula() {
 
 #[test]
 fn codes_of_the_state_are_those_of_its_numbers() {
-    for sizes in SHAPES {
-        let c = case(3, sizes, true, sizes[2], true);
+    for (sizes, seed) in SHAPES.into_iter().flat_map(|s| [(s, 2), (s, 3)]) {
+        let c = case(seed, sizes, true, sizes[2], true);
         let [_, _, channels, taps] = sizes;
-        let code = |v: f32, i: usize| (v / c.step(i / (taps - 1) % channels)).round_ties_even().clamp(-128.0, 127.0) as i8;
+        let code = |v: f32, i: usize| {
+            let at = i / (taps - 1) % channels;
+            (v / c.step(at)).round_ties_even().clamp(c.low(at), c.low(at) + 255.0) as i32 as i8
+        };
         let past: Vec<i8> = c.past.iter().enumerate().map(|(i, v)| code(*v, i)).collect();
         let (y, state) = c.run(Isa::detect());
         let k = c.conv(State::Codes(&past));
@@ -122,7 +131,7 @@ fn codes_of_the_state_are_those_of_its_numbers() {
 
 #[test]
 fn sizes_that_do_not_fit_are_refused() {
-    let c = case(1, [2, 3, 40, 4], true, 40, true);
+    let c = case(2, [2, 3, 40, 4], true, 40, true);
     let good = c.conv(State::Floats(&c.past));
     let says = |s: Conv, what: &str| assert!(s.check().unwrap_err().contains(what), "{what}: {:?}", s.check());
     says(Conv { x: &c.x[1..], ..good }, "x has 239 elements");
@@ -130,6 +139,7 @@ fn sizes_that_do_not_fit_are_refused() {
     says(Conv { past: State::Codes(&[0; 240]), scale: &[], ..good }, "no scale");
     says(Conv { weights: Weights::Floats(&[]), ..good }, "weight has 0 elements");
     says(Conv { weights: Weights::Codes(&c.codes, &[1.0; 3]), ..good }, "weight_scale has 3 elements");
+    says(Conv { low: &[0.0; 2], ..good }, "lowest codes has 2 elements");
     says(Conv { bias: &[], ..good }, "bias has 0 elements");
     says(Conv { scale: &[1.0; 2], ..good }, "x_scale has 2 elements");
     says(Conv { taps: 0, ..good }, "filters of 0");

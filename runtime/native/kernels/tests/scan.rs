@@ -25,6 +25,9 @@ struct Case {
     gate: Vec<f32>,
     past: Vec<f32>,
     scale: Vec<f32>,
+    /// Lowest codes of the state and of each port, counted from zero points; none where codes are around zero (even seeds).
+    low: Vec<f32>,
+    lows: [Vec<f32>; 5],
 }
 
 fn case(seed: u64, sizes: [usize; 6], per_head: bool, softplus: bool, gated: bool, steps: Steps, coded: bool) -> Case {
@@ -53,8 +56,10 @@ fn case(seed: u64, sizes: [usize; 6], per_head: bool, softplus: bool, gated: boo
         Steps::One => vec![0.013],
         Steps::Each => (0..channels * states).map(|_| 0.005 + 0.02 * r.float().abs()).collect(),
     };
+    let mut lows = |scales: usize| (0..if seed % 2 == 1 { scales } else { 0 }).map(|_| -(r.next() as u8 as f32)).collect::<Vec<_>>();
+    let (low, lows) = (lows(scale.len()), std::array::from_fn(|i| lows(match steps { Steps::None => 0, Steps::One => 1, Steps::Each => widths[i] })));
     Case {
-        sizes, per_head, softplus, gated, ports, a, scale,
+        sizes, per_head, softplus, gated, ports, a, scale, low, lows,
         skip: r.floats(each, 1.0),
         gate: vec![1.0],
         past: r.floats(batch * channels * states, 1.5),
@@ -66,14 +71,14 @@ impl Case {
         let [batch, time, heads, width, states, groups] = self.sizes;
         let port = |i: usize| {
             let (x, scale, q) = &self.ports[i];
-            Port { data: q.as_deref().map_or(Data::Floats(x), Data::Codes), scale }
+            Port { data: q.as_deref().map_or(Data::Floats(x), Data::Codes), scale, low: &self.lows[i] }
         };
         Scan {
             batch, time, heads, width, states, groups,
             per_head: self.per_head, softplus: self.softplus,
             x: port(0), dt: port(1), b: port(2), c: port(3),
             z: if self.gated { port(4) } else { Port::floats(&[]) },
-            gate: &self.gate, a: &self.a, skip: &self.skip, past, scale: &self.scale,
+            gate: &self.gate, a: &self.a, skip: &self.skip, past, scale: &self.scale, low: &self.low,
         }
     }
     fn run(&self, isa: Isa) -> (Vec<f32>, Vec<f32>) {
@@ -97,7 +102,8 @@ impl Case {
                 0 => v,
                 n => {
                     let s = scale[at % n];
-                    f64::from((v as f32 / s).round_ties_even().clamp(-128.0, 127.0)) * f64::from(s)
+                    let low = self.lows[i].get(at % n).copied().unwrap_or(-128.0);
+                    f64::from((v as f32 / s).round_ties_even().clamp(low, low + 255.0)) * f64::from(s)
                 }
             };
             match q {
@@ -113,7 +119,8 @@ impl Case {
                 let group = head / (heads / groups);
                 let held = (b * channels + p) * states;
                 let step = |n: usize| f64::from(self.scale[if self.scale.len() == 1 { 0 } else { n * channels + p }]);
-                let round = |v: f64, n: usize| if self.scale.is_empty() { v } else { (v / step(n)).round_ties_even().clamp(-128.0, 127.0) * step(n) };
+                let low = |n: usize| self.low.get(if self.low.len() == 1 { 0 } else { n * channels + p }).map_or(-128.0, |&l| f64::from(l));
+                let round = |v: f64, n: usize| if self.scale.is_empty() { v } else { (v / step(n)).round_ties_even().clamp(low(n), low(n) + 255.0) * step(n) };
                 let mut h: Vec<f64> = (0..states).map(|n| round(f64::from(self.past[held + n]), n)).collect();
                 for t in 0..time {
                     let row = b * time + t;
@@ -190,20 +197,27 @@ fn quantized_ports_and_state_are_equal_on_every_set_and_one_step_is_the_definiti
 
 #[test]
 fn codes_in_and_out_are_the_rounded_state() {
-    for (sizes, per_head) in SHAPES {
-        let c = case(9, sizes, per_head, true, false, Steps::Each, false);
+    let mut beyond = false;
+    for ((sizes, per_head), seed) in SHAPES.into_iter().flat_map(|s| [(s, 8), (s, 9)]) {
+        let c = case(seed, sizes, per_head, true, false, Steps::Each, false);
         let (y, state) = c.run(Isa::detect());
         let [batch, _, heads, width, states, _] = sizes;
         let channels = heads * width;
-        let step = |i: usize| c.scale[i % states * channels + i / states % channels];
-        let past: Vec<i8> = c.past.iter().enumerate().map(|(i, v)| (v / step(i)).round_ties_even().clamp(-128.0, 127.0) as i8).collect();
+        let at = |i: usize| i % states * channels + i / states % channels;
+        let step = |i: usize| c.scale[at(i)];
+        let low = |i: usize| c.low.get(at(i)).copied().unwrap_or(-128.0);
+        // Outside a code is itself modulo 256.
+        let past: Vec<i8> = c.past.iter().enumerate().map(|(i, v)| (v / step(i)).round_ties_even().clamp(low(i), low(i) + 255.0) as i32 as i8).collect();
         let s = c.scan(State::Codes(&past));
         let (mut y8, mut q) = (vec![0.0; y.len()], vec![0i8; batch * channels * states]);
         let (out, after) = (Output::new(&mut y8), After::Codes(Output::new(&mut q)));
         (0..s.tasks()).for_each(|i| scan_task(Isa::detect(), &s, i, &out, &after));
         assert!(same_bits(&y, &y8));
-        assert!(q.iter().enumerate().all(|(i, &q)| f32::from(q) * step(i) == state[i]), "{sizes:?}");
+        let number = |q: i8, low: f32| (0..256).map(|k| low + k as f32).find(|&c| c as i32 as i8 == q).unwrap();
+        assert!(q.iter().enumerate().all(|(i, &q)| number(q, low(i)) * step(i) == state[i]), "{sizes:?}");
+        beyond |= q.iter().enumerate().any(|(i, &q)| f32::from(q) != number(q, low(i)));
     }
+    assert!(beyond, "no code was beyond the signed bytes");
 }
 
 #[test]
@@ -236,7 +250,7 @@ fn a_sequence_is_its_steps() {
 
 #[test]
 fn extreme_values_stay_in_range() {
-    let mut c = case(1, [1, 4, 1, 33, 4, 1], false, true, true, Steps::Each, false);
+    let mut c = case(2, [1, 4, 1, 33, 4, 1], false, true, true, Steps::Each, false);
     c.ports[0].0[0] = f32::INFINITY;
     c.ports[1].0[1] = f32::NAN;
     c.ports[1].0[2] = 1e30;
@@ -253,7 +267,7 @@ fn extreme_values_stay_in_range() {
 
 #[test]
 fn sizes_that_do_not_fit_are_refused() {
-    let c = case(1, [2, 3, 4, 8, 5, 2], true, true, true, Steps::Each, false);
+    let c = case(2, [2, 3, 4, 8, 5, 2], true, true, true, Steps::Each, false);
     let good = c.scan(State::Floats(&c.past));
     let says = |s: Scan, what: &str| assert!(s.check().unwrap_err().contains(what), "{what}: {:?}", s.check());
     fn short(p: Port) -> Port {
@@ -268,6 +282,8 @@ fn sizes_that_do_not_fit_are_refused() {
     says(Scan { skip: &[], ..good }, "D has 0 elements");
     says(Scan { gate: &[], ..good }, "gate_scale has 0 elements");
     says(Scan { scale: &[1.0, 2.0], ..good }, "state_scale has 2 elements");
+    says(Scan { low: &[0.0; 2], ..good }, "lowest codes has 2 elements");
+    says(Scan { c: Port { low: &[0.0], ..good.c }, ..good }, "lowest codes");
     says(Scan { past: State::Floats(&[]), ..good }, "the state has 0 elements");
     says(Scan { past: State::Codes(&[0; 320]), scale: &[], ..good }, "no scale");
     says(Scan { groups: 3, ..good }, "cannot share");

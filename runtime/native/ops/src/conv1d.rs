@@ -1,11 +1,12 @@
 //! `CausalConv1d`, and `CausalConv1dInt8` whose state goes in and out as int8 codes: a depthwise convolution over time.
 //!
 //! Inputs: x [batch, time, channels], state [batch, channels, K − 1], weight [K, channels] (float32, or int8 with weight_scale), bias [1] or
-//! [channels], weight_scale and x_scale [1] or [channels] (x and the state are rounded by it; [0]: they are not).
+//! [channels], weight_scale and x_scale [1] or [channels] (x and the state are rounded by it; [0]: they are not; [2, 1 or channels]: steps, and the lowest codes
+//! counted from the zero point).
 //! Outputs: y like x, state. Attributes: channels, silu (0 or 1: is y = v·σ(v)?).
 
 use crate::api::{Context, Element, Info, Outcome};
-use crate::op::{chosen, Operator};
+use crate::op::{chosen, Operator, ANY};
 use crate::scan::{port, steps};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{conv_task, After, Conv, Data, Isa, Output, State, Weights};
@@ -33,6 +34,13 @@ impl Operator for CausalConv1d {
     fn inputs(&self) -> usize {
         6
     }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        match index {
+            1 if self.codes => i8::TYPE,
+            2 => ANY,
+            _ => f32::TYPE,
+        }
+    }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
         if self.codes { &[f32::TYPE, i8::TYPE] } else { &[f32::TYPE, f32::TYPE] }
     }
@@ -51,6 +59,7 @@ impl Operator for CausalConv1d {
         if wide != channels || channels != told || taps == 0 || state_shape != [batch, channels, taps - 1] {
             return Err(format!("x, the state and weight have the shapes {:?}, {state_shape:?} and {weight_shape:?}, not {told} channels", x.shape));
         }
+        let (scale, low) = steps(context, 5, "x_scale", 1)?;
         let c = Conv {
             batch, time, channels, taps, silu,
             x: x.data,
@@ -63,7 +72,7 @@ impl Operator for CausalConv1d {
                 Data::Codes(w) => Weights::Codes(w, context.input::<f32>(4, "weight_scale")?.data),
             },
             bias: context.input::<f32>(3, "bias")?.data,
-            scale: steps(context, 5, "x_scale")?,
+            scale, low,
         };
         if matches!(c.past, State::Codes(_)) != codes {
             return Err(format!("the state is not {}", if codes { "int8" } else { "float32" }));

@@ -1,8 +1,9 @@
 //! `LogSqrt2MatMul4`, `LogSqrt2MatMul6`, `Log2MatMul4`: rows of logarithmic codes times integers, by shifts.
 //! Inputs codes int32 […, t, s], v uint8 […, s, d], scale and zero of v (one element each), and delta […, t, 1] (absent: 1); y […, t, d].
 
-use crate::api::{Context, Info, Outcome};
+use crate::api::{Context, Element, Info, Outcome};
 use crate::op::{chosen, Operator};
+use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{levels_row, Isa, Levels};
 use std::ffi::CStr;
 use std::sync::Mutex;
@@ -22,6 +23,13 @@ impl Operator for LevelsMatMul {
     }
     fn required(&self) -> usize {
         4
+    }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        match index {
+            0 => i32::TYPE,
+            1 | 3 => u8::TYPE,
+            _ => f32::TYPE,
+        }
     }
     fn make(&self, _: &Info) -> Outcome<Self::Kernel> {
         Ok((chosen()?, self.levels))

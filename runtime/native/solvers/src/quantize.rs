@@ -405,6 +405,8 @@ impl Word for u16 {
 }
 
 #[inline(always)]
+// x − x is NaN where x is NaN or infinite.
+#[allow(clippy::eq_op)]
 fn add_squares(sums: &mut Sums, bad: &mut F8, x: F8, error: F8) {
     for i in 0..8 {
         let (e, w) = (f64::from(error.0[i]), f64::from(x.0[i]));

@@ -214,7 +214,7 @@ impl<'a> Tile<'a> {
         let mut soft: Vec<Wide> = (0..n)
             .map(|i| std::array::from_fn(|half| (self.w[i][half] / self.step(i)[half] - self.base[i][half]).max(F8::splat(0.0)).min(one)))
             .collect();
-        let mut v: Vec<Wide> = soft.iter().map(|h| h.map(|x| x.map(|h| 0.693_147_2 * (log2((h - LOW) / SPAN) - log2(1.0 - (h - LOW) / SPAN))))).collect();
+        let mut v: Vec<Wide> = soft.iter().map(|h| h.map(|x| x.map(|h| std::f32::consts::LN_2 * (log2((h - LOW) / SPAN) - log2(1.0 - (h - LOW) / SPAN))))).collect();
         let (mut first, mut second) = (vec![ZERO; n], vec![ZERO; n]);
         let (mut p, mut q) = (1.0f32, 1.0f32);
         // The loss counts in squared steps of the row.
@@ -236,7 +236,7 @@ impl<'a> Tile<'a> {
                     let pull = g[i][half] * steps[half] * unit[half] * self.reach[i][half] * F8::splat(-2.0);
                     for lane in 0..8 {
                         let (h, x) = (soft[i][half].0[lane], &mut v[i][half].0[lane]);
-                        let sigma = 1.0 / (1.0 + exp2(-1.442_695 * *x));
+                        let sigma = 1.0 / (1.0 + exp2(-std::f32::consts::LOG2_E * *x));
                         let mut d = pull.0[lane];
                         if let Some(share) = share {
                             let (beta, u) = (20.0 - 18.0 * share, 2.0 * h - 1.0);
@@ -248,7 +248,7 @@ impl<'a> Tile<'a> {
                         *m = 0.9 * *m + 0.1 * d;
                         *s = 0.999 * *s + 0.001 * d * d;
                         *x -= job.rate * (*m * grow) / ((*s * widen).sqrt() + 1e-8);
-                        let h = SPAN / (1.0 + exp2(-1.442_695 * *x)) + LOW;
+                        let h = SPAN / (1.0 + exp2(-std::f32::consts::LOG2_E * *x)) + LOW;
                         soft[i][half].0[lane] = if h < 0.0 { 0.0 } else if 1.0 < h { 1.0 } else { h };
                     }
                 }
