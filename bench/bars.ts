@@ -26,7 +26,7 @@ interface Scheme {
   /** kl at most (minilm: cosine at least). Absent: never worse than the row without. */
   readonly bar?: Readonly<Partial<Record<Model, number>>>;
   readonly goal?: number;
-  readonly without: Key | Readonly<Partial<Record<Model, Key>>>;
+  readonly without: Key;
   /** The final recipe first. */
   readonly recipes: readonly (readonly [label: string, key: Key])[];
   readonly models?: readonly Model[];
@@ -220,11 +220,10 @@ const find = (model: Model, key: Key): Measured | undefined =>
   typeof key === 'string' ? stores.transforms[`${key}@${model}`] : stores.solvers[`${model} ${key[0]} ${key[1]}`];
 const shown = (x: number | undefined, model: Model): string =>
   x === undefined ? '' : model === 'minilm' ? x.toFixed(5) : String(Number(x.toPrecision(3)));
-const isKey = (k: Scheme['without']): k is Key => typeof k === 'string' || Array.isArray(k);
 
 const lines = schemes.flatMap((r) =>
   (r.models ?? (['llama', 'llama-outlier'] as const)).flatMap((model) => {
-    const bare = isKey(r.without) ? find(model, r.without) : r.without[model] && find(model, r.without[model]!);
+    const bare = find(model, r.without);
     const good = (v: number, bar: number) => (model === 'minilm' ? v >= bar : v <= bar);
     return r.recipes.flatMap(([label, key], i) => {
       const m = find(model, key);
