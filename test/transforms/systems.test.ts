@@ -117,6 +117,17 @@ test('learnt rotations (OSTQuant): J never rises, R stays orthogonal, held-out e
   assert.ok(dB[3]! >= dB[2]! + 1.0, 'held out at least 1 dB');
 });
 
+test('learning never ends below its start, on held-out rows: white data', async () => {
+  const l = layer(7);
+  const white = { ...l, x: l.x.map((_, i) => l.x[(i * 7919) % l.x.length]! / l.gain[((i * 7919) % l.x.length) % N]!) };
+  const e = evidence(white);
+  const start = hadamard(N)!;
+  const learnt = await learn(e, start, { steps: 8, p: 10, holdout: 0.5 });
+  const error = Number(/held-out error (\S+) of the start/.exec(learnt.note)![1]);
+  assert.ok(error <= 1, learnt.note);
+  assert.ok(defect(learnt.rotation) < 1e-6);
+});
+
 test('restarts: signs before the matrix, orthogonal, each its own; range norm and QSUR tell them apart', async () => {
   const s = smoothed(layer(), 0.5);
   const h = hadamard(N)!;
