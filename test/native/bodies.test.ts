@@ -88,7 +88,7 @@ test('one body for all nodes of an operator; the domain is imported', async () =
 
 test('types without an operator are expressed by standard operators', async () => {
   for (const kind of [
-    { format: 'fp8', grain: { per: 'channel' } },
+    { format: 'fp8', grain: { per: 'tensor' } },
     { format: 'int8', grain: { per: 'tensor' } },
   ] as const) {
     const { relative, ops } = await difference(host, 'native', quantized(modelOf(forms['MatMul']!), kind), [feed([2, 3, 64])]);

@@ -42,6 +42,18 @@ export const weights: Record<string, Kind> = {
     args: { outer: { name: 'int8', args: { bound: 119 } }, inner: { name: 'uint4', args: { group: 32 } } },
     grain: group(32),
   },
+  fp4: { format: 'fp4', grain: group(32) },
+  mxfp4: { format: 'mxfp4', grain: group(32) },
+  nvfp4: { format: 'nvfp4', grain: group(16) },
+  'fp8 e4m3': { format: 'fp8', grain: { per: 'channel' } },
+  'fp8 e5m2': { format: 'fp8', args: { kind: 'e5m2' }, grain: group(32) },
+};
+const floatCodes: Readonly<Record<string, string>> = {
+  fp4: 'F4',
+  mxfp4: 'MXF4',
+  nvfp4: 'NVF4',
+  'fp8 e4m3': 'F8E4M3',
+  'fp8 e5m2': 'F8E5M2',
 };
 export const inputs: Record<string, Kind | undefined> = {
   float: undefined,
@@ -55,7 +67,9 @@ export const inputs: Record<string, Kind | undefined> = {
 
 /** The operator that a pair of types becomes. */
 export const expected = (weight: string, input: string): string =>
-  `Linear${weight === 'progressive' ? 'P4' : `W${/\d/.exec(weight)?.[0]}`}${input === 'float' ? '' : input === 'int8 per token' ? 'A8' : 'C8'}`;
+  floatCodes[weight]
+    ? `Linear${floatCodes[weight]}`
+    : `Linear${weight === 'progressive' ? 'P4' : `W${/\d/.exec(weight)?.[0]}`}${input === 'float' ? '' : input === 'int8 per token' ? 'A8' : 'C8'}`;
 
 const linear = (out: string, w = 'w', x = 'x') => node('MatMul', [x, w], [out]);
 const wide = { w: floats([64, 48]), b: floats([48], 3), half: floats([8, 48], 5, 0.3, 'float16'), down: floats([64, 8], 6, 0.3) };

@@ -30,6 +30,9 @@ export class Body {
   float(value: number): string {
     return this.constant({ type: 'tensor', value: float32s([value], []) }, 'value');
   }
+  floats(values: readonly number[]): string {
+    return this.constant({ type: 'tensor', value: float32s(values, [values.length]) }, 'value');
+  }
   /** One int64 without axes. */
   index(value: number): string {
     return this.constant({ type: 'tensor', value: int64s([value], []) }, 'value');

@@ -22,7 +22,7 @@ function byRows(w: Work): boolean {
 
 /** How the operator reads its activations; undefined where it cannot. */
 function inputOf(w: Work, g: Geometry): LinearOp['input'] | undefined {
-  if (!w.input) return 'float';
+  if (!w.input || g.float) return 'float';
   if (byRows(w)) return 'rows';
   return isStaticInput(w.input) || isRowInput(w.input, w.weight, g) ? 'codes' : undefined;
 }
@@ -49,16 +49,17 @@ export const nativeLinear: Rule = {
     return product && index === 1 && typeof g !== 'string' && inputOf(w, g) !== undefined;
   },
   opset: () => 13,
-  takesInput: (w) => w.input !== undefined,
+  // Beside weights of float codes activations are rounded by themselves.
+  takesInput: (w) => w.input !== undefined && w.weight.type.codes?.kind === 'int',
   emit(l, w) {
     const g = nativeGeometry(w.weight);
     if (typeof g === 'string') throw new Error(`${w.site.id}: ${g}`);
     const { node } = w.use;
     const parts = nativeWeight(w.weight, w.name, g);
-    const hold = (part: 'codes' | 'scales' | 'zeros' | 'steps') =>
+    const hold = (part: 'codes' | 'scales' | 'zeros' | 'steps' | 'outer') =>
       l.hold(w.site, `${parts.key}|${part}`, () => l.editor.initializer(`${w.name}/${part}`, parts[part]!));
     const input = inputOf(w, g) ?? 'float';
-    const op: LinearOp = { bits: g.bits, input, ...(g.progressive ? { progressive: true } : {}) };
+    const op: LinearOp = { bits: g.bits, input, ...(g.progressive ? { progressive: true } : {}), ...(g.float ? { float: g.float } : {}) };
     declareLinear(l.editor.model, op);
     const x = input === 'codes' ? codesOfInput(l, w, w.input!) : undefined;
     const e = new Emit(l.editor, node.outputs[0] ?? w.site.path);
@@ -69,6 +70,7 @@ export const nativeLinear: Rule = {
       scales: () => hold('scales'),
       zeros: () => hold('zeros'),
       steps: () => hold('steps'),
+      outer: () => hold('outer'),
       bias: () => own || nothing(l.editor, 'bias'),
       residual: () => nothing(l.editor, 'residual'),
       h: () => nothing(l.editor, 'h'),

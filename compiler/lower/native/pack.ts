@@ -15,7 +15,13 @@ export interface Geometry {
   readonly group: number;
   /** Codes under whole steps by group, under one scale a column. */
   readonly progressive?: boolean;
+  /** Codes are floats. */
+  readonly float?: FloatCodes;
 }
+
+/** Float codes by the names that operators have: e2m1 under float32, e8m0 or e4m3 scales, and those of eight bits. */
+export const floatCodes = ['F4', 'MXF4', 'NVF4', 'F8E4M3', 'F8E5M2'] as const;
+export type FloatCodes = (typeof floatCodes)[number];
 
 const panels = (g: Geometry): number => Math.ceil(g.out / COLUMNS);
 const groups = (g: Geometry): number => Math.ceil(g.reduce / g.group);

@@ -257,7 +257,7 @@ unsafe fn products<S: Simd>(w: *const f32, stride: usize, depth: usize, x: *cons
                 for (r, a) in a.iter_mut().enumerate() {
                     *a = x.add((row + r) * step);
                 }
-                let sums = S::dot::<$n>(w, stride, a, depth);
+                let sums = S::dot::<$n>(w, stride, a, 1, depth);
                 for (r, s) in sums.into_iter().enumerate() {
                     S::store(s, to.add((row + r) * to_step));
                 }

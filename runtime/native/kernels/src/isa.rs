@@ -31,10 +31,10 @@ macro_rules! instruction_sets {
 instruction_sets! {
     Scalar "scalar" rows [1];
     Neon "neon" rows [2, 1], if "aarch64" by is_aarch64_feature_detected has ["neon" "dotprod"];
-    Avx2 "avx2" rows [2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "f16c"];
-    AvxVnni "avxvnni" rows [2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "f16c" "avxvnni"];
-    Avx512Vnni "avx512vnni" rows [12, 8, 4, 2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "f16c" "avx512f" "avx512bw" "avx512vnni"];
-    Amx "amx" rows [32, 16, 12, 8, 4, 2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "f16c" "avx512f" "avx512bw" "avx512vnni"] and crate::simd::amx::available;
+    Avx2 "avx2" rows [2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "fma" "f16c"];
+    AvxVnni "avxvnni" rows [2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "fma" "f16c" "avxvnni"];
+    Avx512Vnni "avx512vnni" rows [12, 8, 4, 2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512vnni"];
+    Amx "amx" rows [32, 16, 12, 8, 4, 2, 1], if "x86_64" by is_x86_feature_detected has ["avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512vnni"] and crate::simd::amx::available;
 }
 
 impl Isa {
@@ -67,17 +67,17 @@ macro_rules! dispatch {
         $(#[$meta])*
         $vis unsafe fn $name(isa: $crate::Isa, $($arg: $ty),*) {
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,f16c")]
+            #[target_feature(enable = "avx2,fma,f16c")]
             unsafe fn avx2($($arg: $ty),*) {
                 $body::<$crate::simd::avx2::Avx2>($($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,f16c,avxvnni")]
+            #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
             unsafe fn avxvnni($($arg: $ty),*) {
                 $body::<$crate::simd::avxvnni::AvxVnni>($($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,f16c,avx512f,avx512bw,avx512vnni")]
+            #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vnni")]
             unsafe fn avx512vnni($($arg: $ty),*) {
                 $body::<$crate::simd::avx512vnni::Avx512Vnni>($($arg),*)
             }

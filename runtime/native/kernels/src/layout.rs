@@ -1,6 +1,9 @@
 //! Layout 1 of weights (docs/layouts.md): panels of 32 columns, cells of 4 steps along the reduction, a cell in planes of bits.
 //! Every instruction set reads it as it lies.
 
+use crate::simd::codes::{E4M3, E5M2};
+use crate::simd::scalar::fp8;
+
 /// Columns (outputs) of a panel.
 pub const COLUMNS: usize = 32;
 /// Steps along the reduction that lie side by side in a cell.
@@ -26,6 +29,56 @@ pub enum Zeros<'a> {
     Each(&'a [u8]),
 }
 
+/// What a code stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// code − zero.
+    Integer,
+    /// Floats: 0, .5, 1, 1.5, 2, 3, 4, 6 and their negatives, of 4 bits; those of 8 bits.
+    E2m1,
+    E4m3,
+    E5m2,
+}
+
+impl Coding {
+    /// Bits of a code, where the coding says so.
+    pub fn bits(self) -> Option<usize> {
+        match self {
+            Coding::Integer => None,
+            Coding::E2m1 => Some(4),
+            Coding::E4m3 | Coding::E5m2 => Some(8),
+        }
+    }
+}
+
+/// Numbers of [`Coding::E2m1`], by code.
+pub const E2M1: [f32; 16] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0];
+
+/// Scales of eight bits, [panels, groups, 32] as the wide ones.
+#[derive(Debug, Clone, Copy)]
+pub enum NarrowScales<'a> {
+    /// e8m0: 2^(byte − 127).
+    Powers(&'a [u8]),
+    /// e4m3 times one scale of the whole weight.
+    Floats(&'a [u8], f32),
+}
+
+impl NarrowScales<'_> {
+    fn len(&self) -> usize {
+        let (NarrowScales::Powers(b) | NarrowScales::Floats(b, _)) = self;
+        b.len()
+    }
+    /// The scale that byte `index` stands for, in float32.
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> f32 {
+        match self {
+            // The smallest is half the smallest normal float.
+            NarrowScales::Powers(b) => f32::from_bits(u32::from(b[index]) << 23 | u32::from(b[index] == 0) << 22),
+            NarrowScales::Floats(b, outer) => fp8(E4M3, b[index]) * outer,
+        }
+    }
+}
+
 /// A weight W[n, k] ≈ scale·(code − zero) in layout 1, its sizes checked. Progressive ones: scale·step·(code − zero), one scale a column, whole steps.
 #[derive(Debug, Clone, Copy)]
 pub struct Weight<'a> {
@@ -38,18 +91,28 @@ pub struct Weight<'a> {
     pub zeros: Zeros<'a>,
     /// Progressive formats: [panels, groups, 32], with −128 ≤ (code − zero)·step ≤ 127.
     pub steps: Option<&'a [u8]>,
+    pub coding: Coding,
+    /// Narrow scales, where there are no wide ones.
+    pub blocks: Option<NarrowScales<'a>>,
 }
 
 impl<'a> Weight<'a> {
     /// Checks every size before anything is read. Errors: what does not fit, in words.
     pub fn new(k: usize, n: usize, bits: usize, group: usize, codes: &'a [u8], scales: &'a [f32], zeros: Zeros<'a>) -> Result<Self, String> {
-        Weight { k, n, bits, group, codes, scales, zeros, steps: None }.checked()
+        Weight { k, n, bits, group, codes, scales, zeros, steps: None, coding: Coding::Integer, blocks: None }.checked()
     }
 
     /// A progressive weight: 4-bit codes under whole steps by group, under one scale a column.
     #[allow(clippy::too_many_arguments)]
     pub fn progressive(k: usize, n: usize, group: usize, codes: &'a [u8], scales: &'a [f32], zeros: Zeros<'a>, steps: &'a [u8]) -> Result<Self, String> {
-        Weight { k, n, bits: 4, group, codes, scales, zeros, steps: Some(steps) }.checked()
+        Weight { k, n, bits: 4, group, codes, scales, zeros, steps: Some(steps), coding: Coding::Integer, blocks: None }.checked()
+    }
+
+    /// A weight of float codes under wide scales, or narrow ones (`scales` is empty then).
+    #[allow(clippy::too_many_arguments)]
+    pub fn floats(k: usize, n: usize, coding: Coding, group: usize, codes: &'a [u8], scales: &'a [f32], blocks: Option<NarrowScales<'a>>) -> Result<Self, String> {
+        let bits = coding.bits().ok_or("integer codes are no floats")?;
+        Weight { k, n, bits, group, codes, scales, zeros: Zeros::One(0), steps: None, coding, blocks }.checked()
     }
 
     fn checked(self) -> Result<Self, String> {
@@ -76,7 +139,7 @@ impl<'a> Weight<'a> {
                     return Err(format!("a progressive weight has a reduction of at most {MAX_GROUP}, not {k}"));
                 }
             }
-            None => same("scales", numbers, self.scales.len())?,
+            None => same("scales", numbers, self.blocks.map_or(self.scales.len(), |b| b.len()))?,
         }
         if let Zeros::Each(z) = self.zeros {
             same("zero points", numbers, z.len())?;
@@ -114,9 +177,18 @@ impl<'a> Weight<'a> {
     pub fn code(&self, n: usize, k: usize) -> u8 {
         place(self.depth(), self.bits, n, k).map(|p| (self.codes[p.byte] >> p.shift & p.mask) << p.low).sum()
     }
-    /// scale·(code − zero), in float64.
+    /// scale·(code − zero), or of float codes scale·(what the code stands for), in float64.
     pub fn value(&self, n: usize, k: usize) -> f64 {
         let at = self.scale_index(n, k);
+        if self.coding != Coding::Integer {
+            let code = self.code(n, k);
+            let number = match self.coding {
+                Coding::E2m1 => E2M1[usize::from(code)],
+                Coding::E4m3 => fp8(E4M3, code),
+                _ => fp8(E5M2, code),
+            };
+            return f64::from(number) * f64::from(self.blocks.map_or_else(|| self.scales[at], |b| b.get(at)));
+        }
         let centred = f64::from(self.code(n, k)) - f64::from(self.zero(at));
         match self.steps {
             Some(steps) => centred * f64::from(steps[at]) * f64::from(self.scales[n]),

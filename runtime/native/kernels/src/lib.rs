@@ -2,7 +2,7 @@
 //!
 //! A loop is written once over [`simd::Simd`] (thirty-two columns side by side) and compiled for every instruction set
 //! of the list in [`isa`]. Integers are equal on all of them; floats too, since every sum has one fixed order
-//! and nothing is contracted to FMA.
+//! and a multiply-add is fused on all of them or on none.
 
 pub mod attend;
 pub mod attention;
@@ -30,9 +30,9 @@ pub use cache::{carry, decode_rows, encode_rows, from_half, round_rows, to_half,
 pub use conv1d::{conv_task, Conv, Weights, CHANNELS};
 pub use hadamard::{hadamard, Blocks};
 pub use isa::Isa;
-pub use layout::{Packed, Weight, Zeros, COLUMNS, DEPTH, WIDTHS};
+pub use layout::{Coding, NarrowScales, Packed, Weight, Zeros, COLUMNS, DEPTH, WIDTHS};
 pub use levels::{levels_row, Levels};
-pub use linear::{column_sums, float_task, int8_task, Branch, Factor, Finish, Output, Results, Task};
+pub use linear::{bitplanes, column_sums, float_task, pack_floats, int8_task, Branch, Factor, Finish, Output, Results, Task};
 pub use norm::{norm, Norm, Normed};
 pub use pointwise::{silu_mul, silu_scaled};
 pub use port::{Data, Port};

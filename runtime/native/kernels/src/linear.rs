@@ -1,14 +1,19 @@
 //! y = x·Wᵀ + b with W in layout 1. A task is one panel of 32 columns for a range of rows; tasks write apart from each other.
 
+pub mod bitplanes;
+mod chunks;
+mod columns;
+mod few;
 mod finish;
 mod float;
 mod int8;
 #[cfg(target_arch = "x86_64")]
 mod tall;
 
+pub use columns::column_sums;
 pub use finish::{Branch, Factor, Finish};
-pub use float::float_task;
-pub use int8::{column_sums, int8_task};
+pub use float::{float_task, pack_floats};
+pub use int8::int8_task;
 
 use crate::layout::Weight;
 use crate::Isa;

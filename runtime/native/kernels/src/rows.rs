@@ -70,10 +70,7 @@ pub(crate) fn quantize_rows_body(rows: Rows, x: &[f32], codes: &mut [i8], scale:
         Rows::Symmetric { top } => {
             let s = (most / top).max(TINY);
             *scale = s;
-            for (q, v) in codes.iter_mut().zip(x) {
-                // SAFETY: |v / s| < 128.
-                *q = unsafe { (v / s).round_ties_even().to_int_unchecked::<i32>() } as i8;
-            }
+            divided(x, s, codes);
         }
         Rows::Asymmetric { lo, hi } => {
             let (low, high) = ends(x);
@@ -87,6 +84,42 @@ pub(crate) fn quantize_rows_body(rows: Rows, x: &[f32], codes: &mut [i8], scale:
             }
         }
     }
+}
+
+/// round(x / s), |x / s| < 128: by a multiplication where the quotient is not near a tie, since a division takes five times as long.
+#[inline(always)]
+fn divided(x: &[f32], s: f32, codes: &mut [i8]) {
+    // The product differs from the quotient by 1.5·2⁻²³ of at most 128.
+    const NEAR: f32 = 0.5 - 1e-4;
+    let by = 1.0 / s;
+    let exact = |x: &[f32], codes: &mut [i8]| {
+        for (q, v) in codes.iter_mut().zip(x) {
+            // SAFETY: |v / s| < 128.
+            *q = unsafe { (v / s).round_ties_even().to_int_unchecked::<i32>() } as i8;
+        }
+    };
+    if !by.is_normal() {
+        return exact(x, codes);
+    }
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let (code_chunks, code_rest) = codes.as_chunks_mut::<LANES>();
+    for (x, codes) in chunks.iter().zip(code_chunks) {
+        let (mut most, mut whole) = ([0u32; LANES], [0i32; LANES]);
+        for i in 0..LANES {
+            let product = x[i] * by;
+            let rounded = product.round_ties_even();
+            most[i] = (product - rounded).abs().to_bits();
+            // SAFETY: |product| < 129.
+            whole[i] = unsafe { rounded.to_int_unchecked::<i32>() };
+        }
+        for i in 0..LANES {
+            codes[i] = whole[i] as i8;
+        }
+        if most.into_iter().fold(0, u32::max) > NEAR.to_bits() {
+            exact(x, codes);
+        }
+    }
+    exact(rest, code_rest);
 }
 
 /// clip(round(x / step) + zero, lo, hi); a NaN is 0.

@@ -126,12 +126,19 @@ pub fn pack_tile(tiling: Tiling, codes: &[i8], rows: usize, group: usize, factor
     assert!(tiling.isa.available() && to.len() == codes.len() && depth % group == 0 && group % 4 == 0);
     sums(tiling.isa, codes, rows, group, factor, starts);
     let step = if rows > 12 { tiling.step } else { 4 };
-    for (r, row) in codes.chunks_exact(depth).enumerate() {
-        match step {
-            4 => scatter::<4>(row, r, rows, to),
-            32 => scatter::<32>(row, r, rows, to),
-            64 => scatter::<64>(row, r, rows, to),
-            _ => unreachable!("tiles beyond 12 rows need tile registers"),
+    // A block of all rows before the next: what is written stays in the first-level cache.
+    const BLOCK: usize = 512;
+    for from in (0..depth).step_by(BLOCK) {
+        let block = from..depth.min(from + BLOCK);
+        let to = &mut to[from * rows..block.end * rows];
+        for (r, row) in codes.chunks_exact(depth).enumerate() {
+            let row = &row[block.clone()];
+            match step {
+                4 => scatter::<4>(row, r, rows, to),
+                32 => scatter::<32>(row, r, rows, to),
+                64 => scatter::<64>(row, r, rows, to),
+                _ => unreachable!("tiles beyond 12 rows need tile registers"),
+            }
         }
     }
 }

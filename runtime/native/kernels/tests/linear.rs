@@ -114,6 +114,7 @@ fn run_into(isa: Isa, c: &Case, finish: &Finish, y: &Results) {
     let w = c.packed.weight();
     let q = quantized(isa, c);
     let rows = Tiles { tiling: q.tiling, depth: w.depth(), group: q.group, codes: &q.codes, spans: q.spans, scales: &q.scales, zeros: q.zeros.as_deref(), starts: &q.starts, lowest: q.lowest };
+    let packed = common::packed_floats(isa, &c.x, w.k);
     let mut columns = vec![0; w.panels() * rows.groups() * COLUMNS];
     for (panel, to) in columns.chunks_exact_mut(rows.groups() * COLUMNS).enumerate() {
         column_sums(isa, &w, q.group, panel, to);
@@ -124,7 +125,7 @@ fn run_into(isa: Isa, c: &Case, finish: &Finish, y: &Results) {
         for rows_of in [0..border, border..c.rows] {
             let task = Task { panel, rows: rows_of };
             if c.input == Input::Float {
-                float_task(isa, &w, &c.x, finish, y, &task);
+                float_task(isa, &w, &packed, finish, y, &task);
             } else {
                 int8_task(isa, &w, &rows, &columns, finish, y, &task);
             }

@@ -1,7 +1,11 @@
 //! The Node addon: one asynchronous call into the solvers, off the main thread, over mapped files.
 
+mod described;
 mod flush;
 mod mapped;
+mod opened;
+mod opening;
+mod runtime;
 mod session;
 mod session_run;
 mod threads;

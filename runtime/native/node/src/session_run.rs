@@ -1,7 +1,8 @@
 //! One run of a session: values in, values out.
 
 use crate::flush::Flushed;
-use crate::session::{Opened, Outcome};
+use crate::opened::Opened;
+use crate::runtime::Outcome;
 use crate::values::Value;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;

@@ -1,6 +1,6 @@
 //! Values of a session: over JavaScript's bytes, in ONNX Runtime's memory, or in memory of ours that the next step may grow into.
 
-use crate::session::{Outcome, Runtime};
+use crate::runtime::{Outcome, Runtime};
 use ort_sys::*;
 use std::alloc::{alloc_zeroed, dealloc, Layout};
 use std::ffi::c_void;

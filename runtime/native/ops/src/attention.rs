@@ -55,6 +55,13 @@ impl Operator for CachedAttention {
             _ => 8,
         }
     }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        match (self.store, index) {
+            (Store::Half, 3 | 4) => Half::TYPE,
+            (Store::Codes { .. }, 3 | 4 | 10 | 11) => B,
+            _ => F,
+        }
+    }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
         match self.store {
             Store::Floats | Store::Rounded => &[F, F, F],

@@ -6,7 +6,7 @@
 //! Outputs: y like x, state. Attributes: channels, silu (0 or 1: is y = v·σ(v)?).
 
 use crate::api::{Context, Element, Info, Outcome};
-use crate::op::{chosen, Operator};
+use crate::op::{chosen, Operator, ANY};
 use crate::scan::{port, steps};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{conv_task, After, Conv, Data, Isa, Output, State, Weights};
@@ -33,6 +33,13 @@ impl Operator for CausalConv1d {
     }
     fn inputs(&self) -> usize {
         6
+    }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        match index {
+            1 if self.codes => i8::TYPE,
+            2 => ANY,
+            _ => f32::TYPE,
+        }
     }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
         if self.codes { &[f32::TYPE, i8::TYPE] } else { &[f32::TYPE, f32::TYPE] }

@@ -2,8 +2,9 @@
 //! Inputs codes int32 […, t, s], v uint8 […, s, d], scale and zero of v (one element, or one a matrix of v), and delta (one element, or […, t, 1];
 //! absent: 1); y […, t, d].
 
-use crate::api::{Context, Info, Outcome};
+use crate::api::{Context, Element, Info, Outcome};
 use crate::op::{chosen, Operator};
+use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{levels_row, Isa, Levels};
 use std::ffi::CStr;
 use std::sync::Mutex;
@@ -23,6 +24,13 @@ impl Operator for LevelsMatMul {
     }
     fn required(&self) -> usize {
         4
+    }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        match index {
+            0 => i32::TYPE,
+            1 | 3 => u8::TYPE,
+            _ => f32::TYPE,
+        }
     }
     fn make(&self, _: &Info) -> Outcome<Self::Kernel> {
         Ok((chosen()?, self.levels))

@@ -6,10 +6,19 @@
 //! [panels, groups, 32] or [1, 1, 1]; bias float32 [N] or [1]; residual float32 like y, or one 0; h float32 […, R] and up float16 or float32
 //! [panels, R, 32], or one 0 each; then, where the name says so, in this order: C8: x_scale float32 and x_zero int8, one, one a row, or several
 //! a row, each for as many steps; P4: steps uint8 [panels, groups, 32]; Gated: gate float32, like y; Codes: y_scale float32, one.
+//! Weights of float codes read floats: `LinearF4` (e2m1), `LinearMXF4`, `LinearNVF4` (scales uint8: e8m0; e4m3, with the last input outer float32, one),
+//! `LinearF8E4M3`, `LinearF8E5M2`. They do not read `zeros`.
 //! Attributes: shape [K, N], group, layout.
+
+mod form;
+mod pack;
+
+pub use form::{Form, Input};
 
 use crate::api::{Context, Element, Half, Info, Outcome, View};
 use crate::op::{chosen, Operator};
+use form::{FloatCodes, Scales, COMMON};
+use pack::Buffers;
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::*;
 use std::ffi::{CStr, CString};
@@ -19,55 +28,6 @@ use std::sync::Mutex;
 pub const LAYOUT: i64 = 1;
 /// Bytes of activations of a task: they stay in the second-level cache.
 const BLOCK: usize = 1 << 20;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Input {
-    Float,
-    /// Floats that are rounded to int8, one scale a row.
-    Rows,
-    /// int8 codes with their scales.
-    Codes,
-}
-
-/// One operator of the family.
-#[derive(Debug, Clone, Copy)]
-pub struct Form {
-    pub bits: usize,
-    pub progressive: bool,
-    pub input: Input,
-    pub gated: bool,
-    /// y in int8.
-    pub codes: bool,
-}
-
-/// Inputs that all have.
-const COMMON: usize = 8;
-
-impl Form {
-    /// The list: an operator for each. A session pays for every one of them when it is made, so what can be said by an input of one element is no form.
-    pub fn all() -> impl Iterator<Item = Form> {
-        let weights = WIDTHS.into_iter().map(|bits| (bits, false)).chain([(4, true)]);
-        weights.flat_map(|(bits, progressive)| {
-            let form = move |(input, gated, codes)| Form { bits, progressive, input, gated, codes };
-            let of_codes = [(false, false), (true, false), (false, true), (true, true)].map(|(gated, codes)| (Input::Codes, gated, codes));
-            [(Input::Float, false, false), (Input::Rows, false, false)].into_iter().chain(of_codes).map(form)
-        })
-    }
-
-    fn name(&self) -> String {
-        let weight = if self.progressive { 'P' } else { 'W' };
-        let input = match self.input {
-            Input::Float => "",
-            Input::Rows => "A8",
-            Input::Codes => "C8",
-        };
-        format!("Linear{weight}{}{input}{}{}", self.bits, if self.gated { "Gated" } else { "" }, if self.codes { "Codes" } else { "" })
-    }
-
-    fn inputs(&self) -> usize {
-        COMMON + 2 * usize::from(self.input == Input::Codes) + usize::from(self.progressive) + usize::from(self.gated) + usize::from(self.codes)
-    }
-}
 
 pub struct Linear {
     name: CString,
@@ -92,14 +52,6 @@ pub struct Kernel {
     columns: Mutex<Option<(usize, std::sync::Arc<Vec<i32>>)>>,
 }
 
-#[derive(Default)]
-struct Buffers {
-    codes: Vec<i8>,
-    scales: Vec<f32>,
-    zeros: Vec<i32>,
-    starts: Vec<i32>,
-}
-
 /// What x comes as.
 enum Activations<'a> {
     Float(&'a [f32]),
@@ -114,6 +66,9 @@ impl Operator for Linear {
     }
     fn inputs(&self) -> usize {
         self.form.inputs()
+    }
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        self.form.input_type(index)
     }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
         if self.form.codes { &[i8::TYPE] } else { &[f32::TYPE] }
@@ -135,9 +90,8 @@ impl Operator for Linear {
     }
 
     fn compute(kernel: &Kernel, context: &Context) -> Outcome<()> {
-        let Form { bits, progressive, input, gated, codes: to_codes } = kernel.form;
+        let Form { bits, progressive, input, gated, codes: to_codes, .. } = kernel.form;
         let codes = context.input::<u8>(1, "codes")?;
-        let scales = context.input::<f32>(2, "scales")?.data;
         let zeros = context.input::<u8>(3, "zeros")?.data;
         let bias = context.input::<f32>(4, "bias")?.data;
         let mut next = COMMON..kernel.form.inputs();
@@ -145,10 +99,14 @@ impl Operator for Linear {
         let zeros = if zeros.len() == 1 { Zeros::One(zeros[0]) } else { Zeros::Each(zeros) };
         let (k, n, group) = (kernel.k, kernel.n, kernel.group);
         let scaled = (input == Input::Codes).then(|| (next(), next()));
-        let weight = if progressive {
+        let wide = || context.input::<f32>(2, "scales").map(|s| s.data);
+        let weight = if let Some(float) = kernel.form.float {
+            float_codes(kernel, context, float, codes.data)?
+        } else if progressive {
+            let scales = wide()?;
             Weight::progressive(k, n, group, codes.data, scales, zeros, context.input::<u8>(next(), "steps")?.data)?
         } else {
-            Weight::new(k, n, bits, group, codes.data, scales, zeros)?
+            Weight::new(k, n, bits, group, codes.data, wide()?, zeros)?
         };
         let (x, mut shape) = match scaled {
             None => {
@@ -194,6 +152,24 @@ impl Operator for Linear {
         let y = Results::new(context.output(0, &shape)?);
         kernel.run(context, &weight, x, rows, &finish, &y)
     }
+}
+
+/// A weight of float codes.
+fn float_codes<'a>(kernel: &Kernel, context: &'a Context, float: FloatCodes, codes: &'a [u8]) -> Outcome<Weight<'a>> {
+    let (k, n, group) = (kernel.k, kernel.n, kernel.group);
+    if float.scales == Scales::Wide {
+        return Weight::floats(k, n, float.coding, group, codes, context.input::<f32>(2, "scales")?.data, None);
+    }
+    let scales = context.input::<u8>(2, "scales")?.data;
+    let narrow = if float.scales == Scales::Powers {
+        NarrowScales::Powers(scales)
+    } else {
+        match context.input::<f32>(COMMON, "outer")?.data {
+            &[outer] => NarrowScales::Floats(scales, outer),
+            outer => return Err(format!("outer has {} values, not one", outer.len())),
+        }
+    };
+    Weight::floats(k, n, float.coding, group, codes, &[], Some(narrow))
 }
 
 /// Codes under one scale, one a row, or several a row for as many steps each.
@@ -251,7 +227,13 @@ impl Kernel {
             Task { panel: i % weight.panels(), rows: from..rows.min(from + block) }
         };
         if let Activations::Float(x) = x {
-            return context.parallel(tasks, &|i| float_task(self.isa, weight, x, finish, y, &task(i)));
+            let mut held = self.spare.lock().map(|mut s| s.pop()).ok().flatten().unwrap_or_default();
+            let x = self.pack_floats(context, x, &mut held.floats)?;
+            let outcome = context.parallel(tasks, &|i| float_task(self.isa, weight, x, finish, y, &task(i)));
+            if let Ok(mut spare) = self.spare.lock() {
+                spare.push(held);
+            }
+            return outcome;
         }
         let spans = if let Activations::Codes { spans, .. } = x { spans } else { 1 };
         let group = if spans == 1 { weight.group } else { weight.group.min(self.k / spans) };
@@ -260,89 +242,12 @@ impl Kernel {
         let lowest = self.pack(context, tiling, group, weight, &x, rows, &mut buffers)?;
         let with_zeros = matches!(x, Activations::Codes { zeros: Some(_), .. });
         let columns = if with_zeros { self.columns(context, weight, group)? } else { Default::default() };
-        let Buffers { codes, scales, zeros, starts } = &buffers;
+        let Buffers { codes, scales, zeros, starts, .. } = &buffers;
         let tiles = Tiles { tiling, depth: weight.depth(), group, codes, spans, scales, zeros: with_zeros.then_some(zeros), starts, lowest };
         context.parallel(tasks, &|i| int8_task(self.isa, weight, &tiles, &columns, finish, y, &task(i)))?;
         if let Ok(mut spare) = self.spare.lock() {
             spare.push(buffers);
         }
         Ok(())
-    }
-
-    /// The sums of all columns by groups, found at the first call.
-    fn columns(&self, context: &Context, weight: &Weight, group: usize) -> Outcome<std::sync::Arc<Vec<i32>>> {
-        let mut held = self.columns.lock().map_err(|_| "internal error: please report it")?;
-        if let Some((of, columns)) = &*held {
-            if *of == group {
-                return Ok(columns.clone());
-            }
-        }
-        let size = weight.depth() / group * COLUMNS;
-        let mut sums = vec![0; weight.panels() * size];
-        let parts: Vec<_> = sums.chunks_mut(size).map(Mutex::new).collect();
-        context.parallel(parts.len(), &|panel| {
-            if let Ok(mut to) = parts[panel].lock() {
-                column_sums(self.isa, weight, group, panel, &mut to);
-            }
-        })?;
-        drop(parts);
-        let columns = std::sync::Arc::new(sums);
-        *held = Some((group, columns.clone()));
-        Ok(columns)
-    }
-
-    /// Fills the buffers with tiles of rows. Is one of the codes −128?
-    #[allow(clippy::too_many_arguments)]
-    fn pack(&self, context: &Context, tiling: Tiling, group: usize, weight: &Weight, x: &Activations, rows: usize, to: &mut Buffers) -> Outcome<bool> {
-        let factor = start_factor(self.isa, weight);
-        let (depth, groups) = (weight.depth(), weight.depth() / group);
-        let spans = if let Activations::Codes { spans, .. } = x { *spans } else { 1 };
-        to.codes.resize(rows * depth, 0);
-        to.scales.resize(rows * spans, 0.0);
-        to.starts.resize(rows * groups, 0);
-        to.zeros.resize(rows * spans, 0);
-        struct Part<'a> {
-            row: usize,
-            height: usize,
-            tile: TileMut<'a>,
-            zeros: &'a mut [i32],
-        }
-        let mut parts = vec![];
-        let (mut codes, mut scales, mut starts, mut zeros) = (&mut to.codes[..], &mut to.scales[..], &mut to.starts[..], &mut to.zeros[..]);
-        let mut row = 0;
-        while row < rows {
-            let height = tiling.height(rows - row);
-            let tile = TileMut {
-                codes: codes.split_off_mut(..height * depth).unwrap_or_default(),
-                scales: scales.split_off_mut(..height * spans).unwrap_or_default(),
-                starts: starts.split_off_mut(..height * groups).unwrap_or_default(),
-            };
-            parts.push(Mutex::new(Some(Part { row, height, tile, zeros: zeros.split_off_mut(..height * spans).unwrap_or_default() })));
-            row += height;
-        }
-        let lowest = std::sync::atomic::AtomicBool::new(false);
-        let each = |i: usize| {
-            let Some(Part { row, height, tile, zeros }) = parts[i].lock().ok().and_then(|mut t| t.take()) else { return };
-            let from = row * self.k..(row + height) * self.k;
-            match x {
-                Activations::Codes { codes, spans, scales, zeros: given } => {
-                    for i in 0..height * spans {
-                        let at = (row + i % height) * spans + i / height;
-                        tile.scales[i] = if scales.len() == 1 { scales[0] } else { scales[at] };
-                        zeros[i] = given.map_or(0, |z| if z.len() == 1 { z[0] } else { z[at] }).into();
-                    }
-                    if pack_rows(tiling, &codes[from], self.k, group, factor, tile) {
-                        lowest.store(true, std::sync::atomic::Ordering::Relaxed);
-                    }
-                }
-                Activations::Rows(x) | Activations::Float(x) => quantize_tile(tiling, &x[from], self.k, group, factor, tile),
-            }
-        };
-        if parts.len() == 1 {
-            each(0);
-        } else {
-            context.parallel(parts.len(), &each)?;
-        }
-        Ok(lowest.into_inner())
     }
 }

@@ -5,6 +5,9 @@ use ort_sys::*;
 use qc_kernels::Isa;
 use std::ffi::{c_char, c_int, c_void, CStr};
 
+/// An input that may have several types.
+pub const ANY: ONNXTensorElementDataType = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+
 /// An operator: its inputs, the last of which may be absent, and the types of its outputs.
 pub trait Operator: Sync + 'static {
     type Kernel: Sync;
@@ -13,6 +16,10 @@ pub trait Operator: Sync + 'static {
     /// How many inputs there must be; those behind may be left out.
     fn required(&self) -> usize {
         self.inputs()
+    }
+    /// The type of an input; ANY where it may be one of several. A session pays for each that may be any: its list of all types.
+    fn input_type(&self, _index: usize) -> ONNXTensorElementDataType {
+        f32::TYPE
     }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
         &[f32::TYPE]
@@ -57,7 +64,7 @@ impl<O: Operator> Table<O> {
             CreateKernel: None,
             GetName: Some(name::<O>),
             GetExecutionProviderType: Some(provider),
-            GetInputType: Some(any),
+            GetInputType: Some(input::<O>),
             GetInputTypeCount: Some(inputs::<O>),
             GetOutputType: Some(output::<O>),
             GetOutputTypeCount: Some(outputs::<O>),
@@ -102,13 +109,13 @@ unsafe extern "system" fn inputs<O: Operator>(op: *const OrtCustomOp) -> usize {
 unsafe extern "system" fn provider(_: *const OrtCustomOp) -> *const c_char {
     c"CPUExecutionProvider".as_ptr()
 }
-/// Types are checked in the kernel: beside a function body of the same name, declared ones are not.
-unsafe extern "system" fn any(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
-    ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED
+/// Types are checked in the kernel too: beside a function body of the same name, declared ones are not.
+unsafe extern "system" fn input<O: Operator>(op: *const OrtCustomOp, index: usize) -> ONNXTensorElementDataType {
+    unsafe { operator::<O>(op) }.input_type(index)
 }
 unsafe extern "system" fn output<O: Operator>(op: *const OrtCustomOp, index: usize) -> ONNXTensorElementDataType {
     let types = unsafe { operator::<O>(op) }.outputs();
-    types.get(index).copied().unwrap_or(ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED)
+    types.get(index).copied().unwrap_or(ANY)
 }
 unsafe extern "system" fn outputs<O: Operator>(op: *const OrtCustomOp) -> usize {
     unsafe { operator::<O>(op) }.outputs().len()

@@ -8,7 +8,7 @@
 //! Outputs: y like x, state. Attributes: heads = [heads (Mamba 1: 1), groups of them that share B and C], softplus (0 or 1: is Δ = ln(1 + e^dt)?).
 
 use crate::api::{Context, Element, Info, Outcome, View};
-use crate::op::{chosen, Operator};
+use crate::op::{chosen, Operator, ANY};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{scan_task, After, Data, Isa, Output, Port, Scan, State};
 use std::ffi::CStr;
@@ -68,6 +68,14 @@ impl Operator for SelectiveScan {
     }
     fn inputs(&self) -> usize {
         15
+    }
+    /// Ports are floats or codes.
+    fn input_type(&self, index: usize) -> ONNXTensorElementDataType {
+        match index {
+            0 if self.codes => i8::TYPE,
+            1..=5 => ANY,
+            _ => f32::TYPE,
+        }
     }
     fn outputs(&self) -> &'static [ONNXTensorElementDataType] {
         if self.codes { &[f32::TYPE, i8::TYPE] } else { &[f32::TYPE, f32::TYPE] }

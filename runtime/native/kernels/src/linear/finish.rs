@@ -41,7 +41,7 @@ impl Branch<'_> {
                 Factor::Float(up) => S::load(up.as_ptr().add(index)),
                 Factor::Half(up) => S::load_half(up.as_ptr().add(index)),
             };
-            sum = S::plus(sum, S::times(up, *h.add(r)));
+            sum = S::fused(sum, up, S::splat(*h.add(r)));
         }
         sum
     }

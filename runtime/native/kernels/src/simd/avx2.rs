@@ -80,6 +80,13 @@ pub(super) unsafe fn bytes(cell: *const u8) -> [__m256i; 4] {
     from_fn(|j| _mm256_loadu_si256(cell.add(32 * j).cast()))
 }
 
+/// Halves in the low words of eight lanes, as floats.
+#[inline(always)]
+unsafe fn halves(x: __m256i) -> __m256 {
+    let words = _mm256_permute4x64_epi64(_mm256_packus_epi32(x, x), 0b1000);
+    _mm256_cvtph_ps(_mm256_castsi256_si128(words))
+}
+
 /// Sums of products in 16 bits, as many cells at a time as fit: a pair is at most 2·128·most.
 #[inline(always)]
 unsafe fn paired<const R: usize, const CODES: u8>(mut sums: [[__m256i; 4]; R], codes: *const u8, a: *const i8, cells: usize) -> [[__m256i; 4]; R] {
@@ -154,8 +161,7 @@ impl Simd for Avx2 {
     const WIDEN: usize = 16;
 
     #[inline(always)]
-    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
-        let sums = from_fn(|r| [_mm256_set1_epi32(*start.add(r)); 4]);
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, sums: [Self::Ints; R]) -> [Self::Ints; R] {
         match CODES {
             BYTES => around_zero(sums, codes, a, cells),
             WIDE => around_zero_wide(sums, codes, a, cells),
@@ -189,8 +195,12 @@ impl Simd for Avx2 {
         })
     }
     #[inline(always)]
-    unsafe fn no_ints() -> Self::Ints {
-        [_mm256_setzero_si256(); 4]
+    unsafe fn same(x: i32) -> Self::Ints {
+        [_mm256_set1_epi32(x); 4]
+    }
+    #[inline(always)]
+    unsafe fn load_ints(from: *const i32) -> Self::Ints {
+        from_fn(|j| _mm256_loadu_si256(from.add(8 * j).cast()))
     }
     #[inline(always)]
     unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
@@ -199,52 +209,55 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
-        Self::add_product(acc, sums.map(|s| _mm256_cvtepi32_ps(s)), scales)
+    unsafe fn to_floats(x: Self::Ints) -> Self::Floats {
+        x.map(|v| _mm256_cvtepi32_ps(v))
     }
 
     #[inline(always)]
-    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        let low = _mm256_set1_epi32(15);
-        let z = Self::load(zeros);
-        for half in 0..2 {
-            let x = _mm256_loadu_si256(codes.add(32 * half).cast());
-            for (k, shift) in [0, 8, 16, 24].into_iter().enumerate() {
-                for (j, nibble) in [(half, 0), (half + 2, 4)] {
-                    let q = _mm256_and_si256(_mm256_srl_epi32(x, _mm_cvtsi32_si128(shift + nibble)), low);
-                    _mm256_storeu_ps(to.add(32 * k + 8 * j), _mm256_sub_ps(_mm256_cvtepi32_ps(q), z[j]));
-                }
-            }
-        }
-    }
-    #[inline(always)]
-    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
+    unsafe fn floats<const CODES: u8>(cell: *const u8, zeros: Self::Floats, table: *const f32) -> [Self::Floats; 4] {
         let low = _mm256_set1_epi32(255);
-        let (x, z) = (bytes(codes), Self::load(zeros));
-        for (k, shift) in [0, 8, 16, 24].into_iter().enumerate() {
-            for j in 0..4 {
-                let q = _mm256_and_si256(_mm256_srl_epi32(x[j], _mm_cvtsi32_si128(shift)), low);
-                _mm256_storeu_ps(to.add(32 * k + 8 * j), _mm256_sub_ps(_mm256_cvtepi32_ps(q), z[j]));
-            }
-        }
+        let x = if CODES == codes::TABLE { nibbles(cell) } else { widened::<CODES>(cell) };
+        let tables = if CODES == codes::TABLE { [_mm256_loadu_ps(table), _mm256_loadu_ps(table.add(8))] } else { [_mm256_setzero_ps(); 2] };
+        from_fn(|k| {
+            from_fn(|j| {
+                let q = _mm256_and_si256(_mm256_srl_epi32(x[j], _mm_cvtsi32_si128(8 * k as i32)), low);
+                match CODES {
+                    codes::TABLE => {
+                        let upper = _mm256_castsi256_ps(_mm256_slli_epi32(q, 28));
+                        _mm256_blendv_ps(_mm256_permutevar8x32_ps(tables[0], q), _mm256_permutevar8x32_ps(tables[1], q), upper)
+                    }
+                    codes::E4M3 => {
+                        let (sign, rest) = (_mm256_and_si256(q, _mm256_set1_epi32(128)), _mm256_and_si256(q, _mm256_set1_epi32(127)));
+                        let half = _mm256_or_si256(_mm256_slli_epi32(sign, 8), _mm256_slli_epi32(rest, 7));
+                        _mm256_mul_ps(halves(half), _mm256_set1_ps(256.0))
+                    }
+                    codes::E5M2 => halves(_mm256_slli_epi32(q, 8)),
+                    _ => _mm256_sub_ps(_mm256_cvtepi32_ps(q), zeros[j]),
+                }
+            })
+        })
     }
     #[inline(always)]
-    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], step: usize, depth: usize) -> [Self::Floats; R] {
         let mut sums = [[_mm256_setzero_ps(); 4]; R];
         for k in 0..depth {
             let w = Self::load(w.add(stride * k));
             for r in 0..R {
-                let x = _mm256_set1_ps(*a[r].add(k));
+                let x = _mm256_set1_ps(*a[r].add(k * step));
                 for j in 0..4 {
-                    sums[r][j] = _mm256_add_ps(sums[r][j], _mm256_mul_ps(w[j], x));
+                    sums[r][j] = _mm256_fmadd_ps(w[j], x, sums[r][j]);
                 }
             }
         }
         sums
     }
     #[inline(always)]
-    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
-        from_fn(|j| _mm256_add_ps(acc[j], _mm256_mul_ps(part[j], _mm256_loadu_ps(scales.add(8 * j)))))
+    unsafe fn fused(acc: Self::Floats, x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        from_fn(|j| _mm256_fmadd_ps(x[j], y[j], acc[j]))
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::Floats {
+        [_mm256_set1_ps(x); 4]
     }
 
     #[inline(always)]

@@ -12,6 +12,15 @@ unsafe fn quad(a: *const i8, cell: usize) -> __m512i {
     _mm512_set1_epi32(a.add(cell * 4).cast::<i32>().read_unaligned())
 }
 
+/// An integer in every lane. Loads side by side would be merged and then shuffled apart, on the port that multiplies.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn broadcast(from: *const i32) -> __m512i {
+    let x: __m512i;
+    std::arch::asm!("vpbroadcastd {0}, dword ptr [{1}]", out(zmm_reg) x, in(reg) from, options(readonly, nostack, preserves_flags));
+    x
+}
+
 #[inline(always)]
 unsafe fn load(from: *const u8) -> __m512i {
     _mm512_loadu_si512(from.cast())
@@ -25,6 +34,12 @@ unsafe fn multiply<const R: usize>(sums: &mut [[__m512i; 2]; R], w: [__m512i; 2]
             sums[r][j] = _mm512_dpbusd_epi32(sums[r][j], w[j], x);
         }
     }
+}
+
+/// Halves in the low words of sixteen lanes, as floats.
+#[inline(always)]
+unsafe fn halves_of(x: __m512i) -> __m512 {
+    _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x))
 }
 
 /// A plane of 4 bits as bytes.
@@ -73,13 +88,29 @@ pub(crate) unsafe fn widened<const CODES: u8>(cell: *const u8) -> [__m512i; 2] {
 /// Bytes ahead of what is read that few rows ask for: the hardware's own prefetch stops at each page.
 const AHEAD: usize = 2048;
 
+/// Any codes for many rows: four cells a turn, since what counts the turns takes the ports that multiply.
+#[inline(always)]
+unsafe fn tall<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: [[__m512i; 2]; R]) -> [[__m512i; 2]; R] {
+    const TURN: usize = 4;
+    let bytes = codes::cell(CODES);
+    let (mut sums, mut codes, mut a) = (start, codes, a);
+    for _ in 0..cells / TURN {
+        for c in 0..TURN {
+            multiply(&mut sums, widened::<CODES>(codes.add(c * bytes)), a, c);
+        }
+        (codes, a) = (codes.add(TURN * bytes), a.add(TURN * R * 4));
+    }
+    for c in 0..cells % TURN {
+        multiply(&mut sums, widened::<CODES>(codes.add(c * bytes)), a, c);
+    }
+    sums
+}
+
 /// Any codes, CHAINS cells at a time in sums of their own, since a product takes five cycles.
 #[inline(always)]
-unsafe fn streams<const R: usize, const CODES: u8, const CHAINS: usize>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [[__m512i; 2]; R] {
+unsafe fn streams<const R: usize, const CODES: u8, const CHAINS: usize>(codes: *const u8, a: *const i8, cells: usize, start: [[__m512i; 2]; R]) -> [[__m512i; 2]; R] {
     let mut sums = [[[_mm512_setzero_si512(); 2]; R]; CHAINS];
-    for (r, s) in sums[0].iter_mut().enumerate() {
-        *s = [_mm512_set1_epi32(*start.add(r)); 2];
-    }
+    sums[0] = start;
     let bytes = codes::cell(CODES);
     let whole = cells / CHAINS * CHAINS;
     let mut cell = 0;
@@ -111,7 +142,7 @@ unsafe fn streams<const R: usize, const CODES: u8, const CHAINS: usize>(codes: *
 /// 4-bit codes, CHAINS cells at a time in sums of their own, since a product takes five cycles.
 /// A byte is low + 16·high: the sums are those of whole bytes and of 16·high, one mask a cell; low and high follow at the end (modulo 2³²).
 #[inline(always)]
-unsafe fn halves<const R: usize, const CHAINS: usize>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [[__m512i; 2]; R] {
+unsafe fn halves<const R: usize, const CHAINS: usize>(codes: *const u8, a: *const i8, cells: usize, start: [[__m512i; 2]; R]) -> [[__m512i; 2]; R] {
     let high = _mm512_set1_epi8(-16);
     let mut sums = [[[_mm512_setzero_si512(); 2]; R]; CHAINS];
     let whole = cells / CHAINS * CHAINS;
@@ -140,18 +171,13 @@ unsafe fn halves<const R: usize, const CHAINS: usize>(codes: *const u8, a: *cons
     }
     let mut sums = sums[0];
     for (r, [both, upper]) in sums.iter_mut().enumerate() {
-        let start = _mm512_set1_epi32(*start.add(r));
-        *both = _mm512_add_epi32(start, _mm512_sub_epi32(*both, *upper));
-        *upper = _mm512_add_epi32(start, _mm512_srai_epi32::<4>(*upper));
+        *both = _mm512_add_epi32(start[r][0], _mm512_sub_epi32(*both, *upper));
+        *upper = _mm512_add_epi32(start[r][1], _mm512_srai_epi32::<4>(*upper));
     }
     sums
 }
 
 impl Avx512Vnni {
-    #[inline(always)]
-    pub(crate) unsafe fn load_ints(from: *const i32) -> [__m512i; 2] {
-        [_mm512_loadu_si512(from.cast()), _mm512_loadu_si512(from.add(16).cast())]
-    }
     #[inline(always)]
     pub(crate) unsafe fn add_start(sums: [__m512i; 2], start: i32) -> [__m512i; 2] {
         let start = _mm512_set1_epi32(start);
@@ -164,9 +190,10 @@ impl Simd for Avx512Vnni {
     type Floats = [__m512; 2];
     const ROWS: usize = 12;
     const WIDEN: usize = 36;
+    const TABLES: bool = true;
 
     #[inline(always)]
-    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: [Self::Ints; R]) -> [Self::Ints; R] {
         if CODES == HALVES {
             return match R {
                 1 => halves::<R, 4>(codes, a, cells, start),
@@ -177,7 +204,7 @@ impl Simd for Avx512Vnni {
         match R {
             1 => streams::<R, CODES, 4>(codes, a, cells, start),
             2 | 4 => streams::<R, CODES, 2>(codes, a, cells, start),
-            _ => streams::<R, CODES, 1>(codes, a, cells, start),
+            _ => tall::<R, CODES>(codes, a, cells, start),
         }
     }
     #[inline(always)]
@@ -211,8 +238,17 @@ impl Simd for Avx512Vnni {
         more
     }
     #[inline(always)]
-    unsafe fn no_ints() -> Self::Ints {
-        [_mm512_setzero_si512(); 2]
+    unsafe fn same(x: i32) -> Self::Ints {
+        [_mm512_set1_epi32(x); 2]
+    }
+    #[inline(always)]
+    unsafe fn same_as(from: *const i32) -> Self::Ints {
+        // Two loads cost less than a load and a copy.
+        [broadcast(from), broadcast(from)]
+    }
+    #[inline(always)]
+    unsafe fn load_ints(from: *const i32) -> Self::Ints {
+        [_mm512_loadu_si512(from.cast()), _mm512_loadu_si512(from.add(16).cast())]
     }
     #[inline(always)]
     unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
@@ -220,51 +256,61 @@ impl Simd for Avx512Vnni {
         _mm512_storeu_si512(to.add(16).cast(), x[1]);
     }
     #[inline(always)]
-    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
-        Self::add_product(acc, [_mm512_cvtepi32_ps(sums[0]), _mm512_cvtepi32_ps(sums[1])], scales)
+    unsafe fn to_floats(x: Self::Ints) -> Self::Floats {
+        [_mm512_cvtepi32_ps(x[0]), _mm512_cvtepi32_ps(x[1])]
     }
 
     #[inline(always)]
-    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        let low = _mm512_set1_epi32(15);
-        let (x, z) = (load(codes), Self::load(zeros));
-        for (k, shift) in [0, 8, 16, 24].into_iter().enumerate() {
-            for j in 0..2 {
-                let q = _mm512_and_si512(_mm512_srl_epi32(x, _mm_cvtsi32_si128(shift + 4 * j as i32)), low);
-                _mm512_storeu_ps(to.add(32 * k + 16 * j), _mm512_sub_ps(_mm512_cvtepi32_ps(q), z[j]));
+    unsafe fn floats<const CODES: u8>(cell: *const u8, zeros: Self::Floats, table: *const f32) -> [Self::Floats; 4] {
+        let mut steps = [[_mm512_setzero_ps(); 2]; 4];
+        if CODES == codes::TABLE {
+            let (x, table) = (load(cell), _mm512_loadu_ps(table));
+            for (k, step) in steps.iter_mut().enumerate() {
+                for (j, half) in step.iter_mut().enumerate() {
+                    // The index is the low four bits of a lane.
+                    *half = _mm512_permutexvar_ps(_mm512_srl_epi32(x, _mm_cvtsi32_si128(8 * k as i32 + 4 * j as i32)), table);
+                }
+            }
+            return steps;
+        }
+        let (x, low) = (widened::<CODES>(cell), _mm512_set1_epi32(255));
+        for (k, step) in steps.iter_mut().enumerate() {
+            for (j, half) in step.iter_mut().enumerate() {
+                let q = _mm512_srl_epi32(x[j], _mm_cvtsi32_si128(8 * k as i32));
+                *half = match CODES {
+                    codes::E4M3 => {
+                        let sign = _mm512_and_si512(_mm512_slli_epi32::<8>(q), _mm512_set1_epi32(0x8000));
+                        let rest = _mm512_and_si512(_mm512_slli_epi32::<7>(q), _mm512_set1_epi32(0x3f80));
+                        _mm512_mul_ps(halves_of(_mm512_or_si512(sign, rest)), _mm512_set1_ps(256.0))
+                    }
+                    codes::E5M2 => halves_of(_mm512_slli_epi32::<8>(_mm512_and_si512(q, low))),
+                    _ => _mm512_sub_ps(_mm512_cvtepi32_ps(_mm512_and_si512(q, low)), zeros[j]),
+                };
             }
         }
+        steps
     }
     #[inline(always)]
-    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        let low = _mm512_set1_epi32(255);
-        let z = Self::load(zeros);
-        for j in 0..2 {
-            let x = load(codes.add(64 * j));
-            for (k, shift) in [0, 8, 16, 24].into_iter().enumerate() {
-                let q = _mm512_and_si512(_mm512_srl_epi32(x, _mm_cvtsi32_si128(shift)), low);
-                _mm512_storeu_ps(to.add(32 * k + 16 * j), _mm512_sub_ps(_mm512_cvtepi32_ps(q), z[j]));
-            }
-        }
-    }
-    #[inline(always)]
-    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], step: usize, depth: usize) -> [Self::Floats; R] {
         let mut sums = [[_mm512_setzero_ps(); 2]; R];
         for k in 0..depth {
             let w = Self::load(w.add(stride * k));
             for r in 0..R {
-                let x = _mm512_set1_ps(*a[r].add(k));
+                let x = _mm512_set1_ps(*a[r].add(k * step));
                 for j in 0..2 {
-                    sums[r][j] = _mm512_add_ps(sums[r][j], _mm512_mul_ps(w[j], x));
+                    sums[r][j] = _mm512_fmadd_ps(w[j], x, sums[r][j]);
                 }
             }
         }
         sums
     }
     #[inline(always)]
-    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
-        let s = Self::load(scales);
-        [_mm512_add_ps(acc[0], _mm512_mul_ps(part[0], s[0])), _mm512_add_ps(acc[1], _mm512_mul_ps(part[1], s[1]))]
+    unsafe fn fused(acc: Self::Floats, x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        [_mm512_fmadd_ps(x[0], y[0], acc[0]), _mm512_fmadd_ps(x[1], y[1], acc[1])]
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::Floats {
+        [_mm512_set1_ps(x); 2]
     }
 
     #[inline(always)]

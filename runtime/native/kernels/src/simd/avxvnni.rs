@@ -3,7 +3,6 @@
 use super::avx2::{quad, widened, Avx2};
 use super::{codes, Simd};
 use std::arch::x86_64::*;
-use std::array::from_fn;
 
 pub struct AvxVnni;
 
@@ -14,8 +13,7 @@ impl Simd for AvxVnni {
     const WIDEN: usize = 16;
 
     #[inline(always)]
-    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
-        let mut sums: [Self::Ints; R] = from_fn(|r| [_mm256_set1_epi32(*start.add(r)); 4]);
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, mut sums: [Self::Ints; R]) -> [Self::Ints; R] {
         for cell in 0..cells {
             let w = widened::<CODES>(codes.add(cell * codes::cell(CODES)));
             for r in 0..R {
@@ -44,32 +42,36 @@ impl Simd for AvxVnni {
         Avx2::add_stepped(acc, sums, steps)
     }
     #[inline(always)]
-    unsafe fn no_ints() -> Self::Ints {
-        Avx2::no_ints()
+    unsafe fn same(x: i32) -> Self::Ints {
+        Avx2::same(x)
+    }
+    #[inline(always)]
+    unsafe fn load_ints(from: *const i32) -> Self::Ints {
+        Avx2::load_ints(from)
     }
     #[inline(always)]
     unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
         Avx2::store_ints(x, to)
     }
     #[inline(always)]
-    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
-        Avx2::add_scaled(acc, sums, scales)
+    unsafe fn to_floats(x: Self::Ints) -> Self::Floats {
+        Avx2::to_floats(x)
     }
     #[inline(always)]
-    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        Avx2::unpack4(codes, zeros, to)
+    unsafe fn floats<const CODES: u8>(cell: *const u8, zeros: Self::Floats, table: *const f32) -> [Self::Floats; 4] {
+        Avx2::floats::<CODES>(cell, zeros, table)
     }
     #[inline(always)]
-    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        Avx2::unpack8(codes, zeros, to)
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], step: usize, depth: usize) -> [Self::Floats; R] {
+        Avx2::dot(w, stride, a, step, depth)
     }
     #[inline(always)]
-    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
-        Avx2::dot(w, stride, a, depth)
+    unsafe fn fused(acc: Self::Floats, x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        Avx2::fused(acc, x, y)
     }
     #[inline(always)]
-    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
-        Avx2::add_product(acc, part, scales)
+    unsafe fn splat(x: f32) -> Self::Floats {
+        Avx2::splat(x)
     }
     #[inline(always)]
     unsafe fn zero() -> Self::Floats {

@@ -23,14 +23,32 @@ pub mod codes {
     /// Bytes up to 255 under activations down to −128.
     pub const WIDE: u8 = 9;
 
+    /// 4 bits that stand for one of sixteen floats.
+    pub const TABLE: u8 = 10;
+    /// Bytes that are floats of eight bits: four bits of exponent, or five. Only [`super::Simd::floats`] reads these and TABLE.
+    pub const E4M3: u8 = 11;
+    pub const E5M2: u8 = 12;
+
     /// Bytes of a cell.
     pub const fn cell(codes: u8) -> usize {
-        if codes >= 2 && codes < 8 { 16 * codes as usize } else { 128 }
+        if codes == TABLE { 64 } else if codes >= 2 && codes < 8 { 16 * codes as usize } else { 128 }
     }
     /// The largest code.
     pub const fn most(codes: u8) -> usize {
         match codes { SMALL => 127, BYTES | WIDE => 255, bits => (1 << bits) - 1 }
     }
+}
+
+/// Asks for a line of the cache. Any address will do.
+#[inline(always)]
+pub(crate) fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is in the baseline.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// Thirty-two columns. All functions are unsafe: the machine must have the instruction set, pointers must reach as far as is said.
@@ -43,9 +61,11 @@ pub trait Simd {
     const ROWS: usize;
     /// From so many rows on it pays to widen 4-bit codes to bytes first.
     const WIDEN: usize;
+    /// Is a table of sixteen floats faster than a conversion?
+    const TABLES: bool = false;
 
-    /// start[r] + Σ code·a over `cells` cells for the R rows of a tile `a` [cells, R, 4], |a| ≤ 128, but ≤ 127 beside BYTES. CODES: see [`codes`].
-    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R];
+    /// sums + Σ code·a over `cells` cells for the R rows of a tile `a` [cells, R, 4], |a| ≤ 128, but ≤ 127 beside BYTES. CODES: see [`codes`].
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, sums: [Self::Ints; R]) -> [Self::Ints; R];
     /// A cell of planes as bytes: 128 bytes.
     unsafe fn widen<const CODES: u8>(codes: *const u8, to: *mut u8);
     /// sums − (zeros − offset)·by, `zeros` thirty-two bytes.
@@ -54,18 +74,25 @@ pub trait Simd {
     unsafe fn less_ints(sums: Self::Ints, ints: *const i32, by: i32) -> Self::Ints;
     /// acc + sums·steps, `steps` thirty-two bytes.
     unsafe fn add_stepped(acc: Self::Ints, sums: Self::Ints, steps: *const u8) -> Self::Ints;
-    unsafe fn no_ints() -> Self::Ints;
+    /// x in every column.
+    unsafe fn same(x: i32) -> Self::Ints;
+    /// What `from` points at, in every column.
+    #[inline(always)]
+    unsafe fn same_as(from: *const i32) -> Self::Ints {
+        Self::same(*from)
+    }
+    unsafe fn load_ints(from: *const i32) -> Self::Ints;
     unsafe fn store_ints(x: Self::Ints, to: *mut i32);
-    /// acc + sums·scales.
-    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats;
+    unsafe fn to_floats(x: Self::Ints) -> Self::Floats;
 
-    /// code − zero of one cell as floats, four rows of thirty-two. `zeros`: thirty-two floats.
-    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32);
-    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32);
-    /// Σ a[i]·w[i] over `depth` rows of w, `stride` apart, in order, for R rows of a.
-    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R];
-    /// acc + part·scales.
-    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats;
+    /// The four steps of a cell as floats: integer codes less `zeros`; of TABLE the entry of `table` (sixteen floats), of FP8 what the code stands for.
+    unsafe fn floats<const CODES: u8>(cell: *const u8, zeros: Self::Floats, table: *const f32) -> [Self::Floats; 4];
+    /// Σ a[i]·w[i] over `depth` rows of w, `stride` apart, in order by FMA, for R rows of a, whose elements are `step` apart.
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], step: usize, depth: usize) -> [Self::Floats; R];
+    /// acc + x·y, rounded once.
+    unsafe fn fused(acc: Self::Floats, x: Self::Floats, y: Self::Floats) -> Self::Floats;
+    /// x in every column.
+    unsafe fn splat(x: f32) -> Self::Floats;
 
     unsafe fn zero() -> Self::Floats;
     unsafe fn load(from: *const f32) -> Self::Floats;

@@ -64,17 +64,6 @@ unsafe fn integers(from: *const u8) -> [int32x4_t; 8] {
     })
 }
 
-/// Sixteen bytes less zero points, as floats.
-#[inline(always)]
-unsafe fn store_centred(x: uint8x16_t, zeros: *const f32, to: *mut f32) {
-    let wide = [vmovl_u8(vget_low_u8(x)), vmovl_u8(vget_high_u8(x))];
-    for j in 0..4 {
-        let half = wide[j / 2];
-        let q = vcvtq_f32_u32(if j % 2 == 0 { vmovl_u16(vget_low_u16(half)) } else { vmovl_u16(vget_high_u16(half)) });
-        vst1q_f32(to.add(4 * j), vsubq_f32(q, vld1q_f32(zeros.add(4 * j))));
-    }
-}
-
 impl Simd for Neon {
     type Ints = [int32x4_t; 8];
     type Floats = [float32x4_t; 8];
@@ -84,8 +73,7 @@ impl Simd for Neon {
     const WIDEN: usize = 16;
 
     #[inline(always)]
-    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
-        let mut sums: [Self::Ints; R] = from_fn(|r| [vdupq_n_s32(*start.add(r)); 8]);
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, mut sums: [Self::Ints; R]) -> [Self::Ints; R] {
         let top = vdupq_n_u8(if CODES == BYTES || CODES == WIDE { 128 } else { 0 });
         for cell in 0..cells {
             let w = widened::<CODES>(codes.add(cell * codes::cell(CODES)));
@@ -119,8 +107,12 @@ impl Simd for Neon {
         from_fn(|j| vmlaq_s32(acc[j], sums[j], steps[j]))
     }
     #[inline(always)]
-    unsafe fn no_ints() -> Self::Ints {
-        [vdupq_n_s32(0); 8]
+    unsafe fn same(x: i32) -> Self::Ints {
+        [vdupq_n_s32(x); 8]
+    }
+    #[inline(always)]
+    unsafe fn load_ints(from: *const i32) -> Self::Ints {
+        from_fn(|j| vld1q_s32(from.add(4 * j)))
     }
     #[inline(always)]
     unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
@@ -129,45 +121,52 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
-    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
-        Self::add_product(acc, from_fn(|j| vcvtq_f32_s32(sums[j])), scales)
+    unsafe fn to_floats(x: Self::Ints) -> Self::Floats {
+        from_fn(|j| vcvtq_f32_s32(x[j]))
     }
 
     #[inline(always)]
-    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        let x = vld4q_u8(codes);
-        for (k, x) in [x.0, x.1, x.2, x.3].into_iter().enumerate() {
-            store_centred(part(x, 0, 15), zeros, to.add(32 * k));
-            store_centred(part(x, 4, 15), zeros.add(16), to.add(32 * k + 16));
+    unsafe fn floats<const CODES: u8>(cell: *const u8, zeros: Self::Floats, table: *const f32) -> [Self::Floats; 4] {
+        if CODES == codes::TABLE || CODES == codes::E4M3 || CODES == codes::E5M2 {
+            // By scalar code: the registers hold no table of floats.
+            return super::scalar::Scalar::floats::<CODES>(cell, [0.0; 32], table).map(|x| Self::load(x.as_ptr()));
         }
+        let mut wide = [0u8; 128];
+        for (j, x) in widened::<CODES>(cell).into_iter().enumerate() {
+            vst1q_u8(wide.as_mut_ptr().add(16 * j), x);
+        }
+        let (low, high) = (vld4q_u8(wide.as_ptr()), vld4q_u8(wide.as_ptr().add(64)));
+        let steps = [[low.0, high.0], [low.1, high.1], [low.2, high.2], [low.3, high.3]];
+        from_fn(|k| {
+            from_fn(|j| {
+                let bytes = steps[k][j / 4];
+                let half = if j % 4 < 2 { vmovl_u8(vget_low_u8(bytes)) } else { vmovl_u8(vget_high_u8(bytes)) };
+                let whole = if j % 2 == 0 { vmovl_u16(vget_low_u16(half)) } else { vmovl_u16(vget_high_u16(half)) };
+                vsubq_f32(vcvtq_f32_u32(whole), zeros[j])
+            })
+        })
     }
     #[inline(always)]
-    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        for half in 0..2 {
-            let x = vld4q_u8(codes.add(64 * half));
-            for (k, x) in [x.0, x.1, x.2, x.3].into_iter().enumerate() {
-                store_centred(x, zeros.add(16 * half), to.add(32 * k + 16 * half));
-            }
-        }
-    }
-    #[inline(always)]
-    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], step: usize, depth: usize) -> [Self::Floats; R] {
         let mut sums = [[vdupq_n_f32(0.0); 8]; R];
         for k in 0..depth {
             let w = Self::load(w.add(stride * k));
             for r in 0..R {
-                let x = vdupq_n_f32(*a[r].add(k));
+                let x = vdupq_n_f32(*a[r].add(k * step));
                 for j in 0..8 {
-                    // Not vfmaq: no set contracts.
-                    sums[r][j] = vaddq_f32(sums[r][j], vmulq_f32(w[j], x));
+                    sums[r][j] = vfmaq_f32(sums[r][j], w[j], x);
                 }
             }
         }
         sums
     }
     #[inline(always)]
-    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
-        from_fn(|j| vaddq_f32(acc[j], vmulq_f32(part[j], vld1q_f32(scales.add(4 * j)))))
+    unsafe fn fused(acc: Self::Floats, x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        from_fn(|j| vfmaq_f32(acc[j], x[j], y[j]))
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::Floats {
+        [vdupq_n_f32(x); 8]
     }
 
     #[inline(always)]

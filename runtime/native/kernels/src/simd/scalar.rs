@@ -30,6 +30,13 @@ fn half(bits: u16) -> f32 {
     f32::from_bits(x.to_bits() | sign)
 }
 
+/// What a code of E4M3 or E5M2 stands for. E4M3's code of NaN, which no weight has, is read as the number that its bits say, 480.
+#[inline(always)]
+pub(crate) fn fp8(codes: u8, code: u8) -> f32 {
+    let code = u16::from(code);
+    if codes == codes::E5M2 { half(code << 8) } else { half((code & 0x80) << 8 | (code & 0x7f) << 7) * 256.0 }
+}
+
 /// Thirty-two of them.
 #[inline(always)]
 pub(super) unsafe fn halves(from: *const u16) -> [f32; 32] {
@@ -43,8 +50,7 @@ impl Simd for Scalar {
     const WIDEN: usize = usize::MAX;
 
     #[inline(always)]
-    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: *const i32) -> [Self::Ints; R] {
-        let mut sums: [Self::Ints; R] = from_fn(|r| [*start.add(r); 32]);
+    unsafe fn products<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, mut sums: [Self::Ints; R]) -> [Self::Ints; R] {
         for cell in 0..cells {
             let bytes = bytes::<CODES>(codes.add(cell * codes::cell(CODES)));
             for (r, sum) in sums.iter_mut().enumerate() {
@@ -72,47 +78,55 @@ impl Simd for Scalar {
         from_fn(|i| acc[i].wrapping_add(sums[i].wrapping_mul(i32::from(*steps.add(i)))))
     }
     #[inline(always)]
-    unsafe fn no_ints() -> Self::Ints {
-        [0; 32]
+    unsafe fn same(x: i32) -> Self::Ints {
+        [x; 32]
+    }
+    #[inline(always)]
+    unsafe fn load_ints(from: *const i32) -> Self::Ints {
+        from.cast::<Self::Ints>().read_unaligned()
     }
     #[inline(always)]
     unsafe fn store_ints(x: Self::Ints, to: *mut i32) {
         to.cast::<Self::Ints>().write_unaligned(x);
     }
     #[inline(always)]
-    unsafe fn add_scaled(acc: Self::Floats, sums: Self::Ints, scales: *const f32) -> Self::Floats {
-        from_fn(|i| acc[i] + sums[i] as f32 * *scales.add(i))
+    unsafe fn to_floats(x: Self::Ints) -> Self::Floats {
+        x.map(|v| v as f32)
     }
 
     #[inline(always)]
-    unsafe fn unpack4(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        for i in 0..64 {
-            let pair = *codes.add(i);
-            *to.add(i % 4 * 32 + i / 4) = f32::from(pair & 15) - *zeros.add(i / 4);
-            *to.add(i % 4 * 32 + 16 + i / 4) = f32::from(pair >> 4) - *zeros.add(16 + i / 4);
-        }
+    unsafe fn floats<const CODES: u8>(cell: *const u8, zeros: Self::Floats, table: *const f32) -> [Self::Floats; 4] {
+        let bytes = if CODES == codes::TABLE { bytes::<{ codes::HALVES }>(cell) } else { bytes::<CODES>(cell) };
+        from_fn(|k| {
+            from_fn(|c| {
+                let code = bytes[4 * c + k];
+                match CODES {
+                    codes::TABLE => *table.add(code.into()),
+                    codes::E4M3 | codes::E5M2 => fp8(CODES, code),
+                    _ => f32::from(code) - zeros[c],
+                }
+            })
+        })
     }
     #[inline(always)]
-    unsafe fn unpack8(codes: *const u8, zeros: *const f32, to: *mut f32) {
-        for i in 0..128 {
-            *to.add(i % 4 * 32 + i / 4) = f32::from(*codes.add(i)) - *zeros.add(i / 4);
-        }
-    }
-    #[inline(always)]
-    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], depth: usize) -> [Self::Floats; R] {
+    unsafe fn dot<const R: usize>(w: *const f32, stride: usize, a: [*const f32; R], step: usize, depth: usize) -> [Self::Floats; R] {
         let mut sums = [[0.0; 32]; R];
         for (sum, a) in sums.iter_mut().zip(a) {
             for k in 0..depth {
                 for (i, s) in sum.iter_mut().enumerate() {
-                    *s += *w.add(k * stride + i) * *a.add(k);
+                    *s = (*w.add(k * stride + i)).mul_add(*a.add(k * step), *s);
                 }
             }
         }
         sums
     }
     #[inline(always)]
-    unsafe fn add_product(acc: Self::Floats, part: Self::Floats, scales: *const f32) -> Self::Floats {
-        from_fn(|i| acc[i] + part[i] * *scales.add(i))
+    unsafe fn fused(acc: Self::Floats, x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        from_fn(|i| x[i].mul_add(y[i], acc[i]))
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::Floats {
+        [x; 32]
     }
 
     #[inline(always)]

@@ -45,3 +45,14 @@ pub fn each_isa(mut f: impl FnMut(Isa)) {
         }
     }
 }
+
+/// Rows of `k` floats in the tiles of an instruction set.
+#[allow(dead_code)]
+pub fn packed_floats(isa: Isa, x: &[f32], k: usize) -> Vec<f32> {
+    let mut to = vec![f32::NAN; x.len()];
+    let mut row = 0;
+    while row * k < x.len() {
+        row += qc_kernels::pack_floats(isa, &x[row * k..], k, &mut to[row * k..]);
+    }
+    to
+}
