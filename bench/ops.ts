@@ -1,118 +1,174 @@
 /**
- * Operators of qc.v1 by instruction set: which variant of the kernel runs, and how fast it is beside the scalar one, from ONNX Runtime's profile of
- * models that were compiled for target native, one process an instruction set.
+ * Every operator of qc.v1 at a usual size, by instruction set: which variant of the kernel runs, how fast it is beside the scalar one, and beside stock
+ * ONNX Runtime (the nearest operator that it has, else the operator's own body). Times are those of the nodes in ONNX Runtime's profile.
  *
- *   npx tsx bench/ops.ts model.onnx … [--threads 1] [--out docs/measured/ops.md]
+ *   npx tsx bench/ops.ts [--threads 1] [--only SUBSTRING] [--seconds 90] [--dir /tmp/qc-ops] [--out docs/measured/ops.md]
  *
- * An operator that is in none of the models has its variants and no times. A scalar kernel where the machine has more is marked.
+ * The list is the registry's, the cases are those of test/native/cases: an operator without one fails a test there. A run stops after --seconds and says
+ * what is left; what was measured is kept in --dir, so the same command goes on, and the table is written when nothing is left.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Model, Tensor } from '../compiler/graph/types.ts';
+import { writeModel } from '../compiler/graph/write.ts';
+import { nodeHost } from '../compiler/node/host.ts';
 import { findAddon } from '../runtime/addon.ts';
-import { made, shapesOf } from '../runtime/bench-feeds.ts';
 import { packageFolder } from '../runtime/crunch.ts';
+import { caseOf, modelOfCase, modelOfStock } from '../test/native/cases/index.ts';
 
-const { values: o, positionals: models } = parseArgs({
-  allowPositionals: true,
+const { values: o } = parseArgs({
   options: {
     threads: { type: 'string', default: '1' },
+    only: { type: 'string', default: '' },
+    seconds: { type: 'string', default: '90' },
+    dir: { type: 'string', default: '/tmp/qc-ops' },
     out: { type: 'string', default: 'docs/measured/ops.md' },
-    child: { type: 'boolean' },
+    child: { type: 'string', default: '' },
   },
 });
+/** How long one node is repeated, at most. */
+const MILLISECONDS = 60;
 
-/** Microseconds of each operator by the model's runs: medians of its nodes, added up. */
-async function profile(model: string): Promise<Record<string, number>> {
-  await import('../runtime/index.ts');
+/** Microseconds of all nodes of a model, median of runs: on kernels, or stock. */
+async function timed(model: Model, first: Tensor, stock: boolean): Promise<number> {
   const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
   const folder = mkdtempSync(join(tmpdir(), 'qc-ops-'));
-  const session = await ort.InferenceSession.create(model, {
+  const host = await nodeHost({ threads: 1 });
+  await writeModel(host, model, join(folder, 'm.onnx'), { dir: folder, external: false });
+  await host.close();
+  const session = await ort.InferenceSession.create(join(folder, 'm.onnx'), {
     intraOpNumThreads: Number(o.threads),
     logSeverityLevel: 3,
     enableProfiling: true,
     profileFilePrefix: join(folder, 'p'),
+    ...(stock ? { executionProviders: ['cpu'] } : {}),
   });
-  const shapes = shapesOf(session.inputMetadata, {});
-  const feeds = Object.fromEntries(session.inputMetadata.map((m) => [m.name, made(ort, m, shapes.get(m.name)!)]));
-  for (let i = 0; i < 9; i++) await session.run(feeds);
+  const bytes = first.source.kind === 'bytes' ? first.source.bytes.slice() : new Uint8Array();
+  const arrays = { float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int32: Int32Array, int64: BigInt64Array };
+  const data = new arrays[first.dtype as 'float32'](bytes.buffer);
+  const feeds = { [session.inputNames[0]!]: new ort.Tensor(first.dtype as 'float32', data, first.shape) };
+  await session.run(feeds);
+  const ends = performance.now() + MILLISECONDS;
+  for (let i = 0; i < 50 && (i < 3 || performance.now() < ends); i++) await session.run(feeds);
   session.endProfiling();
   await session.release();
-  const events = JSON.parse(readFileSync(join(folder, readdirSync(folder)[0]!), 'utf8')) as {
-    cat: string;
-    name: string;
-    dur: number;
-    args?: { op_name?: string; node_index?: string };
-  }[];
+  const profile = readdirSync(folder).find((f) => f.startsWith('p'))!;
+  const events = JSON.parse(readFileSync(join(folder, profile), 'utf8')) as { cat: string; name: string; dur: number; ts: number }[];
   rmSync(folder, { recursive: true });
-  const nodes = new Map<string, number[]>();
-  for (const e of events)
-    if (e.cat === 'Node' && e.name.endsWith('_kernel_time')) {
-      const key = `${e.args?.op_name} ${e.args?.node_index}`;
-      nodes.set(key, [...(nodes.get(key) ?? []), e.dur]);
-    }
-  const sums: Record<string, number> = {};
-  for (const [key, us] of nodes) {
-    const op = key.split(' ')[0]!;
-    sums[op] = (sums[op] ?? 0) + us.sort((a, b) => a - b)[us.length >> 1]!;
-  }
-  return sums;
+  // A run is what lies between two ends of the whole model.
+  const runs = events.filter((e) => e.name === 'model_run').map((e) => [e.ts, e.ts + e.dur] as const);
+  const nodes = events.filter((e) => e.cat === 'Node' && e.name.endsWith('_kernel_time'));
+  const sums = runs.slice(1).map(([from, to]) => nodes.reduce((n, e) => (e.ts >= from && e.ts < to ? n + e.dur : n), 0));
+  return sums.sort((a, b) => a - b)[sums.length >> 1] ?? Number.NaN;
 }
 
+/** One operator in a process of its own: QC_ISA says which variant; `stock`, what stands beside it. */
+async function child(name: string): Promise<number> {
+  const c = caseOf(name, 'usual')!;
+  const first = Object.values(c.inputs)[0]!;
+  if (!process.env['QC_STOCK']) {
+    await import('../runtime/index.ts');
+    return timed({ ...modelOfCase(name, c), functions: [] }, first, false);
+  }
+  return c.stock ? timed(modelOfStock(c), c.stock.first ?? first, true) : timed(modelOfCase(name, c), first, true);
+}
 if (o.child) {
-  console.log(JSON.stringify(await Promise.all(models.map(profile))));
+  for (const name of o.child.split(',')) console.log(JSON.stringify([name, await child(name)]));
   process.exit(0);
 }
+
 const found = await findAddon(await packageFolder());
 if (typeof found === 'string') throw new Error(found);
-const sets = found.addon
+const { addon } = found;
+const sets = addon
   .instructionSets()
   .filter((s) => s.available)
   .map((s) => s.name);
-const times = new Map<string, Record<string, number>[]>();
-for (const isa of sets) {
-  const r = spawnSync(process.execPath, [...process.execArgv, import.meta.filename, '--child', '--threads', o.threads, ...models], {
-    env: { ...process.env, QC_ISA: isa },
-    encoding: 'utf8',
-  });
-  if (r.status !== 0) throw new Error(r.stderr);
-  times.set(isa, JSON.parse(r.stdout.trim().split('\n').at(-1)!));
+const operators = addon.operators('').map((x) => x.name);
+const variants = new Map(sets.map((isa) => [isa, new Map(addon.operators(isa).map((x) => [x.name, x.variant]))]));
+
+mkdirSync(o.dir, { recursive: true });
+const kept = join(o.dir, `times-${o.threads}.json`);
+type Times = Record<string, Record<string, number>>;
+const times: Times = existsSync(kept) ? (JSON.parse(readFileSync(kept, 'utf8')) as Times) : {};
+const ends = performance.now() + 1000 * Number(o.seconds);
+// What runs the variant of a lower set is not measured twice.
+const columns = ['stock', ...sets];
+const missing = (name: string): string[] =>
+  columns.filter((c) => times[name]?.[c] === undefined && (c === 'stock' || variants.get(c)!.get(name) === c));
+const batches = new Map<string, string[]>();
+for (const name of operators.filter((n) => n.includes(o.only)))
+  for (const c of missing(name)) {
+    const all = batches.get(c) ?? batches.set(c, []).get(c)!;
+    all.push(name);
+  }
+let left = 0;
+for (const [column, names] of batches)
+  for (let at = 0; at < names.length; at += 8) {
+    const some = names.slice(at, at + 8);
+    if (performance.now() > ends) {
+      left += some.length;
+      continue;
+    }
+    const env = { ...process.env, ...(column === 'stock' ? { QC_STOCK: '1' } : { QC_ISA: column }) };
+    const args = [...process.execArgv, import.meta.filename, '--threads', o.threads, '--child', some.join(',')];
+    const r = spawnSync(process.execPath, args, { env, encoding: 'utf8' });
+    if (r.status !== 0) throw new Error(`${column} ${some.join(' ')}:\n${r.stderr.slice(-2000)}`);
+    for (const line of r.stdout.trim().split('\n')) {
+      const [name, us] = JSON.parse(line) as [string, number];
+      times[name] = { ...times[name], [column]: us };
+    }
+    writeFileSync(kept, JSON.stringify(times));
+  }
+if (left > 0) {
+  console.log(`${left} measurements are left: the same command goes on`);
+  process.exit(0);
 }
-const variants = new Map(sets.map((isa) => [isa, new Map(found.addon.operators(isa).map((x) => [x.name, x.variant]))]));
-const total = (isa: string, op: string) => (times.get(isa) ?? []).reduce((n, m) => n + (m[op] ?? 0), 0);
-const rows = found.addon.operators('').map(({ name }) => {
-  const scalar = total('scalar', name);
-  const cells = sets.map((isa) => {
+
+const best = sets.at(-1)!;
+const of = (name: string, isa: string): number => {
+  // The time of the variant that runs there.
+  const variant = variants.get(isa)!.get(name)!;
+  return times[name]?.[variant] ?? Number.NaN;
+};
+const ms = (us: number) => (us >= 1000 ? `${(us / 1000).toFixed(2)} ms` : `${us.toFixed(0)} µs`);
+const factor = (x: number) => (Number.isFinite(x) ? `${x.toFixed(x < 10 ? 2 : 0)}×` : 'not measured');
+const rows = operators.map((name) => {
+  const c = caseOf(name, 'usual')!;
+  const cells = sets.slice(1).map((isa) => {
     const variant = variants.get(isa)!.get(name)!;
-    const mark = variant === 'scalar' && isa !== 'scalar' ? '**scalar**' : variant === isa ? '' : `as ${variant}`;
-    const speed =
-      scalar > 0 && total(isa, name) > 0
-        ? isa === 'scalar'
-          ? `${(scalar / 1000).toFixed(2)} ms`
-          : `${(scalar / total(isa, name)).toFixed(1)}×`
-        : '';
-    return [speed, mark].filter(Boolean).join(' ') || 'yes';
+    if (variant === 'scalar') return '**scalar**';
+    return variant === isa ? factor(of(name, 'scalar') / of(name, isa)) : `as ${variant}`;
   });
-  return { name, measured: scalar > 0, cells };
+  const beside = c.stock ? c.stock.op : 'its body';
+  const inputs = Object.values(c.inputs)[0]!.shape.join('×');
+  const shape = Array.isArray(c.attrs['shape']) ? `${inputs} · ${(c.attrs['shape'] as number[]).join('×')}` : inputs;
+  return [
+    `\`${name}\``,
+    shape,
+    ms(of(name, 'scalar')),
+    ...cells,
+    ms(of(name, best)),
+    ms(times[name]!['stock']!),
+    factor(times[name]!['stock']! / of(name, best)),
+    beside,
+  ];
 });
-// Forms of the linear family are one kernel: those that were not measured stand in one row for all with the same cells.
-const kept = rows.filter((r) => r.measured || !r.name.startsWith('Linear'));
-const others = new Map<string, string[]>();
-for (const r of rows) if (!kept.includes(r)) others.set(r.cells.join('|'), [...(others.get(r.cells.join('|')) ?? []), r.name]);
 const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+const head = ['operator', 'of', 'scalar', ...sets.slice(1), `time on ${best}`, 'stock', '× stock', 'stock is'];
 const text = [
   '# Operators of qc.v1 by instruction set',
   '',
-  `Written by \`npx tsx bench/ops.ts\`: ${cpus()[0]?.model.trim()}, ${o.threads} thread, load ${loadavg()[0]?.toFixed(1)}, models ${models.map((m) => m.split('/').at(-1)).join(', ')} at usual sizes.`,
-  'Scalar: milliseconds of all its nodes in a run. Others: how much faster than scalar. `yes`: the variant is there and was not measured. `as …`: the set runs the variant below. **scalar**: the operator says that there is no faster kernel. Small models: short operators are near the clock’s grain.',
+  `Written by \`npx tsx bench/ops.ts\`: ${cpus()[0]?.model.trim()}, ${o.threads} thread, load at the end ${loadavg()[0]?.toFixed(1)}. Every operator of the registry, on a model of that one node.`,
+  'Sets: how much faster than scalar; `as …`: the set runs the variant of the one below; **scalar**: there is no faster kernel. Stock: the nearest operator of ONNX Runtime on the same first input (MatMulNBits: four bits in groups of 128 under `accuracy_level` 4, whatever the width here), or the body on stock ONNX Runtime, whose constant parts it computes once: for linear layers that is a product in float32.',
   '',
-  line(['operator', ...sets]),
-  line(['operator', ...sets].map(() => '---')),
-  ...kept.map((r) => line([`\`${r.name}\``, ...r.cells])),
-  ...[...others].map(([cells, names]) => line([`${names.length} more forms of \`Linear…\``, ...cells.split('|')])),
+  line(head),
+  line(head.map(() => '---')),
+  ...rows.map(line),
   '',
 ].join('\n');
 writeFileSync(o.out, text);

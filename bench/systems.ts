@@ -4,8 +4,8 @@
  *
  *   npx tsx bench/systems.ts [--size 1b|15m] [--threads 2] [--rounds 2] [--prompt 256] [--steps 16] [--dir /tmp/qc-bench] [--compile] [--out docs/measured/systems.md]
  *
- * The weights are random, so accuracy means nothing: a system is compiled with the transforms and types of its recipe, without its `solve` and with
- * one round of the low-rank alternation: that changes codes and not what runs. Compiled models are kept in --dir; --compile only makes what is not there yet.
+ * The weights are random, so accuracy means nothing: a system is compiled with the types of its recipe, without its `solve` and with one round of the
+ * low-rank alternation; but for MergeQuant without the transforms that only move numbers between weights. None of that changes what runs. Compiled models are kept in --dir; --compile only makes what is not there yet.
  * Needs `npm run build`; Python with onnxruntime and onnx; ../shared/tools/make-llama.py.
  */
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
@@ -45,6 +45,12 @@ const embedding = `  quantize weight of embedding as int4 { group: ${group} }\n`
 const plain = (type: string) =>
   `recipe bench version "1.0.0" {\n  quantize linear as ${type} { group: ${group}, scale: minmax }\n${embedding}}\n`;
 const native = ['--target', 'native'];
+/** Without the transforms that only change numbers of weights. */
+const unfolded = (recipe: string) =>
+  recipe
+    .split('\n')
+    .filter((l) => !/^ *transform (smooth |scale |rotate on (residual|attention))/.test(l))
+    .join('\n');
 const entries: readonly Entry[] = [
   { name: 'float32', what: 'as exported, stock operators', options: [] },
   { name: 'W4A16', what: `int4 group ${group}, target ort (MatMulNBits)`, recipe: plain('W4A16'), options: ['--target', 'ort'] },
@@ -58,7 +64,7 @@ const entries: readonly Entry[] = [
   {
     name: 'qoq',
     what: 'progressive int8 → uint4, int8 by token, cache uint4 (`--io quantized`)',
-    recipe: unsolved('qoq', embedding),
+    recipe: unfolded(unsolved('qoq', embedding)),
     options: [...native, '--io', 'quantized', '--param', `group=${group}`],
   },
   {
@@ -67,7 +73,12 @@ const entries: readonly Entry[] = [
     recipe: unsolved('flexq_w6a6', embedding),
     options: [...native, '--param', `group=${group}`],
   },
-  { name: 'svdquant', what: 'int4 group 32, both sides, low-rank branch of 32', recipe: unsolved('svdquant', embedding), options: native },
+  {
+    name: 'svdquant',
+    what: 'int4 group 32, both sides, low-rank branch of 32',
+    recipe: unfolded(unsolved('svdquant', embedding)),
+    options: native,
+  },
 ];
 
 async function must(what: string, command: string, args: readonly string[]): Promise<string> {
@@ -118,7 +129,7 @@ const text = [
   '# Whole systems on a Llama of 1.1 B parameters',
   '',
   `Written by \`npx tsx bench/systems.ts\`: ${o.size}, random weights, ${o.threads} threads of ${cpus()[0]?.model.trim()}, load ${loadavg()[0]?.toFixed(1)}; prompt ${o.prompt}, ${o.steps} steps of decode, medians of ${o.rounds} rounds, sessions turn by turn; ratios round by round.`,
-  'Systems are recipes of the stdlib for target native, with their transforms and types and without `solve` and with one round of the low-rank alternation: those change codes, not operators. The embedding has four bits everywhere but in float32.',
+  'Systems are recipes of the stdlib for target native, with their types and without `solve`, one round of the low-rank alternation, and (but for MergeQuant) without transforms that only fold into weights: those change codes, not operators. The embedding has four bits everywhere but in float32.',
   '',
   '| system | file MiB | load s | prefill tok/s | × W4A16 | × float32 | decode tok/s | × W4A16 | × float32 | unshared MiB | numbers |',
   '|---|---|---|---|---|---|---|---|---|---|---|',

@@ -65,7 +65,7 @@ fn main() {
         }
     }
     for (name, mib) in [("second_cache", 1), ("eight_mib", 8), ("memory", 1024)] {
-        let data = vec![1u64; mib * threads << 17];
+        let data = vec![1u64; (mib * threads) << 17];
         let rounds = (64 / mib).max(1);
         let part = data.len() / threads;
         let gbs = rate(threads, (rounds * part * 8) as f64 / 1e9, |i| {

@@ -30,7 +30,7 @@ pub fn exp2(x: f32) -> f32 {
     let f = x - (shifted - MAGIC);
     let exponent = shifted.to_bits().wrapping_sub(MAGIC.to_bits());
     let poly = 1.0
-        + f * (0.693_147_2 + f * (0.240_226_51 + f * (0.055_504_11 + f * (0.009_618_129 + f * (0.001_333_355_8 + f * 0.000_154_035_3)))));
+        + f * (std::f32::consts::LN_2 + f * (0.240_226_51 + f * (0.055_504_11 + f * (0.009_618_129 + f * (0.001_333_355_8 + f * 0.000_154_035_3)))));
     f32::from_bits(poly.to_bits().wrapping_add(exponent << 23))
 }
 
