@@ -125,9 +125,35 @@ fn divided(x: &[f32], s: f32, codes: &mut [i8]) {
 /// clip(round(x / step) + zero, lo, hi); a NaN is 0.
 #[inline(always)]
 pub(crate) fn round_body(x: &[f32], (step, zero): (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) {
+    // Multiplying by a power of two is dividing by its inverse, to the last bit; a migrated step is 1.
+    let by = 1.0 / step;
+    if step.to_bits() & 0x007f_ffff == 0 && step.is_normal() && by.is_normal() {
+        rounded(x, |v| v * by, zero, (lo, hi), codes);
+    } else {
+        rounded(x, |v| v / step, zero, (lo, hi), codes);
+    }
+}
+
+#[inline(always)]
+fn rounded(x: &[f32], of: impl Fn(f32) -> f32, zero: f32, (lo, hi): (i8, i8), codes: &mut [i8]) {
     let (lo, hi) = (f32::from(lo), f32::from(hi));
-    for (q, v) in codes.iter_mut().zip(x) {
-        *q = clip((v / step).round_ties_even() + zero, lo, hi) as i8;
+    let whole = |v: f32| {
+        let q = clip(of(v).round_ties_even() + zero, lo, hi);
+        let q = if q.is_nan() { 0.0 } else { q };
+        // SAFETY: a number between −128 and 127.
+        unsafe { q.to_int_unchecked::<i32>() }
+    };
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let (code_chunks, code_rest) = codes.as_chunks_mut::<LANES>();
+    for (x, codes) in chunks.iter().zip(code_chunks) {
+        // Wide first: one loop to bytes is not made of vectors.
+        let wide: [i32; LANES] = std::array::from_fn(|i| whole(x[i]));
+        for (q, w) in codes.iter_mut().zip(wide) {
+            *q = w as i8;
+        }
+    }
+    for (q, v) in code_rest.iter_mut().zip(rest) {
+        *q = whole(*v) as i8;
     }
 }
 
