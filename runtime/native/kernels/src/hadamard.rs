@@ -109,10 +109,13 @@ fn strips_of<const R: usize>(strips: &[f32], m: usize, x: &[f32], y: &mut [f32])
     }
 }
 
-/// The butterflies of elements that are H apart.
+/// The butterflies of elements that are H apart: what stands H further is added, what stands H before is what this is taken from.
 #[inline(always)]
-fn stage<const H: usize>(v: [f32; 16]) -> [f32; 16] {
-    std::array::from_fn(|i| if i & H == 0 { v[i] + v[i ^ H] } else { v[i ^ H] - v[i] })
+fn stage<const H: usize>(v: &[f32; 16], y: &mut [f32; 16]) {
+    for i in 0..16 {
+        let sign = if i & H == 0 { 1.0 } else { -1.0 };
+        y[i] = v[i ^ H] + sign * v[i];
+    }
 }
 
 /// x · (S ⊗ 1) in place, S[i, j] = (−1)^popcount(i & j), the unit matrix of `unit` rows.
@@ -122,7 +125,11 @@ fn sylvester(x: &mut [f32], unit: usize) {
     let mut half = unit;
     if unit == 1 && n % 16 == 0 {
         for x in x.as_chunks_mut::<16>().0 {
-            *x = stage::<8>(stage::<4>(stage::<2>(stage::<1>(*x))));
+            let mut y = [0.0; 16];
+            stage::<1>(x, &mut y);
+            stage::<2>(&y, x);
+            stage::<4>(x, &mut y);
+            stage::<8>(&y, x);
         }
         half = 16;
     }
