@@ -196,6 +196,14 @@ export interface LeastSquaresResult {
   readonly free: number;
 }
 
+/** A = Vᵀ·diag(values)·V. */
+export interface Eigen {
+  /** Largest first. */
+  readonly values: Float64Array;
+  /** Row k is the eigenvector of values[k]; its largest component is positive. */
+  readonly vectors: Float64Array;
+}
+
 export interface Crunch {
   /** 'native' or 'wasm', and the instruction set in use. */
   readonly kind: 'native' | 'wasm';
@@ -215,6 +223,12 @@ export interface Crunch {
   adaround(r: AdaRoundRequest): Promise<AdaRoundResult>;
   /** Errors: `hessian-nan`, `hessian-singular`, `nan-weight`. */
   leastSquares(r: LeastSquaresRequest): Promise<LeastSquaresResult>;
+  /** Of a symmetric matrix [n, n]. Errors: `eigen-nan`, `eigen-diverged`. */
+  eigen(a: Float64Array, n: number): Promise<Eigen>;
+  /** Orthonormal rows that span what `rows` [count ≤ n, n] span; a row that depends on those before it becomes one that does not. */
+  orthonormal(rows: Float64Array, n: number): Promise<Float64Array>;
+  /** Σ weight·‖y_i‖²_p over rows y_i of Y [rows, n], and its derivative [rows, n]. */
+  rangeNorms(y: Float32Array, n: number, p: number, weight: number): Promise<{ readonly sum: number; readonly derivative: Float32Array }>;
   /** Per column of X [rows, n]: min, max, Σ, Σx², Σ|x| folded into acc [5, n] (float64). */
   moments(acc: Float64Array, x: Float32Array, n: number): Promise<void>;
   /** Counts into `bins` equal bins over [lo, hi], outside values clamped into the end bins. */

@@ -151,6 +151,21 @@ function crunchOf(engine: Engine): Crunch {
       const [before, after, free] = await call(op.leastSquares, leastSquaresNumbers(r), r.weight.data, given, [view(weight)]);
       return { weight, before: before!, after: after!, free: free! };
     },
+    async eigen(a, n) {
+      const [values, vectors] = [new Float64Array(n), new Float64Array(n * n)];
+      await call(op.eigen, [n], view(a), [], [view(values), view(vectors)]);
+      return { values, vectors };
+    },
+    async orthonormal(rows, n) {
+      const to = new Float64Array(rows.length);
+      await call(op.orthonormal, [n], view(rows), [], [view(to)]);
+      return to;
+    },
+    async rangeNorms(y, n, p, weight) {
+      const derivative = new Float32Array(y.length);
+      const [sum] = await call(op.rangeNorms, [n, p, weight], view(y), [], [view(derivative)]);
+      return { sum: sum!, derivative };
+    },
     async moments(acc, x, n) {
       await call(op.moments, [n], view(x), [], [view(acc)]);
     },

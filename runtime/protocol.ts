@@ -28,6 +28,9 @@ export const op = {
   hash: 9,
   adaround: 20,
   leastSquares: 21,
+  eigen: 22,
+  orthonormal: 23,
+  rangeNorms: 24,
 } as const;
 
 /** Bytes of a weight's element. */
@@ -99,6 +102,7 @@ const layerNumbers = (r: SolveRequest | AdaRoundRequest): number[] => [
   ...lawNumbers(r.law),
   ...scaleNumbers(r),
   r.damp,
+  Number(r.cross !== undefined),
 ];
 
 export const solveNumbers = (r: SolveRequest): number[] => [
@@ -108,16 +112,9 @@ export const solveNumbers = (r: SolveRequest): number[] => [
   r.block,
   r.descents,
   Number(r.rescale),
-  Number(r.cross !== undefined),
 ];
 
-export const adaroundNumbers = (r: AdaRoundRequest): number[] => [
-  ...layerNumbers(r),
-  r.iterations,
-  r.rate,
-  r.regular,
-  Number(r.cross !== undefined),
-];
+export const adaroundNumbers = (r: AdaRoundRequest): number[] => [...layerNumbers(r), r.iterations, r.rate, r.regular];
 
 export const leastSquaresNumbers = (r: LeastSquaresRequest): number[] => [
   ...matrixNumbers(r.weight),

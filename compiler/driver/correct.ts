@@ -11,7 +11,8 @@ import { simulate } from '../simulate/simulate.ts';
 import type { Simulated } from '../simulated.ts';
 import type { Site } from '../sites.ts';
 import { solvers } from '../solvers/index.ts';
-import { frontOf, placesOf, type Solving, sourceOf, stagesOf } from './solve.ts';
+import { placesOf, stagesOf } from './jobs.ts';
+import { frontOf, type Solving, sourceOf } from './solve.ts';
 import { gathered, Stream } from './stream.ts';
 
 const outputOf = (s: Site) => ({ value: s.ports['output']!.value, axis: s.ports['output']!.axes['channel'] ?? -1 });

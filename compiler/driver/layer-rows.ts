@@ -2,7 +2,6 @@
 import type { Span } from '../../grammar/diagnostics.ts';
 import type { Statistics } from '../calibrate/index.ts';
 import type { LayerRows } from '../define.ts';
-import { eigen } from '../fold/eigen.ts';
 import type { EvalContext } from '../host.ts';
 import { failAt } from '../plan/bind.ts';
 import { sourceRows } from '../simulate/dequantized.ts';
@@ -35,7 +34,7 @@ export async function layerRows(
       const c = new Float64Array(n * n);
       await bench.reader.crunch.gram(c, x, n);
       const rows = x.length / n;
-      return eigen(c).values.map((v) => v / rows);
+      return (await bench.reader.crunch.eigen(c, n)).values.map((v) => v / rows);
     },
   };
 }

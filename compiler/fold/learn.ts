@@ -7,7 +7,6 @@ import type { EvalContext } from '../host.ts';
 import { logQsur as qsur } from '../objectives/qsur.ts';
 import type { QType } from '../plan/types.ts';
 import type { Site } from '../sites.ts';
-import { eigen, orthonormal } from './eigen.ts';
 import { outputDistance, rounded } from './output-error.ts';
 import { dense, matrixOf, type Rotation } from './rotation.ts';
 import { roundRows } from './round-rows.ts';
@@ -63,7 +62,7 @@ export async function covariance({ pairs, ctx }: Evidence, of: 'inputs' | 'weigh
 
 /** x → x K with the eigenvectors of the covariance as the columns of K: channels become uncorrelated, the largest first. */
 export async function klt(e: Evidence, of: 'inputs' | 'weights', n: number): Promise<Rotation> {
-  const { vectors } = eigen(await covariance(e, of, n));
+  const { vectors } = await e.ctx.crunch.eigen(await covariance(e, of, n), n);
   const k = new Float64Array(n * n);
   for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) k[j * n + i] = vectors[i * n + j]!;
   return dense(`klt(${of}) ${n}`, k);
@@ -93,7 +92,7 @@ export async function logQsur({ pairs, ctx }: Evidence, r: Rotation | undefined,
     const rows = p.x.length / n;
     const x = matrix ? await times(p.x, matrix, n, ctx.crunch) : p.x;
     total += qsur(
-      eigen(c).values.map((v) => v / rows),
+      (await ctx.crunch.eigen(c, n)).values.map((v) => v / rows),
       x.reduce((m, v) => Math.max(m, Math.abs(v)), 0),
     );
   }
@@ -176,7 +175,11 @@ function thinned(m: Float32Array, n: number, most: number): Float32Array {
   return out;
 }
 
-const energy = (m: Float32Array): number => m.reduce((s, x) => s + x * x, 0);
+function energy(m: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < m.length; i++) sum += m[i]! * m[i]!;
+  return sum;
+}
 
 /** J and its gradient Σ Xᵀ D, where row i of D is the derivative of ‖y_i‖²_p, y = x R. */
 async function surrogate(parts: readonly { x: Float32Array; w: Float32Array }[], r: Float32Array, n: number, p: number, crunch: Crunch) {
@@ -190,19 +193,9 @@ async function surrogate(parts: readonly { x: Float32Array; w: Float32Array }[],
       [part.w, 1 / ew],
     ] as const) {
       const y = await times(m, r, n, crunch);
-      const d = new Float32Array(y.length);
-      for (let row = 0; row < y.length; row += n) {
-        let most = 0;
-        for (let k = 0; k < n; k++) most = Math.max(most, Math.abs(y[row + k]!));
-        if (most === 0) continue;
-        let sum = 0;
-        for (let k = 0; k < n; k++) sum += (Math.abs(y[row + k]!) / most) ** p;
-        const norm = most * most * sum ** (2 / p);
-        j += weight * norm;
-        const factor = 2 * weight * most * sum ** (2 / p - 1);
-        for (let k = 0; k < n; k++) d[row + k] = factor * (Math.abs(y[row + k]!) / most) ** (p - 1) * Math.sign(y[row + k]!);
-      }
-      await crunch.cross(g, m, d, n);
+      const { sum, derivative } = await crunch.rangeNorms(y, n, p, weight);
+      j += sum;
+      await crunch.cross(g, m, derivative, n);
     }
   }
   return { j, g };
@@ -234,7 +227,7 @@ async function cayley(a: Float64Array, r: Float64Array, eta: number, n: number, 
     const move = await times(half, sum, n, crunch);
     y = r.map((x, k) => x - move[k]!);
   }
-  return orthonormal(y, n, n);
+  return crunch.orthonormal(y, n);
 }
 
 /** The relative output error of rounded rows under rounded weights, both rotated; J where the plan gives no types. */

@@ -5,6 +5,7 @@ import type { Site } from '../sites.ts';
 import { leading } from './eigen.ts';
 import type { Job, Need } from './job.ts';
 import { floatRows, outputDistance, rounded } from './output-error.ts';
+import { measure } from './output-space.ts';
 import { refuse } from './refuse.ts';
 import { roundRows } from './round-rows.ts';
 
@@ -19,6 +20,10 @@ export interface Branching {
   /** Member names whose readers of one value share the down factor. */
   readonly share: readonly string[];
   readonly factors: 'float16' | 'float32';
+  /** The error that the branch lowers: that of the weight, or that of the output on inputs of these moments. */
+  readonly error: 'weight' | 'diagonal' | 'covariance';
+  /** What the first branch takes up: the weight, or what codes of the whole weight leave over. */
+  readonly start: 'weight' | 'codes';
 }
 
 export const branchNeeds = (sites: readonly Site[]): Need[] =>
@@ -63,15 +68,18 @@ async function branch(job: Job, sites: readonly Site[], x: Float32Array, how: Br
     members.reduce((a, m) => a + m.out, 0),
   );
   let down: Float64Array | undefined;
-  let target = members.map((m) => m.w);
+  const space = await measure(how.error, x, n, job.ctx.crunch);
+  const whole = how.start === 'codes' ? await Promise.all(members.map((m) => residualOf(job, m, m.w, n))) : undefined;
+  let target = members.map((m, i) => (whole ? m.w.map((w, k) => w - whole[i]![k]!) : m.w));
   let best: { error: number; down: Float32Array; ups: Float32Array[]; round: number } | undefined;
   let first = 0;
   for (let round = 0; round < how.iterations; round++) {
     const gram = new Float64Array(n * n);
-    for (const t of target) await job.ctx.crunch.gram(gram, t, n);
-    down = leading(gram, rank, down ? 3 : 16, down);
-    const narrow = shrunk(down, how.factors);
-    const ups = target.map((t, i) => shrunk(product(t, narrow, members[i]!.out, n, rank), how.factors));
+    const seen = target.map((t, i) => space.into(t, members[i]!.out));
+    for (const t of seen) await job.ctx.crunch.gram(gram, t, n);
+    down = await leading(job.ctx.crunch, gram, rank, down ? 3 : 16, down);
+    const narrow = shrunk(space.back(down, rank), how.factors);
+    const ups = seen.map((t, i) => shrunk(projected(t, space.into(narrow, rank), members[i]!.out, n, rank), how.factors));
     const parts = members.map((m, i) => minus(m.w, ups[i]!, narrow, m.out, n, rank));
     const codes = await Promise.all(members.map((m, i) => residualOf(job, m, parts[i]!, n)));
     let error = 0;
@@ -96,14 +104,15 @@ async function branch(job: Job, sites: readonly Site[], x: Float32Array, how: Br
 const shrunk = (x: Float64Array, to: 'float16' | 'float32'): Float32Array =>
   Float32Array.from(x, (v) => (to === 'float16' ? fromHalf(toHalf(v)) : v));
 
-/** M Vᵀ for M [out, n], V [rank, n]. */
-function product(m: Float32Array, v: Float32Array, out: number, n: number, rank: number): Float64Array {
+/** U [out, rank] with U V the best for M [out, n], where the rows of V [rank, n] are orthogonal. */
+export function projected(m: Float32Array, v: Float32Array, out: number, n: number, rank: number): Float64Array {
   const up = new Float64Array(out * rank);
+  const norms = Float64Array.from({ length: rank }, (_, r) => v.subarray(r * n, (r + 1) * n).reduce((s, x) => s + x * x, 0));
   for (let o = 0; o < out; o++)
     for (let r = 0; r < rank; r++) {
       let sum = 0;
       for (let k = 0; k < n; k++) sum += m[o * n + k]! * v[r * n + k]!;
-      up[o * rank + r] = sum;
+      up[o * rank + r] = norms[r]! > 0 ? sum / norms[r]! : 0;
     }
   return up;
 }

@@ -14,6 +14,14 @@ const params = {
     doc: 'Members that read one value and share the down factor.',
     optional: true,
   }),
+  error: choice(['weight', 'diagonal', 'covariance'], {
+    doc: 'The error that the branch lowers: of the weight; of the output, as if channels of the input were independent; of the output.',
+    default: 'weight',
+  }),
+  start: choice(['weight', 'codes'], {
+    doc: 'What the first branch takes up: the largest directions of the weight, or of what codes of the whole weight leave over.',
+    default: 'weight',
+  }),
   factors: choice(['float16', 'float32'], { doc: 'How the branch is stored; it computes in float32.', default: 'float16' }),
 };
 
@@ -21,8 +29,9 @@ const transform: Transform<typeof params> = {
   name: 'lowrank',
   since: '0.2.0',
   doc: 'A low-rank branch in float takes the largest directions of a weight; what is left, the role `lowrank.residual`, is quantized. Branch and residual alternate: the branch becomes the best for what the codes leave over.',
-  cite: 'Li et al., SVDQuant, 2024 (arXiv:2411.05007)',
-  formula: 'L = SVD_r(W), then L = SVD_r(W − Q(W − L)); y = Q(x) Q(W − L) + x L',
+  cite: 'Li et al., SVDQuant, 2024 (arXiv:2411.05007); `error` as Zhang et al., LQER, 2024 (arXiv:2402.02446) and QERA, 2024 (arXiv:2410.06040), `start: codes` as Li et al., LoftQ, 2023 (arXiv:2310.08659)',
+  formula:
+    'L = SVD_r(W), then L = SVD_r(W − Q(W − L)); y = Q(x) Q(W − L) + x L; with `error` SVD_r(E) is SVD_r(E S) S⁻¹, S = diag(E[x²])^½ or E[xᵀx]^½',
   params,
   stage: () => 8,
   marks: 'lowrank.residual',
@@ -33,6 +42,8 @@ const transform: Transform<typeof params> = {
       iterations: p.iterations,
       share: (p.share as readonly string[] | undefined) ?? [],
       factors: p.factors,
+      error: p.error,
+      start: p.start,
     }),
 };
 export default transform;

@@ -2,6 +2,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { floats } from '../../compiler/calibrate/values.ts';
+import { leading } from '../../compiler/fold/eigen.ts';
+import { projected } from '../../compiler/fold/lowrank.ts';
+import { measure } from '../../compiler/fold/output-space.ts';
+import { times } from '../../compiler/fold/times.ts';
 import type { Tensor } from '../../compiler/graph/types.ts';
 import { nodeHost } from '../../compiler/node/host.ts';
 import type { Builder } from '../roles/build.ts';
@@ -156,12 +160,48 @@ test('lowrank: branch and residual are the layer, in float16 and float32, for ev
     assert.match(after.applied.map((a) => a.detail).join('\n'), 'one down factor');
     assert.ok((await distance(host, b.model, after.model)) < 1e-5);
     assert.is(after.sites.sites.filter((s) => s.role === 'lowrank').length, 3);
+    for (const error of ['diagonal', 'covariance']) {
+      const how = { rank: 4, factors, error, start: 'codes', iterations: 3 };
+      const other = await apply(host, b, 'lowrank', { sites }, how, types as never);
+      assert.ok((await distance(host, b.model, other.model)) < 1e-5, error);
+    }
     // a scale that enters behind the branch goes into its factor too
     if (factors === 'float16') continue;
     const names = ['mlp.gate_proj', 'mlp.up_proj', 'fc'];
     const scaled = await apply(host, after, 'smooth', { edges: names.map((to) => ({ from: 'norm', to })) }, {});
     assert.ok((await distance(host, b.model, scaled.model)) < 1e-5);
   }
+});
+
+test('low rank by the output: what is left is what the spectrum says, and less than by the weight', async () => {
+  const { crunch } = host;
+  const [n, out, rows, rank] = [24, 40, 300, 5];
+  const g = normal(9);
+  // correlated channels of uneven sizes
+  const mix = Float64Array.from({ length: n * n }, (_, i) => g() + (i % (n + 1) === 0 ? 3 : 0));
+  const raw = Float32Array.from({ length: rows * n }, () => g());
+  const x = Float32Array.from(times(raw, mix, n), (v, i) => v * Math.exp(1.5 * Math.sin(i % n)));
+  const e = Float32Array.from({ length: out * n }, () => g());
+  const left: Record<string, number> = {};
+  for (const error of ['weight', 'diagonal', 'covariance'] as const) {
+    const space = await measure(error, x, n, crunch);
+    const seen = space.into(e, out);
+    const gram = new Float64Array(n * n);
+    await crunch.gram(gram, seen, n);
+    const v = await leading(crunch, gram, rank, 400);
+    const down = Float32Array.from(space.back(v, rank));
+    const up = projected(seen, space.into(down, rank), out, n, rank);
+    const rest = e.map((w, i) => {
+      const [o, k] = [Math.floor(i / n), i % n];
+      return up.subarray(o * rank, (o + 1) * rank).reduce((s, u, r) => s - u * down[r * n + k]!, w);
+    });
+    const inside = (await measure('covariance', x, n, crunch)).into(rest, out);
+    left[error] = inside.reduce((s, w) => s + w * w, 0);
+    if (error !== 'covariance') continue;
+    const spectrum = (await crunch.eigen(gram, n)).values.slice(rank).reduce((s, w) => s + w, 0);
+    assert.ok(Math.abs(left[error]! / spectrum - 1) < 1e-4, `${left[error]} ${spectrum}`);
+  }
+  assert.ok(left['covariance']! < 0.9 * left['diagonal']! && left['diagonal']! < 0.9 * left['weight']!, JSON.stringify(left));
 });
 
 test.run();

@@ -24,6 +24,7 @@ mod quantize;
 mod scale;
 mod slabs;
 mod solve;
+mod spectral;
 mod split;
 mod statistics;
 

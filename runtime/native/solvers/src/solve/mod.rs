@@ -6,6 +6,7 @@ mod cholesky;
 mod factors;
 mod kernels;
 pub mod least_squares;
+mod soft;
 mod sweep;
 mod tile;
 
@@ -23,7 +24,8 @@ use factors::Factors;
 use sweep::{descend, sweep};
 use tile::Tile;
 
-pub struct Job<'a> {
+/// A layer whose codes are looked for, and what is known of its inputs.
+pub struct Layer<'a> {
     pub weight: Matrix<'a>,
     pub target: Target,
     pub grain: Grain,
@@ -31,7 +33,12 @@ pub struct Job<'a> {
     pub hessian: &'a [f64],
     /// XᵀX_float [reduce, reduce]: corrects toward the output of the float inputs.
     pub cross: Option<&'a [f64]>,
+    /// Share of the mean diagonal that is added to the Hessian.
     pub damp: f64,
+}
+
+/// How the sweep goes over the columns, and what follows it.
+pub struct Sweep {
     pub order: Order,
     /// Scales are fitted to the float weights; else (natural order) to the weights as the sweep has moved them.
     pub static_groups: bool,
@@ -66,13 +73,15 @@ const ROWS: usize = 16;
 const COMPANY: usize = 4;
 
 /// Errors: `nan-weight`, `hessian-nan`, `hessian-singular`, `bad-law`, `solve-order`.
-pub fn solve(isa: Isa, split: &dyn Split, job: &Job, output: Output) -> Outcome<Summary> {
-    let (format, group) = checked(job, &output)?;
-    let Matrix { out, reduce, .. } = job.weight;
-    let refine = job.descents > 0 || job.rescale;
-    let factors = Factors::new(isa, split, job.hessian, job.cross, reduce, job.damp, job.order, refine)?;
+pub fn solve(isa: Isa, split: &dyn Split, layer: &Layer, how: &Sweep, output: Output) -> Outcome<Summary> {
+    let early = early(layer, how);
+    checked(how, early)?;
+    let (format, group) = layer.integers(&output)?;
+    let Matrix { out, reduce, .. } = layer.weight;
+    let refine = how.descents > 0 || how.rescale;
+    let factors = Factors::new(isa, split, layer.hessian, layer.cross, reduce, layer.damp, how.order, refine)?;
     let groups = reduce.div_ceil(group);
-    let size = job.target.scale.size();
+    let size = layer.target.scale.size();
     let mut sums = vec![[0.0f64; 3]; out];
     {
         let (codes, scales) = (Shared::new(output.codes), Shared::new(output.scales));
@@ -83,20 +92,20 @@ pub fn solve(isa: Isa, split: &dyn Split, job: &Job, output: Output) -> Outcome<
         let company = (tiles / 16).clamp(1, COMPANY);
         split.run(tiles.div_ceil(company), &|task| {
             let (from, to) = (task * company, tiles.min((task + 1) * company));
-            let mut tiles: Vec<Tile> = (from..to).map(|t| started(isa, job, &factors, format, group, t * ROWS)).collect();
-            refined(job, &mut tiles);
+            let mut tiles: Vec<Tile> = (from..to).map(|t| started(isa, layer, early, &factors, format, group, t * ROWS)).collect();
+            refined(how, early, &mut tiles);
             for (t, tile) in tiles.iter().enumerate() {
                 let first = (from + t) * ROWS;
                 for (lane, sum) in tile.sums().into_iter().enumerate().take(out - first) {
                     let row = first + lane;
                     // SAFETY: each task writes what belongs to its rows.
                     unsafe {
-                        all.at(row, 1)[0] = sum.map(|x| x * job.weight.square(row));
+                        all.at(row, 1)[0] = sum.map(|x| x * layer.weight.square(row));
                         let to = codes.at(row * reduce, reduce);
                         tile.codes(lane).for_each(|(column, code)| to[column] = code);
                         for g in 0..groups {
                             let of = |v: &kernels::Wide| v[lane / 8].0[lane % 8];
-                            job.target.scale.write(of(&tile.step[g]), scales.at((row * groups + g) * size, size));
+                            layer.target.scale.write(of(&tile.step[g]), scales.at((row * groups + g) * size, size));
                             if let Some(zeros) = &zeros {
                                 zeros.at(row * groups + g, 1)[0] = of(&tile.zero[g]) as i32 as u8;
                             }
@@ -114,72 +123,75 @@ pub fn solve(isa: Isa, split: &dyn Split, job: &Job, output: Output) -> Outcome<
 }
 
 /// The tile of rows from `first` on, with its scales where they come from the float weights.
-fn started<'a>(isa: Isa, job: &'a Job, factors: &'a Factors, format: Int, group: usize, first: usize) -> Tile<'a> {
-    let n = job.weight.reduce;
+fn started<'a>(isa: Isa, layer: &'a Layer, early: bool, factors: &'a Factors, format: Int, group: usize, first: usize) -> Tile<'a> {
+    let n = layer.weight.reduce;
     let mut rows = vec![F8::splat(0.0); 2 * n];
-    job.weight.gather(first, 2, 0, n, n, &mut rows, n);
-    let mut tile = Tile::new(isa, factors, &job.target, format, group, &rows);
-    if early(job) {
+    layer.weight.gather(first, 2, 0, n, n, &mut rows, n);
+    let mut tile = Tile::new(isa, factors, &layer.target, format, group, &rows);
+    if early {
         tile.fit_all(&rows);
     }
     tile
 }
 
 /// The sweep and what the job asks for after it.
-fn refined(job: &Job, tiles: &mut [Tile]) {
-    sweep(tiles, job.block, early(job));
-    for _ in 0..job.descents {
-        if job.rescale {
+fn refined(how: &Sweep, early: bool, tiles: &mut [Tile]) {
+    sweep(tiles, how.block, early);
+    for _ in 0..how.descents {
+        if how.rescale {
             tiles.iter_mut().for_each(Tile::rescale);
         }
         descend(tiles);
     }
-    if job.rescale {
+    if how.rescale {
         tiles.iter_mut().for_each(Tile::rescale);
     }
 }
 
 /// A row with one scale has it from the float weights in any case.
-fn early(job: &Job) -> bool {
-    job.static_groups || !matches!(job.grain, Grain::Group(_))
+fn early(layer: &Layer, how: &Sweep) -> bool {
+    how.static_groups || !matches!(layer.grain, Grain::Group(_))
 }
 
-fn checked(job: &Job, output: &Output) -> Outcome<(Int, usize)> {
-    if !early(job) && job.order == Order::Hessian {
+fn checked(how: &Sweep, early: bool) -> Outcome<()> {
+    if !early && how.order == Order::Hessian {
         return Err(Fault::new("solve-order", "columns in the order of the Hessian need static groups: ONNX has no index of groups"));
     }
-    if job.block == 0 {
+    if how.block == 0 {
         return Err(Fault::request("solve: a block has a column"));
     }
-    integers(&job.weight, &job.target, job.grain, job.hessian, job.cross, output)
+    Ok(())
 }
 
-/// The integer format and the columns of a group, where all sizes are those of the layer. Error: `bad-law`.
-fn integers(weight: &Matrix, target: &Target, grain: Grain, hessian: &[f64], cross: Option<&[f64]>, output: &Output) -> Outcome<(Int, usize)> {
-    let Matrix { out, reduce, .. } = *weight;
-    let Format::Int(format) = target.format else {
-        return Err(Fault::request("solve: integers only"));
-    };
-    let group = match grain {
-        Grain::Channel => reduce,
-        Grain::Group(g) if g > 0 => g.min(reduce),
-        _ => return Err(Fault::request("solve: a scale for each channel or group")),
-    };
-    if matches!(target.law, Law::Hqq { .. }) && target.symmetric {
-        return Err(Fault::new("bad-law", "the law hqq refits a zero point: it needs an asymmetric integer format"));
-    }
-    let square = reduce.checked_mul(reduce);
-    let cells = out * reduce.div_ceil(group);
-    let fits = format.bits <= 8
-        && Some(hessian.len()) == square
-        && cross.is_none_or(|c| Some(c.len()) == square)
-        && output.codes.len() == out * reduce
-        && output.scales.len() == cells * target.scale.size()
-        && output.zeros.as_ref().is_none_or(|z| z.len() == cells);
-    if fits {
-        Ok((format, group))
-    } else {
-        Err(Fault::request("solve: buffers of other sizes than the layer"))
+impl Layer<'_> {
+    /// The integer format and the columns of a group, where all sizes are those of the layer. Error: `bad-law`.
+    fn integers(&self, output: &Output) -> Outcome<(Int, usize)> {
+        let Layer { target, grain, hessian, cross, .. } = self;
+        let Matrix { out, reduce, .. } = self.weight;
+        let Format::Int(format) = target.format else {
+            return Err(Fault::request("solve: integers only"));
+        };
+        let group = match *grain {
+            Grain::Channel => reduce,
+            Grain::Group(g) if g > 0 => g.min(reduce),
+            _ => return Err(Fault::request("solve: a scale for each channel or group")),
+        };
+        if matches!(target.law, Law::Hqq { .. }) && target.symmetric {
+            return Err(Fault::new("bad-law", "the law hqq refits a zero point: it needs an asymmetric integer format"));
+        }
+        let square = reduce.checked_mul(reduce);
+        let cells = out * reduce.div_ceil(group);
+        let fits = format.bits <= 8
+            && Some(hessian.len()) == square
+            && cross.is_none_or(|c| Some(c.len()) == square)
+            && output.codes.len() == out * reduce
+            && output.scales.len() == cells * target.scale.size()
+            && output.zeros.as_ref().is_none_or(|z| z.len() == cells);
+        if fits {
+            Ok((format, group))
+        } else {
+            Err(Fault::request("solve: buffers of other sizes than the layer"))
+        }
     }
 }
 

@@ -43,16 +43,18 @@ impl Case {
         Case { out, n, w: noise(out * n, 3), format, symmetric: true, law: Law::Minmax, grain }
     }
 
-    fn run(&self, isa: Isa, hessian: &[f64], cross: Option<&[f64]>, change: impl Fn(&mut Job)) -> (Vec<u8>, Vec<f32>, Vec<u8>, Summary) {
+    fn run(&self, isa: Isa, hessian: &[f64], cross: Option<&[f64]>, change: impl Fn(&mut Sweep, &mut f64)) -> (Vec<u8>, Vec<f32>, Vec<u8>, Summary) {
         let bytes: Vec<u8> = self.w.iter().flat_map(|x| x.to_le_bytes()).collect();
         let weight = Matrix::new(&bytes, FloatType::F32, self.out, self.n, Layout::OutReduce).unwrap();
         let target = Target { format: Format::Int(self.format), symmetric: self.symmetric, law: self.law, scale: ScaleType::F32 };
-        let mut job = Job { weight, target, grain: self.grain, hessian, cross, damp: 0.01, order: Order::Natural, static_groups: true, block: 128, descents: 0, rescale: false };
-        change(&mut job);
+        let mut how = Sweep { order: Order::Natural, static_groups: true, block: 128, descents: 0, rescale: false };
+        let mut damp = 0.01;
+        change(&mut how, &mut damp);
+        let layer = Layer { weight, target, grain: self.grain, hessian, cross, damp };
         let cells = self.out * if let Grain::Group(g) = self.grain { self.n.div_ceil(g) } else { 1 };
         let (mut codes, mut scales, mut zeros) = (vec![0; self.out * self.n], vec![0; cells * 4], vec![0; cells]);
         let output = Output { codes: &mut codes, scales: &mut scales, zeros: Some(&mut zeros) };
-        let summary = solve(isa, &Sequential, &job, output).unwrap();
+        let summary = solve(isa, &Sequential, &layer, &how, output).unwrap();
         let scales = scales.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
         (codes, scales, zeros, summary)
     }
@@ -84,7 +86,7 @@ impl Case {
     fn nearest(&self) -> Vec<f64> {
         let mut white = vec![0.0; self.n * self.n];
         (0..self.n).for_each(|i| white[i * self.n + i] = 1.0);
-        let (c, s, z, _) = self.run(Isa::detect(), &white, None, |_| ());
+        let (c, s, z, _) = self.run(Isa::detect(), &white, None, |_, _| ());
         self.weights(&c, &s, &z)
     }
 }
@@ -101,7 +103,7 @@ fn a_diagonal_hessian_gives_rounding_to_nearest() {
     let mut h = vec![0.0; 24 * 24];
     (0..24).for_each(|i| h[i * 24 + i] = 1.0 + i as f64);
     for order in [Order::Natural, Order::Hessian] {
-        let (c, s, z, _) = case.run(Isa::detect(), &h, None, |j| j.order = order);
+        let (c, s, z, _) = case.run(Isa::detect(), &h, None, |j, _| j.order = order);
         assert_eq!(case.weights(&c, &s, &z), nearest);
     }
 }
@@ -114,7 +116,7 @@ fn the_loss_falls_with_every_step() {
         let mut case = Case::new(21, n, INT4, grain);
         case.symmetric = symmetric;
         case.law = Law::Mse { steps: 12, shrink: 0.76, p: 2.4, signed: symmetric };
-        let loss = |change: &dyn Fn(&mut Job)| {
+        let loss = |change: &dyn Fn(&mut Sweep, &mut f64)| {
             let (c, s, z, summary) = case.run(Isa::detect(), &h, None, change);
             let loss = case.loss(&case.weights(&c, &s, &z), &h);
             let damped = loss + summary.damping * summary.error;
@@ -122,12 +124,12 @@ fn the_loss_falls_with_every_step() {
             loss
         };
         let nearest = case.loss(&case.nearest(), &h);
-        let ordered = loss(&|j| j.order = Order::Hessian);
-        let descended = loss(&|j| (j.order, j.descents) = (Order::Hessian, 2));
-        let rescaled = loss(&|j| (j.order, j.descents, j.rescale) = (Order::Hessian, 2, true));
+        let ordered = loss(&|j, _| j.order = Order::Hessian);
+        let descended = loss(&|j, _| (j.order, j.descents) = (Order::Hessian, 2));
+        let rescaled = loss(&|j, _| (j.order, j.descents, j.rescale) = (Order::Hessian, 2, true));
         assert!(ordered < 0.8 * nearest && descended < ordered && rescaled < descended, "{nearest} {ordered} {descended} {rescaled}");
-        assert!(loss(&|_| ()) < 0.8 * nearest);
-        assert!(loss(&|j| j.static_groups = false) < 0.8 * nearest);
+        assert!(loss(&|_, _| ()) < 0.8 * nearest);
+        assert!(loss(&|j, _| j.static_groups = false) < 0.8 * nearest);
     }
 }
 
@@ -138,7 +140,7 @@ fn blocks_and_instruction_sets_do_not_change_a_bit() {
     let (h, c) = (gram(&x, n), gram(&x.iter().map(|v| v * 1.01).collect::<Vec<_>>(), n));
     let mut case = Case::new(18, n, INT4, Grain::Group(35));
     case.symmetric = false;
-    let run = |isa, block| case.run(isa, &h, Some(&c), |j| (j.block, j.descents, j.rescale, j.order) = (block, 1, true, Order::Hessian));
+    let run = |isa, block| case.run(isa, &h, Some(&c), |j, _| (j.block, j.descents, j.rescale, j.order) = (block, 1, true, Order::Hessian));
     let one = run(Isa::Scalar, 128);
     assert!(one == run(Isa::detect(), 7) && one == run(Isa::detect(), 1));
 }
@@ -148,7 +150,7 @@ fn descent_ends_where_no_single_code_is_better() {
     let n = 12;
     let h = gram(&inputs(60, n), n);
     let case = Case::new(5, n, INT2, Grain::Channel);
-    let (codes, s, z, summary) = case.run(Isa::detect(), &h, None, |j| j.descents = 20);
+    let (codes, s, z, summary) = case.run(Isa::detect(), &h, None, |j, _| j.descents = 20);
     let damped: Vec<f64> = h.iter().enumerate().map(|(at, x)| x + if at / n == at % n { summary.damping } else { 0.0 }).collect();
     let best = case.loss(&case.weights(&codes, &s, &z), &damped);
     for i in 0..codes.len() {
@@ -165,7 +167,7 @@ fn sweep_and_descent_come_near_the_best_of_all_codes() {
     let n = 6;
     let h = gram(&inputs(40, n), n);
     let case = Case::new(1, n, INT2, Grain::Channel);
-    let (codes, s, z, summary) = case.run(Isa::detect(), &h, None, |j| (j.descents, j.order, j.damp) = (10, Order::Hessian, 1e-9));
+    let (codes, s, z, summary) = case.run(Isa::detect(), &h, None, |j, damp| (j.descents, j.order, *damp) = (10, Order::Hessian, 1e-9));
     let found = case.loss(&case.weights(&codes, &s, &z), &h);
     let all = (0..4usize.pow(n as u32)).map(|k| {
         let c: Vec<u8> = (0..n).map(|i| ((k >> (2 * i) & 3) as i8 - 2) as u8).collect();
@@ -186,7 +188,7 @@ fn the_float_target_is_met() {
     cross(Isa::detect(), &Sequential, &mut c, &quantized, Some(&x), n);
     let int8 = Int { bits: 8, signed: true, lo: -128.0, hi: 127.0 };
     let case = Case::new(4, n, int8, Grain::Channel);
-    let (codes, s, z, _) = case.run(Isa::detect(), &h, Some(&c), |j| (j.damp, j.descents, j.rescale) = (1e-6, 3, true));
+    let (codes, s, z, _) = case.run(Isa::detect(), &h, Some(&c), |j, damp| (*damp, j.descents, j.rescale) = (1e-6, 3, true));
     let v = case.weights(&codes, &s, &z);
     let target = Case { w: case.w.iter().map(|w| 0.8 * w).collect(), ..case };
     let plain = target.loss(&target.w.iter().map(|&w| f64::from(w) * 1.25).collect::<Vec<_>>(), &h);
