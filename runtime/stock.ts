@@ -31,8 +31,11 @@ export interface StockOptions {
   readonly config: Readonly<Record<string, string>>;
 }
 
+/** Undefined: an input or output is of a type that does not pass. */
+export type OpenStock = (model: Uint8Array, options: StockOptions) => Promise<StockSession | undefined>;
+
 /** Opens such sessions; undefined where the addon is not there. */
-export async function stockSessions(): Promise<((model: Uint8Array, options: StockOptions) => Promise<StockSession>) | undefined> {
+export async function stockSessions(): Promise<OpenStock | undefined> {
   const found = await findAddon(await packageFolder());
   if (typeof found === 'string') return undefined;
   const library = await runtimeLibrary();
@@ -49,6 +52,10 @@ export async function stockSessions(): Promise<((model: Uint8Array, options: Sto
     });
     const [inputs, outputs] = [session.inputs(), session.outputs()];
     const kinds = { in: session.inputTypes(), out: session.outputTypes() };
+    if ([...kinds.in, ...kinds.out].some((k) => k.element === 0)) {
+      session.close();
+      return undefined;
+    }
     /** Shapes of outputs by the shapes of inputs, as runs found them. */
     const known = new Map<string, ReadonlyMap<string, readonly number[]>>();
 

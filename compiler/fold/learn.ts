@@ -175,7 +175,11 @@ function thinned(m: Float32Array, n: number, most: number): Float32Array {
   return out;
 }
 
-const energy = (m: Float32Array): number => m.reduce((s, x) => s + x * x, 0);
+function energy(m: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < m.length; i++) sum += m[i]! * m[i]!;
+  return sum;
+}
 
 /** J and its gradient Σ Xᵀ D, where row i of D is the derivative of ‖y_i‖²_p, y = x R. */
 async function surrogate(parts: readonly { x: Float32Array; w: Float32Array }[], r: Float32Array, n: number, p: number, crunch: Crunch) {

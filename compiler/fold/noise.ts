@@ -66,24 +66,36 @@ export function searchNoise(
   if (codes?.kind !== 'int') throw new Error(`${type.text} has no integer codes`);
   const width = row.length;
   const { lo: low, hi: high } = codes;
+  const steps = new Float64Array(sample.length);
+  const offset = new Float64Array(width);
+  /** Of the sample in steps; the row is in steps as well. */
   const error = (scale: number, zero: number, mean: number, amplitude: number): number => {
+    for (let k = 0; k < width; k++) offset[k] = mean + amplitude * row[k]!;
+    const [from, to] = [low - zero, high - zero];
     let sum = 0;
-    for (let at = 0; at < sample.length; at += width)
+    for (let at = 0; at < steps.length; at += width)
       for (let k = 0; k < width; k++) {
-        const x = (sample[at + k]! + scale * (mean + amplitude * row[k]!)) / scale;
-        const d = x - (Math.min(high, Math.max(low, Math.round(x) + zero)) - zero);
-        sum += energy[k]! * d * d;
+        const x = steps[at + k]! + offset[k]!;
+        let q = Math.floor(x + 0.5);
+        if (q < from) q = from;
+        else if (q > to) q = to;
+        sum += energy[k]! * (x - q) * (x - q);
       }
     return sum * scale * scale;
+  };
+  const inSteps = (scale: number) => {
+    for (let i = 0; i < steps.length; i++) steps[i] = sample[i]! / scale;
   };
   let best = { scale: 1, zero: 0, error: Number.POSITIVE_INFINITY };
   for (let i = 0; i < how.clip; i++) {
     const r = 1 - (0.9 * i) / how.clip;
     const { scale, zero } = quantParams(min * r, max * r, type);
+    inSteps(scale);
     const e = error(scale, zero, 0, 0);
     if (e < best.error) best = { scale, zero, error: e };
   }
   const { scale, zero } = best;
+  inSteps(scale);
   let found = { mean: 0, amplitude: 0, error: best.error };
   for (const mean of grid(how.mean, -1, 1)) {
     const e = error(scale, zero, mean, 0);

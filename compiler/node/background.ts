@@ -2,7 +2,7 @@
 import { fail } from '../../grammar/diagnostics.ts';
 import type { DType } from '../graph/types.ts';
 import type { Session, Value } from '../host.ts';
-import { configOf, reason, type SessionOptions } from './session.ts';
+import { configOf, reason, type SessionOptions } from './session-options.ts';
 
 export type OpenBackground = (model: Uint8Array, folder: string, options: SessionOptions) => Promise<Session>;
 
@@ -16,6 +16,8 @@ export async function backgroundSessions(): Promise<OpenBackground | undefined> 
     const session = await open(model, settings).catch((e: unknown) =>
       fail('session-load', `ONNX Runtime cannot load the model: ${reason(e)}`),
     );
+    // what does not pass here is told, or served, by the package itself
+    if (!session) return (await import('./session.ts')).openSession(model, folder, options);
     return {
       inputs: session.inputs,
       outputs: session.outputs,

@@ -42,6 +42,8 @@ export function planTransforms(statements: readonly Of[], ground: Ground, transf
     if (later) failAt('planned', `\`${later}\` of \`transform ${statement.kind}\` is not built yet.`, statement.fields[later]!.span);
     if (statement.when && !truth(statement.when, scope)) return [];
     const picked = select(statement.on, ground, within);
+    // An optional selection that matches nothing.
+    if (picked.sites.length === 0) return [];
     const inside = new Set(picked.sites);
     const edges = picked.edges.map((e) => ({ from: sites.get(e.from)!, to: sites.get(e.to)!, tied: e.tied === true }));
     for (const e of edges)

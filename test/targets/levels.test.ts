@@ -38,6 +38,10 @@ test('levels are powers, odd ones of √2 by a shift and one factor; the last is
   assert.equal([...levelValues({ ratio: 2, bits: 3 })], [1, 0.5, 0.25, 0.125, 2 ** -4, 2 ** -5, 2 ** -6, 0]);
   const half = levelValues({ ratio: Math.SQRT2, bits: 4 });
   for (let q = 0; q < 15; q++) assert.ok(Math.abs(half[q]! - Math.SQRT2 ** -q) < 1e-7, `${q}`);
+  // RepQuant's reparametrisation of log√2 to log2 is exact: a power of two under one of two scales, by the parity of the code.
+  for (const bits of [4, 6])
+    for (const [q, x] of levelValues({ ratio: Math.SQRT2, bits }).subarray(0, -1).entries())
+      assert.is(x, Math.fround(2 ** -Math.ceil(q / 2) * [1, Math.fround(Math.SQRT2)][q % 2]!), `${bits} ${q}`);
   assert.is(half[15], 0);
 });
 

@@ -37,6 +37,18 @@ test('where values crowd near half a step, noise gains and a shift gains more; e
   assert.ok(gain(plain, { points: 40 }, { points: 40 }) >= 0);
 });
 
+test('gain by residue: noise helps where all values lie near half a step, and not where they lie near codes', () => {
+  const share = (residue: number) => {
+    // Thirteen steps of 1 between −7 and 7, all values at one residue.
+    const sample = Float32Array.from({ length: 512 * N }, (_, i) => ((i * 7) % 13) - 6 + residue);
+    return searchNoise(sample, [-7, 7], row, flat, int4, { clip: 1, mean: 0, amplitude: { points: 200 } }).gain;
+  };
+  const [near, third, far, most] = [share(0.2), share(0.3), share(0.4), share(0.45)];
+  console.log(`error at residues .2 .3 .4 .45: ${[near, third, far, most].map((x) => x.toFixed(2)).join(' ')}`);
+  assert.is(near, 1);
+  assert.ok(third <= 0.95 && far <= 0.5 && most <= 0.4 && most < far && far < third);
+});
+
 test('exact in float: folded into a norm, or an addition before the reader', async () => {
   const folded = built((g) => [biased(g, layer(g, g.input('x', [1, 5, N]), 'ln', N), 'fc', N, 8)]);
   const fixed = { mean: 0.3, amplitude: 0.8 };

@@ -2,8 +2,6 @@
 export const plannedRecipes: Readonly<Record<string, string>> = {
   dilatequant: 'DilateQuant',
   mixdq: 'MixDQ',
-  repquant: 'RepQuant',
-  noisyquant: 'NoisyQuant',
   tfmq: 'TFMQ-DM',
   viditq: 'ViDiT-Q',
   harmonica: 'HarmoniCa',

@@ -1,12 +1,13 @@
 /**
- * `LogSqrt2MatMul4`, `LogSqrt2MatMul6`, `Log2MatMul4`: the rows of a softmax in logarithmic codes times v in integers, by shifts. Values of v have one
- * scale and zero point: another for each token would stand inside the sum.
+ * `LogSqrt2MatMul4`, `LogSqrt2MatMul6`, `Log2MatMul4`: the rows of a softmax in logarithmic codes times v in integers, by shifts. Rows count from 1 or
+ * have a factor; v has one scale and zero point, or one a head: another for each token would stand inside the sum.
  */
 
 import { smallValues } from '../../../graph/numeric.ts';
 import type { Node } from '../../../graph/types.ts';
-import type { View } from '../../../match/view.ts';
+import { attrInt, attrInts, type View } from '../../../match/view.ts';
 import { levelValues } from '../../../simulate/levels.ts';
+import { float32s, node } from '../../make.ts';
 import { Body } from '../function.ts';
 import type { Fusion, Place } from '../fuse.ts';
 
@@ -28,6 +29,48 @@ function coded(v: View, value: string, bits: number, steps: 1 | 2): { codes: str
   const product = made(v, value, 'Mul');
   const inner = product && coded(v, product.inputs[0]!, bits, steps);
   return inner && inner.delta === undefined ? { ...inner, delta: product.inputs[1]! } : undefined;
+}
+
+interface Right {
+  readonly codes: string;
+  readonly scale: string;
+  readonly zero: string;
+}
+
+/** v under a constant scale. */
+function fixed(v: View, value: string | undefined): Right | undefined {
+  const n = made(v, value, 'DequantizeLinear');
+  const codes = n && (made(v, n.inputs[0], 'Clip') ?? made(v, n.inputs[0], 'QuantizeLinear'));
+  const [scale, zero] = [n?.inputs[1], n?.inputs[2]];
+  const scalar = (x: string | undefined) => x !== undefined && (v.constant(x)?.tensor.shape ?? [0]).every((d) => d === 1);
+  if (!codes || scale === undefined || zero === undefined || !scalar(scale) || !scalar(zero)) return undefined;
+  return v.constant(zero)?.tensor.dtype === 'uint8' ? { codes: codes.outputs[0]!, scale, zero } : undefined;
+}
+
+/** Is a scale that is found at run time one for the last two axes, or for all? By the reduction that it begins with. */
+function ofMatrices(v: View, scale: string): boolean {
+  let n = v.producer(scale);
+  for (let depth = 0; n && n.op !== 'ReduceMax' && n.op !== 'ReduceMin' && depth < 8; depth++) n = v.producer(n.inputs[0] ?? '');
+  if (n?.op !== 'ReduceMax' && n?.op !== 'ReduceMin') return false;
+  const rank = v.shape(n.inputs[0]!)?.length;
+  const axes = attrInts(n, 'axes') ?? (n.inputs[1] ? v.numbers(n.inputs[1]) : undefined);
+  if (rank === undefined || !axes || attrInt(n, 'keepdims', 1) !== 1) return false;
+  const last = new Set([...axes].map((a) => (a < 0 ? a + rank : a)));
+  return last.has(rank - 1) && last.has(rank - 2) && (last.size === 2 || last.size === rank);
+}
+
+/** v under scales of the last two axes that are found at run time: (codes − zero) · scale in floats. `cast` makes bytes of them. */
+function found(v: View, value: string | undefined, cast: (x: string) => string): Right | undefined {
+  const product = made(v, value, 'Mul');
+  for (const [moved, scale] of product ? [product.inputs, [...product.inputs].reverse()] : []) {
+    const sub = made(v, moved, 'Sub');
+    const [codes, zero] = [0, 1].map((i) => made(v, sub?.inputs[i], 'Clip'));
+    const bytes = (n: Node | undefined): n is Node =>
+      n !== undefined && (v.scalar(n.inputs[1] ?? '') ?? -1) >= 0 && (v.scalar(n.inputs[2] ?? '') ?? 256) <= 255;
+    if (!bytes(codes) || !bytes(zero) || scale === undefined || !ofMatrices(v, scale)) continue;
+    return { codes: cast(codes.outputs[0]!), scale, zero: cast(zero.outputs[0]!) };
+  }
+  return undefined;
 }
 
 const fusion = (name: string, bits: number, steps: 1 | 2): Fusion => {
@@ -55,24 +98,20 @@ const fusion = (name: string, bits: number, steps: 1 | 2): Fusion => {
         `y = delta · scale · l(codes) · (v − zero), l(q) = ${halved}, l(${last}) = 0`,
       );
     },
-    find(v): Place[] {
+    find(v, e): Place[] {
       return v.nodes('MatMul').flatMap((n): Place[] => {
         const left = coded(v, n.inputs[0]!, bits, steps);
-        const right = made(v, n.inputs[1], 'DequantizeLinear');
-        const codes = right && (made(v, right.inputs[0], 'Clip') ?? made(v, right.inputs[0], 'QuantizeLinear'));
-        const [scale, zero] = [right?.inputs[1], right?.inputs[2]];
-        const scalar = (x: string | undefined) => x !== undefined && (v.constant(x)?.tensor.shape ?? [0]).every((d) => d === 1);
         const ranks = n.inputs.map((i) => v.shape(i)?.length);
-        if (
-          !left?.delta ||
-          !codes ||
-          !scalar(scale) ||
-          !scalar(zero) ||
-          v.constant(zero!)?.tensor.dtype !== 'uint8' ||
-          ranks[0] !== ranks[1]
-        )
-          return [];
-        return [{ inputs: [left.codes, codes.outputs[0]!, scale!, zero!, left.delta], attrs: {}, outputs: [n.outputs[0]!] }];
+        if (!left || ranks[0] !== ranks[1]) return [];
+        const cast = (x: string) => {
+          const bytes = e.fresh(`${x}/bytes`);
+          e.before(n, [node('Cast', [x], [bytes], { to: 2 })]);
+          return bytes;
+        };
+        const right = fixed(v, n.inputs[1]) ?? found(v, n.inputs[1], cast);
+        if (!right) return [];
+        const delta = left.delta ?? e.shared('qc/one', () => float32s([1], [1]));
+        return [{ inputs: [left.codes, right.codes, right.scale, right.zero, delta], attrs: {}, outputs: [n.outputs[0]!] }];
       });
     },
   };

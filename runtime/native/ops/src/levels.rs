@@ -1,5 +1,6 @@
 //! `LogSqrt2MatMul4`, `LogSqrt2MatMul6`, `Log2MatMul4`: rows of logarithmic codes times integers, by shifts.
-//! Inputs codes int32 […, t, s], v uint8 […, s, d], scale and zero of v (one element each), and delta […, t, 1] (absent: 1); y […, t, d].
+//! Inputs codes int32 […, t, s], v uint8 […, s, d], scale and zero of v (one element, or one a matrix of v), and delta (one element, or […, t, 1];
+//! absent: 1); y […, t, d].
 
 use crate::api::{Context, Element, Info, Outcome};
 use crate::op::{chosen, Operator};
@@ -38,19 +39,22 @@ impl Operator for LevelsMatMul {
         let (codes, v) = (context.input::<i32>(0, "codes")?, context.input::<u8>(1, "v")?);
         let (scale, zero) = (context.input::<f32>(2, "scale")?.data, context.input::<u8>(3, "zero")?.data);
         let delta = context.optional::<f32>(4, "delta")?;
-        let (&[scale], &[zero]) = (scale, zero) else { return Err("scale and zero have one element".into()) };
         let rank = codes.shape.len();
         let (&[.., t, s], &[.., s2, d]) = (&codes.shape[..], &v.shape[..]) else { return Err("codes and v are matrices".into()) };
         if v.shape.len() != rank || s != s2 || codes.shape[..rank - 2] != v.shape[..rank - 2] {
             return Err(format!("codes and v have the shapes {:?} and {:?}", codes.shape, v.shape));
+        }
+        let blocks: usize = codes.shape[..rank - 2].iter().product();
+        if [scale.len(), zero.len()].iter().any(|&n| n != 1 && n != blocks) {
+            return Err(format!("scale and zero have {} and {} elements, not 1 or {blocks}", scale.len(), zero.len()));
         }
         if !levels.fits(s) {
             return Err(format!("sums of {s} shifted integers would overflow"));
         }
         let mut shape = codes.shape.clone();
         shape[rank - 1] = 1;
-        if delta.as_ref().is_some_and(|x| x.shape != shape) {
-            return Err(format!("delta is not of the shape {shape:?}"));
+        if delta.as_ref().is_some_and(|x| x.data.len() != 1 && x.shape != shape) {
+            return Err(format!("delta has the shape {:?}, not {shape:?} or one element", delta.as_ref().map_or(&[][..], |x| &x.shape)));
         }
         shape[rank - 1] = d;
         let y = context.output::<f32>(0, &shape)?;
@@ -61,7 +65,9 @@ impl Operator for LevelsMatMul {
         context.parallel(rows.len(), &|i| {
             if let Some(row) = rows[i].lock().ok().and_then(|mut r| r.take()) {
                 let block = i / t;
-                let delta = delta.as_ref().map_or(1.0, |x| x.data[i]);
+                let one = |x: &[f32], i: usize| if x.len() == 1 { x[0] } else { x[i] };
+                let delta = delta.as_ref().map_or(1.0, |x| one(x.data, i));
+                let (scale, zero) = (one(scale, block), if zero.len() == 1 { zero[0] } else { zero[block] });
                 levels_row(isa, levels, &codes.data[i * s..(i + 1) * s], &v.data[block * s * d..(block + 1) * s * d], zero, delta * scale, row);
             }
         })
