@@ -60,6 +60,8 @@ const jobs = [
   await native('LinearW6A8-g128', { format: 'int6', grain: { per: 'group', group: 128 } }, token),
   await native('LinearW3A8-g128', { format: 'int3', grain: { per: 'group', group: 128 } }, token),
   await native('LinearW4-g128', int4(128)),
+  await native('LinearMXF4', { format: 'mxfp4', grain: { per: 'group', group: 32 } }),
+  await native('LinearF8E4M3', { format: 'fp8', grain: { per: 'channel' } }),
 ];
 const library = path(`../runtime/native/qc-ops.${process.platform}-${process.arch}.so`);
 const r = spawnSync('python3', [path('peers/ops.py'), library, String(threads), String(k)], {
@@ -87,7 +89,7 @@ for (const [rows, of] of Object.entries(times)) {
   for (const [name, all] of Object.entries(of)) {
     const best = Math.min(...all);
     const gops = (2 * Number(rows) * k * n) / best / 1e6;
-    const bits = name.startsWith('Dyn') ? 8 : Number(/Linear[WP](\d)/.exec(name)?.[1] ?? 4);
+    const bits = name.startsWith('Dyn') ? 8 : Number(/Linear(?:W|P|MXF|F)(\d)/.exec(name)?.[1] ?? 4);
     const gbs = (k * n * bits) / 8 / best / 1e6;
     const cells = [`${best.toFixed(3)} (${median(all).toFixed(3)}) ms`, `${gops.toFixed(0)} GOPS`, `${gbs.toFixed(1)} GB/s`];
     const ratios = `${ratio(nbits, all).toFixed(2)}× MatMulNBits  ${ratio(dynamic, all).toFixed(2)}× DynamicQuantizeMatMul`;

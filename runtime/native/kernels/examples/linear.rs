@@ -28,7 +28,7 @@ fn main() {
         let scales = vec![0.01f32; n * k / group];
         let w = Weight::new(k, n, bits, group, &codes, &scales, Zeros::One(1 << (bits - 1))).unwrap();
         for &m in &rows {
-            let x: Vec<f32> = (0..m * k).map(|i| (i % 101) as f32 - 50.0).collect();
+            let x: Vec<f32> = (0..m * k).map(|i| (i as f32 * 0.7311).sin() * 50.0).collect();
             let block = ((1 << 20) / k / 96).max(1) * 96;
             let mut y = vec![0f32; m * n];
             let out = Results::new(&mut y);

@@ -101,25 +101,21 @@ fn divided(x: &[f32], s: f32, codes: &mut [i8]) {
     if !by.is_normal() {
         return exact(x, codes);
     }
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    let (code_chunks, code_rest) = codes.as_chunks_mut::<LANES>();
-    for (x, codes) in chunks.iter().zip(code_chunks) {
-        let (mut most, mut whole) = ([0u32; LANES], [0i32; LANES]);
-        for i in 0..LANES {
-            let product = x[i] * by;
+    // So many at a time: an element in five thousand is near a tie.
+    const BLOCK: usize = 8 * LANES;
+    for (x, codes) in x.chunks(BLOCK).zip(codes.chunks_mut(BLOCK)) {
+        let mut most = 0;
+        for (q, v) in codes.iter_mut().zip(x) {
+            let product = v * by;
             let rounded = product.round_ties_even();
-            most[i] = (product - rounded).abs().to_bits();
+            most = (product - rounded).abs().to_bits().max(most);
             // SAFETY: |product| < 129.
-            whole[i] = unsafe { rounded.to_int_unchecked::<i32>() };
+            *q = unsafe { rounded.to_int_unchecked::<i32>() } as i8;
         }
-        for i in 0..LANES {
-            codes[i] = whole[i] as i8;
-        }
-        if most.into_iter().fold(0, u32::max) > NEAR.to_bits() {
+        if most > NEAR.to_bits() {
             exact(x, codes);
         }
     }
-    exact(rest, code_rest);
 }
 
 /// clip(round(x / step) + zero, lo, hi); a NaN is 0.
@@ -189,14 +185,7 @@ pub(crate) fn ends(x: &[f32]) -> (f32, f32) {
 /// max|x|, as integers: the order of the bits of non-negative floats, in which infinities and NaN are above all numbers.
 #[inline(always)]
 pub(crate) fn largest(x: &[f32]) -> f32 {
-    let mut lanes = [0u32; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for c in chunks {
-        for (m, v) in lanes.iter_mut().zip(c) {
-            *m = (*m).max(v.to_bits() & 0x7fff_ffff);
-        }
-    }
-    let bits = lanes.into_iter().chain(rest.iter().map(|v| v.to_bits() & 0x7fff_ffff)).fold(0, u32::max);
+    // One plain reduction: lanes by hand make the compiler turn the loops around and gather.
+    let bits = x.iter().fold(0, |most, v| (v.to_bits() & 0x7fff_ffff).max(most));
     f32::from_bits(bits)
 }

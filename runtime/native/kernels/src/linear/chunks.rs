@@ -36,14 +36,18 @@ unsafe fn widen<S: Simd, const CODES: u8>(pass: &Pass, steps: Range<usize>, to: 
     }
 }
 
-/// A cell of codes as (code − zero)·step + 128. `index`: of the numbers of its group.
+/// Cells of codes of one group as (code − zero)·step + 128. `index`: of the numbers of the group.
 #[inline(always)]
-unsafe fn step_up(cell: *mut u8, pass: &Pass, index: usize) {
-    let steps = pass.w.steps.unwrap_unchecked();
-    for c in 0..COLUMNS {
-        let (step, zero) = (*steps.get_unchecked(index + c), pass.w.zero(index + c));
-        for i in 4 * c..4 * c + 4 {
-            *cell.add(i) = (*cell.add(i)).wrapping_sub(zero).wrapping_mul(step).wrapping_add(128);
+unsafe fn step_up(cells: &mut [[u8; 128]], pass: &Pass, index: usize) {
+    let given = pass.w.steps.unwrap_unchecked();
+    let (mut zeros, mut steps) = ([0u8; 128], [0u8; 128]);
+    for i in 0..128 {
+        zeros[i] = pass.w.zero(index + i / DEPTH);
+        steps[i] = *given.get_unchecked(index + i / DEPTH);
+    }
+    for cell in cells {
+        for i in 0..128 {
+            cell[i] = cell[i].wrapping_sub(zeros[i]).wrapping_mul(steps[i]).wrapping_add(128);
         }
     }
 }
@@ -56,8 +60,13 @@ unsafe fn fill<S: Simd, const CODES: u8>(pass: &Pass, steps: Range<usize>, to: *
         with_planes!(w.bits, widen::<S, _>(pass, steps, to));
     } else if w.steps.is_some() {
         widen::<S, { codes::HALVES }>(pass, steps.clone(), to);
-        for (i, cell) in (steps.start / DEPTH..steps.end / DEPTH).enumerate() {
-            step_up(to.add(i * 128), pass, (pass.panel * w.groups() + cell * DEPTH / w.group) * COLUMNS);
+        let mut from = steps.start;
+        while from < steps.end {
+            let g = from / w.group;
+            let end = steps.end.min((g + 1) * w.group);
+            let cells = std::slice::from_raw_parts_mut(to.add((from - steps.start) * COLUMNS).cast(), (end - from) / DEPTH);
+            step_up(cells, pass, (pass.panel * w.groups() + g) * COLUMNS);
+            from = end;
         }
     }
 }

@@ -153,11 +153,13 @@ unsafe fn one_row<S: Simd, const CODES: u8>(pass: &Pass, row: usize) {
                 *n = pass.numbers((k + i * len) / w.group);
                 part[i] = S::zero();
             }
+            // The same streams of the next turn.
+            let ahead = (STREAMS * len * bytes).max(AHEAD);
             for step in (0..len).step_by(DEPTH) {
                 for (i, part) in part.iter_mut().enumerate() {
                     let at = k + i * len + step;
                     let cell = codes.add(at * bytes);
-                    crate::simd::prefetch(cell.wrapping_add(AHEAD));
+                    crate::simd::prefetch(cell.wrapping_add(ahead));
                     *part = products::<S, CODES>(*part, cell, &numbers[i], &table, x.add(at), DEPTH);
                 }
             }
@@ -178,8 +180,8 @@ unsafe fn one_row<S: Simd, const CODES: u8>(pass: &Pass, row: usize) {
     pass.finish.write::<S>(acc, pass.y, Row { panel: pass.panel, row, n: w.n });
 }
 
-/// Bytes ahead of what one row reads: the hardware's own prefetch stops at each page.
-const AHEAD: usize = 4096;
+/// The least number of bytes ahead of what one row reads: the hardware's own prefetch stops at each page.
+const AHEAD: usize = 2048;
 
 /// sum + the products of a cell's first `depth` steps.
 #[inline(always)]

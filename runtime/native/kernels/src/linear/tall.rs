@@ -1,5 +1,7 @@
 //! Tiles of 16 and 32 rows on tile registers (AMX). Chunks of the weight stay in the first-level cache while all rows pass by.
 
+mod short;
+
 use super::finish::{Finish, Row};
 use super::{scratch, Results, Task};
 use crate::layout::{Weight, Zeros, COLUMNS, DEPTH};
@@ -7,24 +9,10 @@ use crate::simd::amx::{each_four_times, products, stepped, widen_signed, Configu
 use crate::simd::avx512vnni::Avx512Vnni as S;
 use crate::simd::Simd;
 use crate::tiles::Tiles;
-use std::ops::Range;
 use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
 
 /// Reduction steps of a chunk: 16 KiB of bytes.
 const CHUNK: usize = 512;
-/// Short groups whose sums wait together.
-const BATCH: usize = 2;
-/// Groups up to here are short.
-const SHORT: usize = 64;
-
-/// Groups `group`… of a tile, whose sums lie in buffer `at`.
-struct Batch {
-    tile: usize,
-    group: usize,
-    count: usize,
-    at: usize,
-}
-
 /// A tile's sums.
 const SUMS: usize = 32 * COLUMNS;
 
@@ -59,7 +47,7 @@ unsafe fn panel(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish,
     let p = Panel { w, x, columns, group, panel, tiles, bytes: at, acc };
     let plain = w.bits < 8 && w.steps.is_none() && x.zeros.is_none() && x.spans == 1 && x.group == w.group;
     match (w.bits < 8, whole) {
-        _ if plain && group <= SHORT => p.short_groups(),
+        _ if plain && group <= short::SHORT => p.short_groups(),
         (true, true) => p.groups::<true>(),
         (true, false) => p.long_groups::<true>(sums),
         (_, true) => p.groups::<false>(),
@@ -187,66 +175,6 @@ impl Panel<'_> {
                 let part = S::times(S::fused(S::zero(), S::to_floats(s), scales), *x.scales.as_ptr().add(span + r));
                 S::store(S::plus(S::load(acc), part), acc);
             }
-        }
-    }
-
-    /// Short groups of signed codes without zero points: sums of several groups lie side by side and are scaled together, a part of the rows after each
-    /// product of the next ones, so that both units work.
-    #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vnni")]
-    unsafe fn short_groups(&self) {
-        #[repr(align(64))]
-        struct Sums([[[i32; SUMS]; BATCH]; 2]);
-        let mut sums = Sums([[[0; SUMS]; BATCH]; 2]);
-        let groups = self.w.depth() / self.group;
-        // Half a chunk: the sums want their part of the first-level cache.
-        let chunk = CHUNK / 2 / self.group;
-        let mut last: Option<Batch> = None;
-        let mut at = 0;
-        for first in (0..groups).step_by(chunk) {
-            let count = chunk.min(groups - first);
-            let codes = self.widened::<true>(first * self.group, count * self.group);
-            for tile in 0..self.tiles.len() {
-                for from in (0..count).step_by(BATCH) {
-                    let b = Batch { tile, group: first + from, count: BATCH.min(count - from), at };
-                    for g in 0..b.count {
-                        self.prefetch((first + count) * self.group, tile * count + from + g, self.tiles.len() * count);
-                        let to = sums.0[at][g].as_mut_ptr();
-                        self.multiply::<true>(codes.add((from + g) * self.group * COLUMNS), tile, (b.group + g) * self.group, self.group, true, to);
-                        if let Some(l) = &last {
-                            let height = self.tiles[l.tile].1;
-                            self.scale_batch(l, &sums.0[l.at], g * height / b.count..(g + 1) * height / b.count);
-                        }
-                    }
-                    last = Some(b);
-                    at = 1 - at;
-                }
-            }
-        }
-        if let Some(l) = &last {
-            self.scale_batch(l, &sums.0[l.at], 0..self.tiles[l.tile].1);
-        }
-    }
-
-    /// acc += Σ sums·scales of the groups of a batch, in order, of some rows.
-    #[inline(always)]
-    unsafe fn scale_batch(&self, b: &Batch, sums: &[[i32; SUMS]; BATCH], rows: Range<usize>) {
-        let mut scales = [S::zero(); BATCH];
-        for (g, s) in scales.iter_mut().enumerate().take(b.count) {
-            *s = S::load(self.w.scales.as_ptr().add((self.panel * self.w.groups() + b.group + g) * COLUMNS));
-        }
-        for r in rows {
-            let at = self.acc.add(b.tile * SUMS + r * COLUMNS);
-            let mut acc = S::load(at);
-            if b.count == BATCH {
-                for g in 0..BATCH {
-                    acc = S::fused(acc, S::to_floats(S::load_ints(sums[g].as_ptr().add(r * COLUMNS))), scales[g]);
-                }
-            } else {
-                for g in 0..b.count {
-                    acc = S::fused(acc, S::to_floats(S::load_ints(sums[g].as_ptr().add(r * COLUMNS))), scales[g]);
-                }
-            }
-            S::store(acc, at);
         }
     }
 

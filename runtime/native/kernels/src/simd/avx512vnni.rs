@@ -1,16 +1,18 @@
 //! AVX-512 with VNNI: vpdpbusd on 512 bits, sixteen columns a register.
 
+mod cells;
+mod sums;
+
+pub(crate) use cells::widened;
+
 use super::codes::HALVES;
 use super::{codes, Simd};
+use cells::{halves_of, load};
 use std::arch::x86_64::*;
+use sums::{halves, streams, tall};
 
 // Arrays are written out: the closures of `map` and `from_fn` are compiled without the instruction set, and may stay calls.
 pub struct Avx512Vnni;
-
-#[inline(always)]
-unsafe fn quad(a: *const i8, cell: usize) -> __m512i {
-    _mm512_set1_epi32(a.add(cell * 4).cast::<i32>().read_unaligned())
-}
 
 /// An integer in every lane. Loads side by side would be merged and then shuffled apart, on the port that multiplies.
 #[inline]
@@ -19,162 +21,6 @@ unsafe fn broadcast(from: *const i32) -> __m512i {
     let x: __m512i;
     std::arch::asm!("vpbroadcastd {0}, dword ptr [{1}]", out(zmm_reg) x, in(reg) from, options(readonly, nostack, preserves_flags));
     x
-}
-
-#[inline(always)]
-unsafe fn load(from: *const u8) -> __m512i {
-    _mm512_loadu_si512(from.cast())
-}
-
-#[inline(always)]
-unsafe fn multiply<const R: usize>(sums: &mut [[__m512i; 2]; R], w: [__m512i; 2], a: *const i8, cell: usize) {
-    for r in 0..R {
-        let x = quad(a, cell * R + r);
-        for j in 0..2 {
-            sums[r][j] = _mm512_dpbusd_epi32(sums[r][j], w[j], x);
-        }
-    }
-}
-
-/// Halves in the low words of sixteen lanes, as floats.
-#[inline(always)]
-unsafe fn halves_of(x: __m512i) -> __m512 {
-    _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x))
-}
-
-/// A plane of 4 bits as bytes.
-#[inline(always)]
-unsafe fn nibbles(plane: *const u8) -> [__m512i; 2] {
-    let (x, low) = (load(plane), _mm512_set1_epi8(15));
-    [_mm512_and_si512(x, low), _mm512_and_si512(_mm512_srli_epi16(x, 4), low)]
-}
-
-/// A plane of 2 bits as bytes: the upper half of the register takes the bits above those of the lower.
-#[inline(always)]
-unsafe fn quarters(plane: *const u8) -> [__m512i; 2] {
-    let (x, low) = (_mm512_broadcast_i64x4(_mm256_loadu_si256(plane.cast())), _mm512_set1_epi8(3));
-    let x = _mm512_srlv_epi32(x, _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2));
-    [_mm512_and_si512(x, low), _mm512_and_si512(_mm512_srli_epi16(x, 4), low)]
-}
-
-/// A plane of 1 bit as bytes, a quarter of the register each bit.
-#[inline(always)]
-unsafe fn eighths(plane: *const u8) -> [__m512i; 2] {
-    let (x, low) = (_mm512_broadcast_i32x4(_mm_loadu_si128(plane.cast())), _mm512_set1_epi8(1));
-    let x = _mm512_srlv_epi32(x, _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3));
-    [_mm512_and_si512(x, low), _mm512_and_si512(_mm512_srli_epi16(x, 4), low)]
-}
-
-/// x + 2^BY·upper.
-#[inline(always)]
-unsafe fn above<const BY: u32>(x: [__m512i; 2], upper: [__m512i; 2]) -> [__m512i; 2] {
-    [_mm512_or_si512(x[0], _mm512_slli_epi16::<BY>(upper[0])), _mm512_or_si512(x[1], _mm512_slli_epi16::<BY>(upper[1]))]
-}
-
-/// The codes of a cell as bytes.
-#[inline(always)]
-pub(crate) unsafe fn widened<const CODES: u8>(cell: *const u8) -> [__m512i; 2] {
-    match CODES {
-        2 => quarters(cell),
-        3 => above::<2>(quarters(cell), eighths(cell.add(32))),
-        4 => nibbles(cell),
-        5 => above::<4>(nibbles(cell), eighths(cell.add(64))),
-        6 => above::<4>(nibbles(cell), quarters(cell.add(64))),
-        7 => above::<6>(above::<4>(nibbles(cell), quarters(cell.add(64))), eighths(cell.add(96))),
-        _ => [load(cell), load(cell.add(64))],
-    }
-}
-
-/// Bytes ahead of what is read that few rows ask for: the hardware's own prefetch stops at each page.
-const AHEAD: usize = 2048;
-
-/// Any codes for many rows: four cells a turn, since what counts the turns takes the ports that multiply.
-#[inline(always)]
-unsafe fn tall<const R: usize, const CODES: u8>(codes: *const u8, a: *const i8, cells: usize, start: [[__m512i; 2]; R]) -> [[__m512i; 2]; R] {
-    const TURN: usize = 4;
-    let bytes = codes::cell(CODES);
-    let (mut sums, mut codes, mut a) = (start, codes, a);
-    for _ in 0..cells / TURN {
-        for c in 0..TURN {
-            multiply(&mut sums, widened::<CODES>(codes.add(c * bytes)), a, c);
-        }
-        (codes, a) = (codes.add(TURN * bytes), a.add(TURN * R * 4));
-    }
-    for c in 0..cells % TURN {
-        multiply(&mut sums, widened::<CODES>(codes.add(c * bytes)), a, c);
-    }
-    sums
-}
-
-/// Any codes, CHAINS cells at a time in sums of their own, since a product takes five cycles.
-#[inline(always)]
-unsafe fn streams<const R: usize, const CODES: u8, const CHAINS: usize>(codes: *const u8, a: *const i8, cells: usize, start: [[__m512i; 2]; R]) -> [[__m512i; 2]; R] {
-    let mut sums = [[[_mm512_setzero_si512(); 2]; R]; CHAINS];
-    sums[0] = start;
-    let bytes = codes::cell(CODES);
-    let whole = cells / CHAINS * CHAINS;
-    let mut cell = 0;
-    while cell < whole {
-        for (c, sums) in sums.iter_mut().enumerate() {
-            let at = codes.add((cell + c) * bytes);
-            if R <= 2 {
-                for line in 0..bytes.div_ceil(64) {
-                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64 * line).cast());
-                }
-            }
-            multiply(sums, widened::<CODES>(at), a, cell + c);
-        }
-        cell += CHAINS;
-    }
-    for cell in whole..cells {
-        multiply(&mut sums[0], widened::<CODES>(codes.add(cell * bytes)), a, cell);
-    }
-    for c in 1..CHAINS {
-        for r in 0..R {
-            for j in 0..2 {
-                sums[0][r][j] = _mm512_add_epi32(sums[0][r][j], sums[c][r][j]);
-            }
-        }
-    }
-    sums[0]
-}
-
-/// 4-bit codes, CHAINS cells at a time in sums of their own, since a product takes five cycles.
-/// A byte is low + 16·high: the sums are those of whole bytes and of 16·high, one mask a cell; low and high follow at the end (modulo 2³²).
-#[inline(always)]
-unsafe fn halves<const R: usize, const CHAINS: usize>(codes: *const u8, a: *const i8, cells: usize, start: [[__m512i; 2]; R]) -> [[__m512i; 2]; R] {
-    let high = _mm512_set1_epi8(-16);
-    let mut sums = [[[_mm512_setzero_si512(); 2]; R]; CHAINS];
-    let whole = cells / CHAINS * CHAINS;
-    let mut cell = 0;
-    while cell < whole {
-        for (c, sums) in sums.iter_mut().enumerate() {
-            let at = codes.add((cell + c) * 64);
-            if R <= 2 {
-                _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
-            }
-            let x = load(at);
-            multiply(sums, [x, _mm512_and_si512(x, high)], a, cell + c);
-        }
-        cell += CHAINS;
-    }
-    for cell in whole..cells {
-        let x = load(codes.add(cell * 64));
-        multiply(&mut sums[0], [x, _mm512_and_si512(x, high)], a, cell);
-    }
-    for c in 1..CHAINS {
-        for r in 0..R {
-            for j in 0..2 {
-                sums[0][r][j] = _mm512_add_epi32(sums[0][r][j], sums[c][r][j]);
-            }
-        }
-    }
-    let mut sums = sums[0];
-    for (r, [both, upper]) in sums.iter_mut().enumerate() {
-        *both = _mm512_add_epi32(start[r][0], _mm512_sub_epi32(*both, *upper));
-        *upper = _mm512_add_epi32(start[r][1], _mm512_srai_epi32::<4>(*upper));
-    }
-    sums
 }
 
 impl Avx512Vnni {
