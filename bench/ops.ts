@@ -13,12 +13,11 @@ import { createRequire } from 'node:module';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Model, Tensor } from '../compiler/graph/types.ts';
 import { writeModel } from '../compiler/graph/write.ts';
 import { nodeHost } from '../compiler/node/host.ts';
 import { findAddon } from '../runtime/addon.ts';
 import { packageFolder } from '../runtime/crunch.ts';
-import { caseOf, modelOfCase, modelOfStock } from '../test/native/cases/index.ts';
+import { caseOf, dataOf, type Fed, modelOfCase, modelOfStock } from '../test/native/cases/index.ts';
 
 const { values: o } = parseArgs({
   options: {
@@ -34,7 +33,7 @@ const { values: o } = parseArgs({
 const MILLISECONDS = 60;
 
 /** Microseconds of all nodes of a model, median of runs: on kernels, or stock. */
-async function timed(model: Model, first: Tensor, stock: boolean): Promise<number> {
+async function timed({ model, feeds: tensors }: Fed, stock: boolean): Promise<number> {
   const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
   const folder = mkdtempSync(join(tmpdir(), 'qc-ops-'));
   const host = await nodeHost({ threads: 1 });
@@ -47,10 +46,7 @@ async function timed(model: Model, first: Tensor, stock: boolean): Promise<numbe
     profileFilePrefix: join(folder, 'p'),
     ...(stock ? { executionProviders: ['cpu'] } : {}),
   });
-  const bytes = first.source.kind === 'bytes' ? first.source.bytes.slice() : new Uint8Array();
-  const arrays = { float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int32: Int32Array, int64: BigInt64Array };
-  const data = new arrays[first.dtype as 'float32'](bytes.buffer);
-  const feeds = { [session.inputNames[0]!]: new ort.Tensor(first.dtype as 'float32', data, first.shape) };
+  const feeds = Object.fromEntries(Object.entries(tensors).map(([n, t]) => [n, new ort.Tensor(t.dtype as 'float32', dataOf(t), t.shape)]));
   await session.run(feeds);
   const ends = performance.now() + MILLISECONDS;
   for (let i = 0; i < 50 && (i < 3 || performance.now() < ends); i++) await session.run(feeds);
@@ -69,12 +65,10 @@ async function timed(model: Model, first: Tensor, stock: boolean): Promise<numbe
 /** One operator in a process of its own: QC_ISA says which variant; `stock`, what stands beside it. */
 async function child(name: string): Promise<number> {
   const c = caseOf(name, 'usual')!;
-  const first = Object.values(c.inputs)[0]!;
-  if (!process.env['QC_STOCK']) {
-    await import('../runtime/index.ts');
-    return timed({ ...modelOfCase(name, c), functions: [] }, first, false);
-  }
-  return c.stock ? timed(modelOfStock(c), c.stock.first ?? first, true) : timed(modelOfCase(name, c), first, true);
+  const own = modelOfCase(name, c);
+  if (process.env['QC_STOCK']) return timed(c.stock ? modelOfStock(c) : own, true);
+  await import('../runtime/index.ts');
+  return timed({ ...own, model: { ...own.model, functions: [] } }, false);
 }
 if (o.child) {
   for (const name of o.child.split(',')) console.log(JSON.stringify([name, await child(name)]));
@@ -137,27 +131,29 @@ const of = (name: string, isa: string): number => {
 };
 const ms = (us: number) => (us >= 1000 ? `${(us / 1000).toFixed(2)} ms` : `${us.toFixed(0)} µs`);
 const factor = (x: number) => (Number.isFinite(x) ? `${x.toFixed(x < 10 ? 2 : 0)}×` : 'not measured');
-const rows = operators.map((name) => {
-  const c = caseOf(name, 'usual')!;
-  const cells = sets.slice(1).map((isa) => {
-    const variant = variants.get(isa)!.get(name)!;
-    if (variant === 'scalar') return '**scalar**';
-    return variant === isa ? factor(of(name, 'scalar') / of(name, isa)) : `as ${variant}`;
+const rows = operators
+  .filter((n) => n.includes(o.only))
+  .map((name) => {
+    const c = caseOf(name, 'usual')!;
+    const cells = sets.slice(1).map((isa) => {
+      const variant = variants.get(isa)!.get(name)!;
+      if (variant === 'scalar') return '**scalar**';
+      return variant === isa ? factor(of(name, 'scalar') / of(name, isa)) : `as ${variant}`;
+    });
+    const beside = c.stock ? c.stock.op : 'its body';
+    const inputs = Object.values(c.inputs)[0]!.shape.join('×');
+    const shape = Array.isArray(c.attrs['shape']) ? `${inputs} · ${(c.attrs['shape'] as number[]).join('×')}` : inputs;
+    return [
+      `\`${name}\``,
+      shape,
+      ms(of(name, 'scalar')),
+      ...cells,
+      ms(of(name, best)),
+      ms(times[name]!['stock']!),
+      factor(times[name]!['stock']! / of(name, best)),
+      beside,
+    ];
   });
-  const beside = c.stock ? c.stock.op : 'its body';
-  const inputs = Object.values(c.inputs)[0]!.shape.join('×');
-  const shape = Array.isArray(c.attrs['shape']) ? `${inputs} · ${(c.attrs['shape'] as number[]).join('×')}` : inputs;
-  return [
-    `\`${name}\``,
-    shape,
-    ms(of(name, 'scalar')),
-    ...cells,
-    ms(of(name, best)),
-    ms(times[name]!['stock']!),
-    factor(times[name]!['stock']! / of(name, best)),
-    beside,
-  ];
-});
 const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
 const head = ['operator', 'of', 'scalar', ...sets.slice(1), `time on ${best}`, 'stock', '× stock', 'stock is'];
 const text = [

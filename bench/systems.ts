@@ -2,7 +2,7 @@
  * Whole systems of the stdlib on a language model of a Llama's shape, for target native, beside float32 and W4A16 on stock ONNX Runtime and W4A8 on our
  * kernels: load, prefill, decode, unshared memory, the sessions turn by turn in Python's onnxruntime.
  *
- *   npx tsx bench/systems.ts [--size 1b|15m] [--threads 2] [--rounds 2] [--prompt 256] [--steps 16] [--dir /tmp/qc-bench] [--compile] [--out docs/measured/systems.md]
+ *   npx tsx bench/systems.ts [--size 1b|15m] [--threads 2] [--rounds 2] [--prompt 256] [--steps 16] [--dir /tmp/qc-bench] [--compile] [--only NAME,…] [--out docs/measured/systems.md]
  *
  * The weights are random, so accuracy means nothing: a system is compiled with the types of its recipe, without its `solve` and with one round of the
  * low-rank alternation; but for MergeQuant without the transforms that only move numbers between weights. None of that changes what runs. Compiled models are kept in --dir; --compile only makes what is not there yet.
@@ -27,6 +27,7 @@ const { values: o } = parseArgs({
     python: { type: 'string', default: 'python3' },
     out: { type: 'string', default: '' },
     compile: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
   },
 });
 const here = import.meta.dirname;
@@ -45,13 +46,13 @@ const embedding = `  quantize weight of embedding as int4 { group: ${group} }\n`
 const plain = (type: string) =>
   `recipe bench version "1.0.0" {\n  quantize linear as ${type} { group: ${group}, scale: minmax }\n${embedding}}\n`;
 const native = ['--target', 'native'];
-/** Without the transforms that only change numbers of weights. */
-const unfolded = (recipe: string) =>
-  recipe
-    .split('\n')
-    .filter((l) => !/^ *transform (smooth |scale |rotate on (residual|attention))/.test(l))
-    .join('\n');
-const entries: readonly Entry[] = [
+/** Without the transforms that only change numbers of weights, and without data where nothing is left that needs any. */
+function unfolded(recipe: string): string {
+  const folds = /^ *transform (smooth |scale |rotate on (residual|attention))/;
+  const lines = recipe.split('\n').filter((l) => !folds.test(l));
+  return lines.filter((l) => !/^ *calibrate /.test(l) || lines.some((x) => /^ *transform /.test(x))).join('\n');
+}
+const all: readonly Entry[] = [
   { name: 'float32', what: 'as exported, stock operators', options: [] },
   { name: 'W4A16', what: `int4 group ${group}, target ort (MatMulNBits)`, recipe: plain('W4A16'), options: ['--target', 'ort'] },
   { name: 'W4A8', what: `int4 group ${group}, int8 by token`, recipe: plain('W4A8'), options: native },
@@ -80,6 +81,10 @@ const entries: readonly Entry[] = [
     options: native,
   },
 ];
+
+// What the others are measured by is always there.
+const chosen = ['float32', 'W4A16', ...o.only.split(',')];
+const entries = o.only ? all.filter((e) => chosen.includes(e.name)) : all;
 
 async function must(what: string, command: string, args: readonly string[]): Promise<string> {
   const done = await watch(command, args);

@@ -308,7 +308,7 @@ export const rows: Readonly<Record<string, Row>> = {
   'minilm-w8a8-zero': {
     models: ['minilm'],
     scheme: 'W8A8 per token',
-    transforms: 'smooth searched, none is best; activations with zero points',
+    transforms: 'smooth on any -> linear, α searched on calibration data, an explicit multiplication; activations with zero points',
     system: 'minilm_w8a8',
     bar: 0.999,
   },

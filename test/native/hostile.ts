@@ -12,7 +12,7 @@ import { nodeHost } from '../../compiler/node/host.ts';
 import { findAddon } from '../../runtime/addon.ts';
 import { packageFolder } from '../../runtime/crunch.ts';
 import '../../runtime/index.ts';
-import { caseOf, modelOfCase } from './cases/index.ts';
+import { caseOf, dataOf, modelOfCase } from './cases/index.ts';
 
 const [cases = 120, seed = 1] = process.argv.slice(2, 4).map(Number);
 const found = await findAddon(await packageFolder());
@@ -76,7 +76,6 @@ function attribute(a: Attr): Attr {
 }
 
 const { InferenceSession, Tensor: Value } = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
-const arrays = { float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int32: Int32Array, int64: BigInt64Array, float16: Uint16Array };
 const host = await nodeHost();
 const folder = mkdtempSync(join(tmpdir(), 'qc-hostile-'));
 const operators = process.argv[4] ? [process.argv[4]] : found.addon.operators('').map((o) => o.name);
@@ -88,7 +87,7 @@ for (let i = 0; i < cases && bad === undefined; i++) {
   const made = caseOf(name, 'small');
   if (!made) throw new Error(`${name} has no case in test/native/cases`);
   const inputs: [string, Tensor][] = Object.entries(made.inputs);
-  const model = modelOfCase(name, made);
+  const { model } = modelOfCase(name, made);
   const node = model.graph.nodes[0]!;
   const broken: string[] = [];
   for (let n = 1 + random(3); n > 0; n--) {
@@ -118,8 +117,7 @@ for (let i = 0; i < cases && bad === undefined; i++) {
     const session = await InferenceSession.create(file, { intraOpNumThreads: 1, logSeverityLevel: 4 });
     try {
       const t = first![1];
-      const data = new arrays[t.dtype as Known](bytesOf(t).slice().buffer);
-      await session.run({ [first![0]]: new Value(t.dtype as 'float32', data as Float32Array, t.shape) });
+      await session.run({ [first![0]]: new Value(t.dtype as 'float32', dataOf(t), t.shape) });
     } finally {
       await session.release();
     }

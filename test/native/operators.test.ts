@@ -1,24 +1,14 @@
 // Every operator that is registered: it has a case, and its kernel computes what its body says.
-import { createRequire } from 'node:module';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Model, Tensor } from '../../compiler/graph/types.ts';
 import { findAddon } from '../../runtime/addon.ts';
 import { packageFolder } from '../../runtime/crunch.ts';
 import { active } from '../../runtime/index.ts';
-import { caseOf, modelOfCase } from './cases/index.ts';
-import { prover, relative, stock } from './proved.ts';
+import { caseOf, dataOf, modelOfCase } from './cases/index.ts';
+import { prover, relative, stock, Tensor } from './proved.ts';
 
-const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
 const { run, folder, close } = await prover();
 const found = await findAddon(await packageFolder());
-
-const fed = (model: Model, first: Tensor): Record<string, InstanceType<typeof ort.Tensor>> => {
-  const bytes = first.source.kind === 'bytes' ? first.source.bytes.slice() : new Uint8Array();
-  const arrays = { float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int32: Int32Array };
-  const data = new arrays[first.dtype as 'float32'](bytes.buffer);
-  return { [model.graph.inputs[0]!.name]: new ort.Tensor(first.dtype as 'float32', data, first.shape) };
-};
 
 if (!active || typeof found === 'string') console.log('skipped: the native addon is not built');
 else {
@@ -35,8 +25,8 @@ else {
     for (const name of names) {
       const c = caseOf(name, 'small');
       if (!c) continue;
-      const model = modelOfCase(name, c);
-      const feeds = fed(model, Object.values(c.inputs)[0]!);
+      const { model, feeds: tensors } = modelOfCase(name, c);
+      const feeds = Object.fromEntries(Object.entries(tensors).map(([n, t]) => [n, new Tensor(t.dtype as 'float32', dataOf(t), t.shape)]));
       const bodies = await run(model, folder, feeds, stock);
       // Without its body nothing but the kernel can run.
       const kernels = await run({ ...model, functions: [] }, folder, feeds);

@@ -7,7 +7,7 @@ import { floats } from '../../targets/build.ts';
 export type Size = 'small' | 'usual';
 
 export interface Case {
-  /** The operator's inputs in order, by the names of its body. The first is fed, the others are constants. */
+  /** The operator's inputs in order, by the names of its body: what a model holds (weights, scales, tables, single numbers) is constant, the others are fed. */
   readonly inputs: Readonly<Record<string, Tensor>>;
   readonly attrs: Readonly<Record<string, AttrValue>>;
   readonly outputs: readonly string[];
@@ -43,7 +43,22 @@ export const positive = (shape: readonly number[], scale = 0.01): Tensor => fill
 export const one = (x: number): Tensor => numbers('float32', [1], [x]);
 export { floats };
 
-function shell(first: [string, Tensor], constants: [string, Tensor][], outputs: readonly string[]): Model {
+/** What a model holds; behind the first input, which is always fed. */
+const held = new Set(
+  'codes scales zeros steps up gain bias left right weight weight_scale x_scale state_scale A D cos sin B b_scale'.split(' '),
+);
+const isConstant = ([name, t]: [string, Tensor], i: number) => i > 0 && (held.has(name) || t.shape.reduce((a, b) => a * b, 1) === 1);
+/** The inputs that are fed. */
+const fedOf = (inputs: Readonly<Record<string, Tensor>>): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(inputs).filter((e, i) => !isConstant(e, i)));
+
+/** A model and what it is fed. */
+export interface Fed {
+  readonly model: Model;
+  readonly feeds: Readonly<Record<string, Tensor>>;
+}
+
+function shell(inputs: Readonly<Record<string, Tensor>>, outputs: readonly string[]): Model {
   return {
     irVersion: 8,
     opsets: new Map([
@@ -60,32 +75,44 @@ function shell(first: [string, Tensor], constants: [string, Tensor][], outputs: 
     graph: {
       name: 'g',
       nodes: [],
-      inputs: [{ name: first[0], dtype: first[1].dtype, shape: first[1].shape }],
+      inputs: Object.entries(fedOf(inputs)).map(([name, t]) => ({ name, dtype: t.dtype, shape: t.shape })),
       outputs: outputs.map((name) => ({ name })),
-      initializers: new Map(constants),
+      initializers: new Map(Object.entries(inputs).filter(isConstant)),
       values: new Map(),
     },
   };
 }
 
-/** A model of one node of the operator, with its body: the first input is fed. */
-export function modelOfCase(name: string, c: Case): Model {
-  const [first, ...rest] = Object.entries(c.inputs);
-  const m = shell(first!, rest, c.outputs);
-  m.opsets.set('qc.v1', 1);
-  m.functions.push(c.body(OPSET));
-  m.graph.nodes.push({ ...node(name, Object.keys(c.inputs), [...c.outputs], c.attrs), domain: 'qc.v1' });
-  return m;
+/** A model of one node of the operator, with its body. */
+export function modelOfCase(name: string, c: Case): Fed {
+  const model = shell(c.inputs, c.outputs);
+  model.opsets.set('qc.v1', 1);
+  model.functions.push(c.body(OPSET));
+  model.graph.nodes.push({ ...node(name, Object.keys(c.inputs), [...c.outputs], c.attrs), domain: 'qc.v1' });
+  return { model, feeds: fedOf(c.inputs) };
 }
 
 /** A model of one node of the stock operator. */
-export function modelOfStock(c: Case): Model {
+export function modelOfStock(c: Case): Fed {
   const s = c.stock!;
-  const [first] = Object.entries(c.inputs);
-  const m = shell([first![0], s.first ?? first![1]], Object.entries(s.inputs), ['y']);
+  const [[first, x]] = Object.entries(c.inputs) as [[string, Tensor]];
+  const inputs = { [first]: s.first ?? x, ...s.inputs };
   const outputs = ['y', ...Array.from({ length: (s.outputs ?? 1) - 1 }, (_, i) => `o${i}`)];
-  const named = [first![0], ...Object.keys(s.inputs).map((n) => (n.startsWith('-') ? '' : n))];
-  for (const n of Object.keys(s.inputs)) if (n.startsWith('-')) m.graph.initializers.delete(n);
-  m.graph.nodes.push({ ...node(s.op, named, outputs, s.attrs ?? {}), domain: s.domain ?? '' });
-  return m;
+  const model = shell(inputs, ['y']);
+  model.graph.nodes.push({ ...node(s.op, Object.keys(inputs), outputs, s.attrs ?? {}), domain: s.domain ?? '' });
+  return { model, feeds: fedOf(inputs) };
+}
+
+const arrays = {
+  float32: Float32Array,
+  float16: Uint16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+};
+/** The bytes of a tensor as ONNX Runtime takes them. */
+export function dataOf(t: Tensor): Float32Array {
+  const bytes = t.source.kind === 'bytes' ? t.source.bytes.slice() : new Uint8Array();
+  return new arrays[t.dtype as 'float32'](bytes.buffer);
 }

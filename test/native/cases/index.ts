@@ -16,4 +16,4 @@ export function caseOf(name: string, size: Size): Case | undefined {
   }
   return undefined;
 }
-export { type Case, modelOfCase, modelOfStock } from './case.ts';
+export { type Case, dataOf, type Fed, modelOfCase, modelOfStock } from './case.ts';

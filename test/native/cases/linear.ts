@@ -3,11 +3,11 @@ import { bytes, type Family, floats, one, positive, type Stock } from './case.ts
 
 const zero = one(0);
 
-/** The linear family: 64 rows. */
+/** The linear family: 32 rows. */
 const linear: Family = (name, size) => {
   const op = linearOp(name);
   if (!op) return undefined;
-  const [rows, k, n, group] = size === 'small' ? [3, 64, 48, 32] : [64, 2048, 2048, 128];
+  const [rows, k, n, group] = size === 'small' ? [3, 64, 48, 32] : [32, 2048, 2048, 128];
   const [panels, groups] = [Math.ceil(n / 32), k / group];
   const x = op.input === 'codes' ? bytes('int8', [rows, k]) : floats([rows, k], 3);
   // Bytes of scales: powers of two around 1, or fp8.

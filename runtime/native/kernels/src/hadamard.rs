@@ -46,22 +46,75 @@ dispatch! { fn all(h: &Blocks, x: &[f32], y: &mut [f32]) = body }
 #[inline(always)]
 fn body<S>(h: &Blocks, x: &[f32], y: &mut [f32]) {
     let m = h.order;
+    let padded = if m == 1 { vec![] } else { padded(h) };
     for (x, y) in x.chunks_exact(h.size()).zip(y.chunks_exact_mut(h.size())) {
         if m == 1 {
             y.copy_from_slice(x);
         } else {
-            for (x, y) in x.chunks_exact(m).zip(y.chunks_exact_mut(m)) {
-                y.fill(0.0);
-                for (j, x) in x.iter().enumerate() {
-                    for (y, m) in y.iter_mut().zip(&h.matrix[j * h.stride..j * h.stride + m]) {
-                        *y += x * m;
-                    }
-                }
-            }
+            small(&padded, m, x, y);
         }
         sylvester(y, m);
         let by = if m == 1 { h.scale * h.matrix[0] } else { h.scale };
         y.iter_mut().for_each(|v| *v *= by);
+    }
+}
+
+/// Columns of M that are held at once.
+const LANES: usize = 16;
+
+/// M in strips of so many columns, a strip behind the other, zeros behind the last column.
+fn padded(h: &Blocks) -> Vec<f32> {
+    let m = h.order;
+    let mut strips = vec![0.0; m.div_ceil(LANES) * m * LANES];
+    for (s, strip) in strips.chunks_exact_mut(m * LANES).enumerate() {
+        for (j, to) in strip.chunks_exact_mut(LANES).enumerate() {
+            let columns = s * LANES..m.min((s + 1) * LANES);
+            to[..columns.len()].copy_from_slice(&h.matrix[j * h.stride..][columns]);
+        }
+    }
+    strips
+}
+
+/// y = x · M for each row of M's order; sums go up the rows of M.
+#[inline(always)]
+fn small(strips: &[f32], m: usize, x: &[f32], y: &mut [f32]) {
+    let rows = x.len() / m;
+    let mut i = 0;
+    while i + 4 <= rows {
+        strips_of::<4>(strips, m, &x[i * m..(i + 4) * m], &mut y[i * m..(i + 4) * m]);
+        i += 4;
+    }
+    while i < rows {
+        strips_of::<1>(strips, m, &x[i * m..(i + 1) * m], &mut y[i * m..(i + 1) * m]);
+        i += 1;
+    }
+}
+
+#[inline(always)]
+fn strips_of<const R: usize>(strips: &[f32], m: usize, x: &[f32], y: &mut [f32]) {
+    for (s, strip) in strips.chunks_exact(m * LANES).enumerate() {
+        let mut sums = [[0.0f32; LANES]; R];
+        for (j, row) in strip.as_chunks::<LANES>().0.iter().enumerate() {
+            for r in 0..R {
+                let v = x[r * m + j];
+                for l in 0..LANES {
+                    sums[r][l] += v * row[l];
+                }
+            }
+        }
+        let columns = s * LANES..m.min((s + 1) * LANES);
+        for r in 0..R {
+            y[r * m..][columns.clone()].copy_from_slice(&sums[r][..columns.len()]);
+        }
+    }
+}
+
+/// The butterflies of elements that are H apart: what stands H further is added, what stands H before is what this is taken from.
+#[inline(always)]
+fn stage<const H: usize>(v: &[f32; 16], y: &mut [f32; 16]) {
+    for i in 0..16 {
+        let sign = if i & H == 0 { 1.0 } else { -1.0 };
+        y[i] = v[i ^ H] + sign * v[i];
     }
 }
 
@@ -70,6 +123,16 @@ fn body<S>(h: &Blocks, x: &[f32], y: &mut [f32]) {
 fn sylvester(x: &mut [f32], unit: usize) {
     let n = x.len();
     let mut half = unit;
+    if unit == 1 && n % 16 == 0 {
+        for x in x.as_chunks_mut::<16>().0 {
+            let mut y = [0.0; 16];
+            stage::<1>(x, &mut y);
+            stage::<2>(&y, x);
+            stage::<4>(x, &mut y);
+            stage::<8>(&y, x);
+        }
+        half = 16;
+    }
     while half < n {
         for pair in x.chunks_exact_mut(2 * half) {
             let (low, high) = pair.split_at_mut(half);

@@ -121,10 +121,42 @@ fn divided(x: &[f32], s: f32, codes: &mut [i8]) {
 /// clip(round(x / step) + zero, lo, hi); a NaN is 0.
 #[inline(always)]
 pub(crate) fn round_body(x: &[f32], (step, zero): (f32, f32), lo: i8, hi: i8, codes: &mut [i8]) {
-    let (lo, hi) = (f32::from(lo), f32::from(hi));
-    for (q, v) in codes.iter_mut().zip(x) {
-        *q = clip((v / step).round_ties_even() + zero, lo, hi) as i8;
+    // Multiplying by a power of two is dividing by its inverse, to the last bit; a migrated step is 1.
+    let by = 1.0 / step;
+    if step.to_bits() & 0x007f_ffff == 0 && step.is_normal() && by.is_normal() {
+        rounded::<true>(x, by, zero, (lo, hi), codes);
+    } else {
+        rounded::<false>(x, step, zero, (lo, hi), codes);
     }
+}
+
+#[inline(always)]
+fn rounded<const TIMES: bool>(x: &[f32], by: f32, zero: f32, (lo, hi): (i8, i8), codes: &mut [i8]) {
+    let (low, high) = (f32::from(lo), f32::from(hi));
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let (code_chunks, code_rest) = codes.as_chunks_mut::<LANES>();
+    for (x, codes) in chunks.iter().zip(code_chunks) {
+        // Wide first: one loop to bytes does not become vectors.
+        let mut whole = [0i32; LANES];
+        for i in 0..LANES {
+            whole[i] = step_code::<TIMES>(x[i], by, zero, low, high);
+        }
+        for i in 0..LANES {
+            codes[i] = whole[i] as i8;
+        }
+    }
+    for (q, v) in code_rest.iter_mut().zip(rest) {
+        *q = step_code::<TIMES>(*v, by, zero, low, high) as i8;
+    }
+}
+
+#[inline(always)]
+fn step_code<const TIMES: bool>(v: f32, by: f32, zero: f32, lo: f32, hi: f32) -> i32 {
+    let q = if TIMES { v * by } else { v / by };
+    let q = clip(q.round_ties_even() + zero, lo, hi);
+    let q = if q.is_nan() { 0.0 } else { q };
+    // SAFETY: a number between −128 and 127.
+    unsafe { q.to_int_unchecked::<i32>() }
 }
 
 #[inline(always)]
