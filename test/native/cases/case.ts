@@ -110,7 +110,6 @@ const arrays = {
   uint8: Uint8Array,
   int32: Int32Array,
   int64: BigInt64Array,
-  int64: BigInt64Array,
 };
 /** The bytes of a tensor as ONNX Runtime takes them. */
 export function dataOf(t: Tensor): Float32Array {
