@@ -18,8 +18,8 @@ import { levelsMatMul } from './fused/levelsmatmul.ts';
 import { normQuantize } from './fused/normquantize.ts';
 import attention from './fused/plainattention.ts';
 import quantizeRows from './fused/quantizerows.ts';
-import { roundedRowsFusions } from './fused/roundedrows.ts';
 import rmsNorm from './fused/rmsnorm.ts';
+import { roundedRowsFusions } from './fused/roundedrows.ts';
 import siluMul from './fused/silumul.ts';
 import siluScaled from './fused/siluscaled.ts';
 

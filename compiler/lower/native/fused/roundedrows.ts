@@ -2,8 +2,8 @@
 import type { Func } from '../../../graph/types.ts';
 import { Body, DOMAIN } from '../function.ts';
 import type { Fusion, Place } from '../fuse.ts';
-import { type RowsName, rowsBody } from '../rows.ts';
 import { type RowType, roundedRows } from '../rowquant.ts';
+import { type RowsName, rowsBody } from '../rows.ts';
 
 const DEQUANTIZE = 'DequantizeRows';
 
