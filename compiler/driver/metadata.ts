@@ -1,6 +1,4 @@
 /** What travels in the model's metadata: from what it was made, and how. Same inputs, same text. */
-import { parse } from '../../grammar/parser.ts';
-import { print } from '../../grammar/printer.ts';
 import { encodeStatistics } from '../calibrate/index.ts';
 import { splitPath } from '../calibrate/source.ts';
 import type { Lowered } from '../define.ts';
@@ -12,6 +10,7 @@ import type { LedgerEntry } from '../report/data.ts';
 import { sha256 } from './hash.ts';
 import type { Read } from './recipe.ts';
 import type { Run } from './run.ts';
+import { sourcesOf } from './sources.ts';
 import type { Calibrated } from './statistics.ts';
 import type { CompileOptions } from './types.ts';
 
@@ -95,7 +94,7 @@ export async function originOf(o: {
   readonly run: Pick<Run, 'ledger'>;
 }): Promise<Origin> {
   const { read, model, calibrated, lowered, options, run } = o;
-  const sources = [...read.program.sources].map(([path, text]) => [besideRoot(path, read.file), print(parse(text, path).ast)]);
+  const sources = [...sourcesOf(read.program, read.file, read.recipe)].map(([path, text]) => [besideRoot(path, read.file), text]);
   const emitted = lowered.emitted.map((e) => ({ what: 'lowered', site: e.site, detail: e.ops.join(' ') }));
   return {
     sources: Object.fromEntries(sources),

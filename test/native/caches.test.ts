@@ -155,9 +155,9 @@ else
       [attr('hi', 16), /CachedAttentionQ4: codes from 0 to 16, moved by 0, do not fit 4 bits/],
       [attr('lo', Number.NaN), /CachedAttentionQ4: codes from/],
       [attr('shift', 1), /CachedAttentionQ4: codes from 0 to 15, moved by 1/],
-      [input(8, at.inputs[3]!), /CachedAttentionQ4: input "past_key_scale" is not float32/],
+      [input(8, at.inputs[3]!), /of operator \(CachedAttentionQ4\)/],
       [input(8, at.inputs[0]!), /CachedAttentionQ4: past_key_scale has the shape/],
-      [input(10, at.inputs[8]!), /CachedAttentionQ4: input "past_key_zero" is not uint8/],
+      [input(10, at.inputs[8]!), /of operator \(CachedAttentionQ4\)/],
       [input(3, at.inputs[10]!), /CachedAttentionQ4: past_key and past_value have the shapes/],
     ];
     for (const [broken, says] of bad)
