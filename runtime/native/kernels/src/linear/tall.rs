@@ -13,6 +13,8 @@ use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
 
 /// Reduction steps of a chunk: 16 KiB of bytes.
 const CHUNK: usize = 512;
+/// Of codes that are bytes already: fewer loads and stores of sums are worth more than the first-level cache.
+const BYTES: usize = 2048;
 /// A tile's sums.
 const SUMS: usize = 32 * COLUMNS;
 
@@ -123,8 +125,8 @@ impl Panel<'_> {
     /// Asks for part `i` of `parts` of the packed codes of the chunk that begins at step `from`: the third-level cache is far away, and
     /// tile loads are not foreseen by the hardware.
     #[inline(always)]
-    unsafe fn prefetch(&self, from: usize, i: usize, parts: usize) {
-        let depth = CHUNK.min(self.w.depth().saturating_sub(from));
+    unsafe fn prefetch(&self, from: usize, chunk: usize, i: usize, parts: usize) {
+        let depth = chunk.min(self.w.depth().saturating_sub(from));
         let lines = (depth / DEPTH * self.w.cell()).div_ceil(64);
         let at = self.w.codes.as_ptr().add(self.panel * self.w.panel() + from / DEPTH * self.w.cell());
         for line in i * lines / parts..(i + 1) * lines / parts {
@@ -193,7 +195,7 @@ impl Panel<'_> {
             let mut last: Option<(usize, usize, usize)> = None;
             for tile in 0..self.tiles.len() {
                 for g in 0..count {
-                    self.prefetch((first + count) * group, tile * count + g, self.tiles.len() * count);
+                    self.prefetch((first + count) * group, CHUNK, tile * count + g, self.tiles.len() * count);
                     let to = last.map_or(0, |l| 1 - l.2);
                     self.multiply::<SIGNED>(codes.add(g * group * COLUMNS), tile, (first + g) * group, group, true, sums.0[to].as_mut_ptr());
                     if let Some((tile, g, at)) = last {
@@ -211,13 +213,13 @@ impl Panel<'_> {
     /// Longer groups: `sums` keeps every tile's while the chunks of a group pass by.
     #[inline(always)]
     unsafe fn long_groups<const SIGNED: bool>(&self, sums: *mut i32) {
-        let group = self.group;
+        let (group, chunk) = (self.group, if SIGNED { CHUNK } else { BYTES });
         for g in 0..self.w.depth() / group {
-            for from in (0..group).step_by(CHUNK) {
-                let depth = CHUNK.min(group - from);
+            for from in (0..group).step_by(chunk) {
+                let depth = chunk.min(group - from);
                 let codes = self.widened::<SIGNED>(g * group + from, depth);
                 for tile in 0..self.tiles.len() {
-                    self.prefetch(g * group + from + depth, tile, self.tiles.len());
+                    self.prefetch(g * group + from + depth, chunk, tile, self.tiles.len());
                     self.multiply::<SIGNED>(codes, tile, g * group + from, depth, from == 0, sums.add(tile * SUMS));
                 }
             }

@@ -38,7 +38,7 @@ impl Panel<'_> {
                 for from in (0..count).step_by(BATCH) {
                     let b = Batch { tile, group: first + from, count: BATCH.min(count - from), at };
                     for g in 0..b.count {
-                        self.prefetch((first + count) * self.group, tile * count + from + g, self.tiles.len() * count);
+                        self.prefetch((first + count) * self.group, CHUNK, tile * count + from + g, self.tiles.len() * count);
                         let to = sums.0[at][g].as_mut_ptr();
                         self.multiply::<true>(codes.add((from + g) * self.group * COLUMNS), tile, (b.group + g) * self.group, self.group, true, to);
                         if let Some(l) = &last {
