@@ -5,6 +5,8 @@ cd "$(dirname "$0")/../runtime/native"
 if ! [ -x /usr/bin/cargo ] || ! command -v wasm-ld-19 > /dev/null; then
   apt-get install -y rustc-web rust-web-src cargo-web lld-19
 fi
+# Pages load it: whole-program optimisation makes it smaller.
+export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_TARGET_DIR=target/wasm CARGO_BUILD_JOBS="${CARGO_BUILD_JOBS:-2}" \
   RUSTFLAGS="-Clinker=wasm-ld-19 -Ctarget-feature=+simd128 --remap-path-prefix=$HOME=/home" \
   /usr/bin/cargo build --release --locked --quiet --package qc-wasm --target wasm32-unknown-unknown -Zbuild-std=std,panic_abort

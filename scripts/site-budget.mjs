@@ -6,8 +6,8 @@ import { gzipSync } from 'node:zlib';
 const dist = 'site/dist';
 const limit = 1_000_000;
 const pages = ['index.html', 'guide/tutorial.html', 'reference/names.html', 'playground.html'];
-/** Loaded only when a user asks for it. */
-const later = /ort[.-]|search|@localSearchIndex|\.lean\./i;
+/** Loaded only when a user asks for it: ONNX Runtime with its session code, tokenizers of texts (the browser's own count is in site/test/chromium.ts). */
+const later = /ort[.-]|session-|tokenizers-|search|@localSearchIndex|\.lean\./i;
 
 /** Files that a page leads to: in its HTML, then what modules import; `deep`: also what they import later, and the workers and files that they name. */
 function reached(page, deep) {

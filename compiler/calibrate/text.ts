@@ -1,5 +1,5 @@
 /** `text("name")`: raw text and a tokenizer.json → windows of token ids for a language model. */
-import { Tokenizer } from '@huggingface/tokenizers';
+import type { Tokenizer } from '@huggingface/tokenizers';
 import { fail, QcError } from '../../grammar/diagnostics.ts';
 import type { Host } from '../host.ts';
 import { checkFeeds } from './feeds.ts';
@@ -56,6 +56,7 @@ export async function textSource(host: Host, path: string, options: TextOptions 
 }
 
 async function loadTokenizer(host: Host, folders: readonly string[]): Promise<Tokenizer> {
+  const { Tokenizer } = await import('@huggingface/tokenizers');
   for (const folder of folders) {
     if (!(await host.list(folder)).includes('tokenizer.json')) continue;
     const at = `${folder}/tokenizer.json`;

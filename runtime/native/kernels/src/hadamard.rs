@@ -41,7 +41,7 @@ pub fn is_over(matrix: &[f32], n: usize, order: usize) -> bool {
         && matrix.chunks_exact(n).enumerate().all(|(i, row)| {
             let first = &matrix[i % order * n..][..order];
             row.chunks_exact(order).enumerate().all(|(j, part)| {
-                let sign = if (i / order & j).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+                let sign = if ((i / order) & j).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
                 part.iter().zip(first).all(|(x, m)| *x == sign * m)
             })
         })

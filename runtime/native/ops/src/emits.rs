@@ -60,7 +60,7 @@ impl Format {
     }
 
     /// Calls `run` with the places of the results of each `size` rows of `shape`; the step and the channels are the inputs from `next` on.
-    pub fn places<'a>(self, context: &'a Context, shape: &[usize], size: usize, next: usize, run: impl FnOnce(Vec<Normed>) -> Outcome<()>) -> Outcome<()> {
+    pub fn places(self, context: &Context, shape: &[usize], size: usize, next: usize, run: impl FnOnce(Vec<Normed>) -> Outcome<()>) -> Outcome<()> {
         let n = shape.last().copied().unwrap_or(0).max(1);
         let rows = shape.iter().product::<usize>() / n;
         let tasks = rows.div_ceil(size);
