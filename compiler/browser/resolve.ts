@@ -1,5 +1,6 @@
 /** Finds what recipes use where there is no disk: files that are in memory, and packages that came with the page. */
 import semver from 'semver';
+import { beside, isFile } from '../beside.ts';
 import type { Resolver, SourceText } from '../check/check.ts';
 import type { Locked } from '../lock.ts';
 
@@ -14,10 +15,11 @@ export function bundledResolver(packages: readonly BundledPackage[], texts: Read
   const folders = new Map(packages.map((p) => [`${p.name}@${p.version}`, p]));
   return (spec, from) => {
     const home = [...folders].find(([at]) => from.startsWith(`${at}/`));
-    if (/^\.{0,2}\//.test(spec)) {
-      const path = beside(spec, home ? from.slice(home[0].length + 1) : from);
-      if (path === undefined) return { error: `"${spec}" leaves the folder of the recipe`, code: 'path-escape' };
+    if (isFile(spec)) {
+      const path = beside(home ? from.slice(home[0].length + 1) : from, spec);
       const text = (home ? home[1].files : texts)[path];
+      if (spec.startsWith('/') || (text === undefined && path.startsWith('..')))
+        return { error: `"${spec}" leaves the folder of the recipe`, code: 'path-escape' };
       return text === undefined
         ? { error: `There is no file "${spec}"` }
         : { path: home ? `${home[0]}/${path}` : path, text, ...(home ? packed(home[1]) : {}) };
@@ -43,14 +45,3 @@ const packed = (p: BundledPackage): Pick<SourceText, 'package' | 'deprecations'>
   package: `${p.name}@${p.version}`,
   ...(p.deprecations ? { deprecations: p.deprecations } : {}),
 });
-
-/** `spec` seen from the file `from`; undefined where it leaves the folder of the root. */
-function beside(spec: string, from: string): string | undefined {
-  const parts = from.split('/').slice(0, -1);
-  for (const p of spec.split('/')) {
-    if (p === '..') {
-      if (parts.pop() === undefined) return undefined;
-    } else if (p !== '.' && p !== '') parts.push(p);
-  }
-  return spec.startsWith('/') ? undefined : parts.join('/');
-}

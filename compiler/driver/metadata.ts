@@ -94,7 +94,9 @@ export async function originOf(o: {
   readonly run: Pick<Run, 'ledger'>;
 }): Promise<Origin> {
   const { read, model, calibrated, lowered, options, run } = o;
-  const sources = [...sourcesOf(read.program, read.file, read.recipe)].map(([path, text]) => [besideRoot(path, read.file), text]);
+  const packed = (path: string): boolean => (options.packages ?? []).some((p) => path.startsWith(`${p.name}@${p.version}/`));
+  const texts = [...sourcesOf(read.program, read.file, read.recipe)];
+  const sources = texts.map(([path, text]) => [packed(path) ? path : besideRoot(path, read.file), text]);
   const emitted = lowered.emitted.map((e) => ({ what: 'lowered', site: e.site, detail: e.ops.join(' ') }));
   return {
     sources: Object.fromEntries(sources),
@@ -111,8 +113,10 @@ export async function originOf(o: {
 
 /** Paths of a machine do not belong into a file. */
 const besideRoot = (path: string, root: string): string => {
-  const folder = root.slice(0, root.length - nameOf(root).length);
-  return path.startsWith(folder) ? path.slice(folder.length) : path;
+  const [from, to] = [root.split('/').slice(0, -1), path.split('/')];
+  const apart = from.findIndex((part, i) => part !== to[i]);
+  const shared = apart < 0 ? from.length : apart;
+  return [...from.slice(shared).map(() => '..'), ...to.slice(shared)].join('/');
 };
 const nameOf = (path: string): string => splitPath(path).name;
 

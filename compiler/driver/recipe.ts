@@ -34,7 +34,9 @@ export async function readRecipe(options: PlanOptions): Promise<Read> {
 
 function choose(program: Program, file: string, name: string | undefined): Recipe {
   const names = program.recipes.map((r) => r.name);
-  const found = name === undefined && names.length === 1 ? program.recipes[0] : program.recipes.find((r) => r.name === name);
+  // What a file takes in from others is named; its own single recipe need not be.
+  const own = program.recipes.filter((r) => r.file === file);
+  const found = name === undefined ? (own.length === 1 ? own[0] : undefined) : program.recipes.find((r) => r.name === name);
   if (found) return found;
   if (names.length === 0) return fail('recipe-missing', `${file} has no recipe.`, 'Add `recipe name version "1.0.0" { … }`.');
   if (name === undefined)

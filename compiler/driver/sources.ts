@@ -2,6 +2,7 @@
 import type { File } from '../../grammar/ast.ts';
 import { parse } from '../../grammar/parser.ts';
 import { print } from '../../grammar/printer.ts';
+import { beside, isFile } from '../beside.ts';
 import type { Program, Recipe } from '../recipe.ts';
 
 /**
@@ -17,7 +18,7 @@ export function sourcesOf(program: Program, root: string, compiled: Recipe): Map
   return new Map(
     kept.map(([path, ast]) => [
       path,
-      print({ ...ast, uses: ast.uses.filter((u) => u.alias.name !== '*' || !away.has(beside(path, u.source.value))) }),
+      print({ ...ast, uses: ast.uses.filter((u) => u.alias.name !== '*' || !away.has(target(path, u.source.value))) }),
     ]),
   );
 }
@@ -30,7 +31,7 @@ function reach(r: Recipe, into: Set<string>): void {
 /** Files that only `*` names and that give nothing. */
 function idle(files: ReadonlyMap<string, File>, reached: ReadonlySet<string>): Set<string> {
   const uses = [...files].flatMap(([path, f]) =>
-    f.uses.map((u) => ({ path, open: u.alias.name === '*', to: beside(path, u.source.value) })),
+    f.uses.map((u) => ({ path, open: u.alias.name === '*', to: target(path, u.source.value) })),
   );
   const out = new Set(uses.flatMap((u) => (u.open && files.has(u.to) ? [u.to] : [])));
   const keep = (path: string): void => {
@@ -45,13 +46,5 @@ function idle(files: ReadonlyMap<string, File>, reached: ReadonlySet<string>): S
   return out;
 }
 
-/** `./a/b` seen from the file `from`; a package stays what it is. */
-function beside(from: string, spec: string): string {
-  if (!/^\.{0,2}\//.test(spec)) return spec;
-  const parts = from.split('/').slice(0, -1);
-  for (const p of spec.split('/')) {
-    if (p === '..' && parts.length > 0 && parts.at(-1) !== '..') parts.pop();
-    else if (p !== '.' && p !== '') parts.push(p);
-  }
-  return parts.join('/');
-}
+/** A package stays what it is. */
+const target = (from: string, spec: string): string => (isFile(spec) ? beside(from, spec) : spec);

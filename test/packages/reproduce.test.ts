@@ -36,6 +36,14 @@ test('reproduce: the same bytes from the metadata alone; another model and a cha
   assert.match(stranger.err, 'error[not-made-here] ');
 });
 
+test('a recipe of a package that uses a file above its own folder: its own recipe needs no name, and is made again', async () => {
+  const recipe = join(process.cwd(), 'stdlib/presets/cpu_prefill.qrecipe');
+  const made = await qc(['compile', model, recipe, '-o', 'preset.onnx'], { cwd: dir });
+  assert.is(made.status, 0, made.err);
+  const again = await qc(['reproduce', 'preset.onnx', '--model', model], { cwd: dir });
+  assert.is(again.status, 0, again.err);
+});
+
 test('inspect reads it all back', async () => {
   const { out } = await qc(['inspect', 'small.onnx', '--json'], { cwd: dir });
   const { origin } = JSON.parse(out) as {
