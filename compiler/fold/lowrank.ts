@@ -79,7 +79,9 @@ async function branch(job: Job, sites: readonly Site[], x: Float32Array, how: Br
   const space = await measure(how.error, x, n, crunch);
   const next = uniform(1);
   let start: Float32Array = Float32Array.from({ length: count * n }, () => next() - 0.5);
-  const rounds = members.map((m) => roundRows(x, n, job.typeOf(m.site, 'input'), m.site.members.includes('migrated') ? 'channel' : 'tensor'));
+  const rounds = members.map((m) =>
+    roundRows(x, n, job.typeOf(m.site, 'input'), m.site.members.includes('migrated') ? 'channel' : 'tensor'),
+  );
   // Layers of millions of weights: rounds share their arrays, which nobody collects in time.
   const [rest, room] = [new Float32Array(w.length), new Float32Array(w.length)];
   let codes = how.start === 'codes' ? await codesOf(job, group, w, room) : undefined;

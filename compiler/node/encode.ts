@@ -34,7 +34,8 @@ export async function sessionModel(
   const elsewhere = weights.filter((t) => !inPlace(t)).reduce((sum, t) => sum + sizeOf(t), 0);
   try {
     const all = weights.reduce((sum, t) => sum + sizeOf(t), 0);
-    if (elsewhere > inline) return { ...(await spill(model, reader, dir, join(await host.scratch(), randomBytes(6).toString('hex')))), weights: all };
+    if (elsewhere > inline)
+      return { ...(await spill(model, reader, dir, join(await host.scratch(), randomBytes(6).toString('hex')))), weights: all };
     const bytes = await encodeModel(model, reader, async (t) =>
       inPlace(t) && t.source.kind === 'file' ? { file: t.source.file, at: t.source.at, len: t.source.len } : reader.bytes(t),
     );
