@@ -51,13 +51,13 @@ export async function solve(s: Solving): Promise<Simulated> {
   const narrow: { job: Job; rows: number }[] = [];
   let block: number | undefined;
 
-  /** The model whose layers before a place are quantized. */
-  const modelUpTo = (at: number): Model =>
+  /** The model whose layers before a place are quantized, and the inputs of those that want their own so. */
+  const modelUpTo = (at: number, own: ReadonlySet<string>): Model =>
     sequential
       ? simulate({
           ...simulated,
           weights: simulated.weights.filter((w) => place(w.site) < at).map((w) => solved.get(w) ?? w),
-          values: simulated.values.filter((v) => place(v.site) < at),
+          values: simulated.values.filter((v) => place(v.site) < at || (v.port === 'input' && own.has(v.site.id))),
         })
       : source.model;
 
@@ -78,8 +78,9 @@ export async function solve(s: Solving): Promise<Simulated> {
     block = stage.block;
     const known = stage.jobs.every((j) => kept.get(nameOf(j)));
     if (!known || front) {
-      const on = { model: modelUpTo(stage.from), stream };
       const sites = stage.jobs.map((j) => j.planned.site);
+      const own = stage.jobs.some((j) => j.solver.wants(j.planned.solver.args as never).own);
+      const on = { model: modelUpTo(stage.from, new Set(own ? sites.map((x) => x.id) : [])), stream, own };
       // Where all is known the pass runs only to bring the front to the next block, with the same values as the first time.
       const moments = await momentsOf(sites, on, float && { model: source.model, stream: float }, crunch, shelf, front, known);
       const finished = new Map<string, Promise<Moments>>();

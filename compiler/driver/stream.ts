@@ -11,6 +11,8 @@ type Values = Readonly<Record<string, Value>>;
 /** What a batch gave. */
 export interface Found {
   readonly values: Values;
+  /** `attention_mask` of the batch: what it leaves out is no data. */
+  readonly mask: Value | undefined;
   /** Nobody reads the value of this name any more. To be called once at most; what the front holds is kept. */
   done(name: string): void;
 }
@@ -60,7 +62,7 @@ export class Stream {
         const found = await ahead.shift()!;
         next.push(new Map((front ?? []).map((name) => [name, found[name]!])));
         const own = new Set(wanted.filter((name) => !front?.includes(name)));
-        yield { values: found, done: (name) => void (own.has(name) && session?.recycle?.(found[name]!)) };
+        yield { values: found, mask: this.#batches[i]!.feeds['attention_mask'], done: (name) => void (own.has(name) && session?.recycle?.(found[name]!)) };
       }
     } finally {
       await Promise.allSettled(ahead);

@@ -4,7 +4,7 @@ import type { Source as DataSource } from '../calibrate/index.ts';
 import { tapped } from '../calibrate/tap.ts';
 import { floats } from '../calibrate/values.ts';
 import type { Metric } from '../define.ts';
-import { unpadded } from '../evaluate/padding.ts';
+import { unpadded } from '../calibrate/padding.ts';
 import type { Model } from '../graph/types.ts';
 import type { Host, Value } from '../host.ts';
 import { metrics } from '../metrics/index.ts';

@@ -9,7 +9,7 @@ import { loadModel } from '../graph/load.ts';
 import type { Host, Session, Value } from '../host.ts';
 import { metrics as catalogue } from '../metrics/index.ts';
 import sqnr from '../metrics/sqnr.ts';
-import { unpadded } from './padding.ts';
+import { unpadded } from '../calibrate/padding.ts';
 import type { Located } from './task.ts';
 
 export interface CompareRequest {
