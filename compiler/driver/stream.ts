@@ -5,6 +5,7 @@ import { attended } from '../graph/attend.ts';
 import { cut } from '../graph/cut.ts';
 import type { Model, ValueInfo } from '../graph/types.ts';
 import type { Host, Session, Value } from '../host.ts';
+import type { Parts } from './parts.ts';
 
 type Values = Readonly<Record<string, Value>>;
 
@@ -15,16 +16,28 @@ export interface Found {
   done(name: string): void;
 }
 
+/** What is read of a model. */
+export interface Wanted {
+  readonly model: Model;
+  /** What becomes of the part of it that computes the values, which keep their names. */
+  readonly change?: (part: Model) => Model;
+  readonly values: readonly string[];
+  /** Values to which the front moves when all batches are through. */
+  readonly front?: readonly string[] | undefined;
+}
+
 export class Stream {
   readonly #host: Host;
-  readonly #dir: string;
+  readonly #parts: Parts;
   readonly #batches: readonly Batch[];
   /** Of each batch: the values at the front. */
   #front: ReadonlyMap<string, Value>[];
+  /** What was cut for a read to come. */
+  #ahead: { readonly wanted: Wanted; readonly part: Model } | undefined;
 
-  constructor(host: Host, dir: string, batches: readonly Batch[]) {
+  constructor(host: Host, parts: Parts, batches: readonly Batch[]) {
     this.#host = host;
-    this.#dir = dir;
+    this.#parts = parts;
     this.#batches = batches;
     this.#front = batches.map(() => new Map());
   }
@@ -36,37 +49,50 @@ export class Stream {
   }
 
   /**
-   * Values of `model`, batch after batch. Everything before the front is taken as it was when the front moved;
-   * with `front`, it moves to these values when all batches are through.
+   * Values of a model, batch after batch. Everything before the front is taken as it was when the front moved.
+   * `next`: what is read next, as far as is known; asked while batches run, so that its session is there in time.
    */
-  async *read(model: Model, values: readonly string[], front?: readonly string[]): AsyncGenerator<Found> {
+  async *read(wanted: Wanted, next?: () => Wanted | undefined): AsyncGenerator<Found> {
+    const { values, front } = wanted;
     const all = [...new Set([...values, ...(front ?? [])])];
-    const part = attended(cut(model, infos(this.#front[0]), all), model.graph.values);
-    const wanted = part.graph.outputs.map((o) => o.name);
+    const part = this.#ahead?.wanted === wanted ? this.#ahead.part : cutOf(wanted, this.#front[0]);
+    this.#ahead = undefined;
+    const made = part.graph.outputs.map((o) => o.name);
     const { runs, threads } = await this.#lanes();
-    const session = wanted.length ? await this.#host.session(part, this.#dir, threads ? { threads } : {}) : undefined;
-    const next: ReadonlyMap<string, Value>[] = [];
+    const session = made.length ? await this.#parts.session(part, threads) : undefined;
+    const moved: ReadonlyMap<string, Value>[] = [];
     const one = async (i: number): Promise<Values> => {
       const given: Record<string, Value> = { ...this.#batches[i]!.feeds, ...Object.fromEntries(this.#front[i] ?? []) };
       const feeds = Object.fromEntries((session?.inputs ?? []).map((name) => [name, given[name]!]));
-      const made = await session?.run(feeds, wanted);
-      return Object.fromEntries(all.map((name) => [name, made?.[name] ?? given[name]!]));
+      const found = await session?.run(feeds, made);
+      return Object.fromEntries(all.map((name) => [name, found?.[name] ?? given[name]!]));
     };
     // Several batches are under way, and given in their order.
     const ahead: Promise<Values>[] = [];
+    // what comes next is prepared once they have begun and the first one has shown what the front holds
+    const last = Math.min(Math.max(runs, 1), this.#batches.length - 1);
     try {
       for (let i = 0, begun = 0; i < this.#batches.length; i++) {
         for (; begun < Math.min(i + runs, this.#batches.length); begun++) ahead.push(one(begun));
+        if (i === last) this.#prepare(next?.(), front ? moved[0] : this.#front[0], threads);
         const found = await ahead.shift()!;
-        next.push(new Map((front ?? []).map((name) => [name, found[name]!])));
-        const own = new Set(wanted.filter((name) => !front?.includes(name)));
+        moved.push(new Map((front ?? []).map((name) => [name, found[name]!])));
+        const own = new Set(made.filter((name) => !front?.includes(name)));
         yield { values: found, done: (name) => void (own.has(name) && session?.recycle?.(found[name]!)) };
       }
     } finally {
       await Promise.allSettled(ahead);
       await session?.close();
     }
-    if (front) this.#move(next, session, values);
+    if (front) this.#move(moved, session, values);
+  }
+
+  /** `front`: the values where the next read begins, of any batch. */
+  #prepare(wanted: Wanted | undefined, front: ReadonlyMap<string, Value> | undefined, threads: number | undefined): void {
+    if (!wanted || !front) return;
+    const part = cutOf(wanted, front);
+    this.#ahead = { wanted, part };
+    if (part.graph.outputs.length > 0) this.#parts.prepare(part, threads);
   }
 
   /** `read`: values that somebody may still read. */
@@ -77,6 +103,11 @@ export class Stream {
     }
     this.#front = next;
   }
+}
+
+function cutOf({ model, change, values, front }: Wanted, known: ReadonlyMap<string, Value> | undefined): Model {
+  const part = cut(model, infos(known), [...new Set([...values, ...(front ?? [])])]);
+  return attended(change ? change(part) : part, model.graph.values);
 }
 
 function infos(front: ReadonlyMap<string, Value> | undefined): Map<string, ValueInfo> {
