@@ -1,8 +1,10 @@
 /** Sessions of parts of a model: one for all parts of the same structure, opened ahead where it is known what comes next. */
+import { attended } from '../graph/attend.ts';
 import { openTensors } from '../graph/bytes.ts';
 import { type Generic, generic } from '../graph/generic.ts';
 import type { Model } from '../graph/types.ts';
 import type { Host, Session, Value } from '../host.ts';
+import { fuseFloats } from '../lower/native/fuse.ts';
 
 type Values = Record<string, Value>;
 
@@ -30,7 +32,7 @@ export class Parts {
   /** A session of a part; its weights are read now. What it held is free when it is closed, the session waits for another part. */
   async session(part: Model, threads: number | undefined): Promise<Session> {
     const g = this.#generic(part);
-    if (!g) return this.#host.session(part, this.#dir, threads ? { threads } : {});
+    if (!g) return this.#host.session(attended(part, part.graph.values), this.#dir, threads ? { threads } : {});
     const [session, weights] = await Promise.all([this.#session(g, threads), this.#weights(g)]);
     const own = new Map([...g.names].map(([name, v]) => [v, name]));
     const named = (name: string): string => g.names.get(name) ?? name;
@@ -62,7 +64,7 @@ export class Parts {
 
   #session(g: Generic, threads: number | undefined): Promise<Session> {
     const key = `${threads} ${g.key}`;
-    const session = this.#sessions.get(key) ?? this.#host.session(g.model, this.#dir, threads ? { threads } : {});
+    const session = this.#sessions.get(key) ?? this.#opened(g, threads);
     this.#sessions.delete(key);
     this.#sessions.set(key, session);
     for (const [old, s] of [...this.#sessions].slice(0, -WAITING)) {
@@ -70,6 +72,12 @@ export class Parts {
       s.then((x) => x.close()).catch(() => {});
     }
     return session;
+  }
+
+  async #opened(g: Generic, threads: number | undefined): Promise<Session> {
+    const kernels = (await this.#host.lanes?.())?.kernels === true;
+    const model = g.model((m) => (kernels ? fuseFloats(m) : attended(m, m.graph.values)));
+    return this.#host.session(model, this.#dir, { ...(threads ? { threads } : {}), ...(kernels ? { kernels } : {}) });
   }
 
   async #weights(g: Generic): Promise<Values> {

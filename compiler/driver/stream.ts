@@ -1,9 +1,8 @@
 /** Calibration data on its way through a model, block by block: what one block gives is kept and feeds the next, nothing runs twice from the start. */
 import { fail } from '../../grammar/diagnostics.ts';
 import type { Batch } from '../calibrate/index.ts';
-import { attended } from '../graph/attend.ts';
 import { cut } from '../graph/cut.ts';
-import type { Model, ValueInfo } from '../graph/types.ts';
+import type { Dim, Graph, Model, ValueInfo } from '../graph/types.ts';
 import type { Host, Session, Value } from '../host.ts';
 import type { Parts } from './parts.ts';
 
@@ -67,21 +66,29 @@ export class Stream {
       const found = await session?.run(feeds, made);
       return Object.fromEntries(all.map((name) => [name, found?.[name] ?? given[name]!]));
     };
-    // Several batches are under way, and given in their order.
-    const ahead: Promise<Values>[] = [];
+    // Several batches are under way, one more waits for its turn; they are given in their order.
+    const ahead = new Map<number, Promise<Values>>();
+    const begin = (i: number): void => {
+      const before = ahead.get(i - runs);
+      const run = before ? before.then(() => one(i)) : one(i);
+      // whoever waits for it learns of an error
+      run.catch(() => {});
+      ahead.set(i, run);
+    };
     // what comes next is prepared once they have begun and the first one has shown what the front holds
     const last = Math.min(Math.max(runs, 1), this.#batches.length - 1);
     try {
       for (let i = 0, begun = 0; i < this.#batches.length; i++) {
-        for (; begun < Math.min(i + runs, this.#batches.length); begun++) ahead.push(one(begun));
+        for (; begun <= Math.min(i + runs, this.#batches.length - 1); begun++) begin(begun);
         if (i === last) this.#prepare(next?.(), front ? moved[0] : this.#front[0], threads);
-        const found = await ahead.shift()!;
+        const found = await ahead.get(i)!;
+        ahead.delete(i);
         moved.push(new Map((front ?? []).map((name) => [name, found[name]!])));
         const own = new Set(made.filter((name) => !front?.includes(name)));
         yield { values: found, done: (name) => void (own.has(name) && session?.recycle?.(found[name]!)) };
       }
     } finally {
-      await Promise.allSettled(ahead);
+      await Promise.allSettled(ahead.values());
       await session?.close();
     }
     if (front) this.#move(moved, session, values);
@@ -106,15 +113,21 @@ export class Stream {
 }
 
 function cutOf({ model, change, values, front }: Wanted, known: ReadonlyMap<string, Value> | undefined): Model {
-  const part = cut(model, infos(known), [...new Set([...values, ...(front ?? [])])]);
-  return attended(change ? change(part) : part, model.graph.values);
+  const part = cut(model, infos(known, model.graph), [...new Set([...values, ...(front ?? [])])]);
+  return change ? change(part) : part;
 }
 
-function infos(front: ReadonlyMap<string, Value> | undefined): Map<string, ValueInfo> {
-  const of = ([name, v]: readonly [string, Value]): [string, ValueInfo] => [
-    name,
-    { name, dtype: v.dtype, shape: v.shape.map((_, axis) => `${name}.${axis}`) },
-  ];
+/** What the front is: as the model says, where that is so. */
+function infos(front: ReadonlyMap<string, Value> | undefined, graph: Graph): Map<string, ValueInfo> {
+  const inputs = new Map(graph.inputs.map((i) => [i.name, i]));
+  const of = ([name, v]: readonly [string, Value]): [string, ValueInfo] => {
+    const said = (inputs.get(name) ?? graph.values.get(name))?.shape;
+    const dim = (size: number, axis: number): Dim => {
+      const d = said?.length === v.shape.length ? said[axis] : undefined;
+      return typeof d === 'string' || d === size ? d : `${name}.${axis}`;
+    };
+    return [name, { name, dtype: v.dtype, shape: v.shape.map(dim) }];
+  };
   return new Map([...(front ?? [])].map(of));
 }
 

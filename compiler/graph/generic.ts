@@ -8,10 +8,11 @@ import { subgraphs } from './walk.ts';
 export interface Generic {
   /** Equal for models that compute the same from inputs and weights. */
   readonly key: string;
-  readonly model: Model;
-  /** What is fed beside the inputs, by the names of `model`. */
+  /** The model, with what `change` makes of it while its weights are still constants. */
+  model(change: (m: Model) => Model): Model;
+  /** What is fed beside the inputs, by the model's names. */
   readonly weights: ReadonlyMap<string, Tensor>;
-  /** Names of inputs and outputs in `model`, by their own. */
+  /** The model's names of inputs and outputs, by their own. */
   readonly names: ReadonlyMap<string, string>;
 }
 
@@ -66,12 +67,16 @@ export function generic(part: Model): Generic | undefined {
     constants.map(([name, t]) => [name, contentOf(t)]),
   ];
   if (!told(described)) return undefined;
-  const shape = (t: Tensor): ValueInfo => ({ name: '', dtype: t.dtype, shape: t.shape });
-  const all = [...inputs, ...fed.map(([name, t]) => ({ ...shape(t), name }))];
-  const bare: Graph = { name: 'part', nodes, inputs: all, outputs, initializers: new Map(constants), values: new Map() };
   return {
     key: JSON.stringify(described, (_, x) => (typeof x === 'bigint' ? `${x}n` : x)),
-    model: { ...part, metadata: new Map(), graph: bare },
+    model(change) {
+      const known = new Map([...graph.values.values()].map(info).map((v) => [v.name, v]));
+      const whole: Graph = { name: 'part', nodes, inputs, outputs, initializers: new Map([...constants, ...fed]), values: known };
+      const changed = change({ ...part, metadata: new Map(), graph: whole });
+      const left = new Map([...changed.graph.initializers].filter(([name]) => !fed.some(([f]) => f === name)));
+      const added = fed.map(([name, { dtype, shape }]): ValueInfo => ({ name, dtype, shape }));
+      return { ...changed, graph: { ...changed.graph, inputs: [...inputs, ...added], initializers: left, values: new Map() } };
+    },
     weights: new Map(fed),
     names: new Map([...graph.inputs, ...graph.outputs].map((v) => [v.name, values(v.name)])),
   };

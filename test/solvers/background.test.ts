@@ -112,7 +112,7 @@ test('a stream gives batches in their order, and its front moves', async () => {
   const front = blocks[1]!.inputs.filter((v) => !llama.model.graph.initializers.has(v));
   const parts = new Parts(host, llama.dir);
   const whole = new Stream(host, parts, batches);
-  const single = new Stream({ ...host, lanes: async () => ({ runs: 1, threads: 1 }) }, parts, batches);
+  const single = new Stream({ ...host, lanes: async () => ({ runs: 1, threads: 1, kernels: true }) }, parts, batches);
   const rest = { model: llama.model, values: ['logits'] };
   const read = async (s: Stream) => {
     const found: string[] = [];
