@@ -53,7 +53,10 @@ export async function findAddon(packageFolder: string): Promise<Found | string> 
   if (process.env['QC_NATIVE'] === 'off') return 'QC_NATIVE=off';
   const { platform, arch } = process;
   const native = `${packageFolder}/runtime/native`;
-  const beside = { addon: `${native}/qc.${platform}-${arch}.node`, library: `${native}/qc-ops.${platform}-${arch}.${libraryEnding(platform)}` };
+  const beside = {
+    addon: `${native}/qc.${platform}-${arch}.node`,
+    library: `${native}/qc-ops.${platform}-${arch}.${libraryEnding(platform)}`,
+  };
   const first = await loaded(beside, packageFolder);
   if (typeof first === 'object') return first;
   const package_ = await installed(packageFolder);

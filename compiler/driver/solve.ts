@@ -102,7 +102,11 @@ export async function solve(s: Solving): Promise<Simulated> {
       for (const job of stage.jobs) done(job, kept.get(nameOf(job))!);
       continue;
     }
-    const reading = (by: Stream, which: 'on' | 'float') => ({ stream: by, wanted: wanted[which](), next: () => wantedBy[i + 1]?.[which]() });
+    const reading = (by: Stream, which: 'on' | 'float') => ({
+      stream: by,
+      wanted: wanted[which](),
+      next: () => wantedBy[i + 1]?.[which](),
+    });
     const sites = stage.jobs.map((j) => j.planned.site);
     // Where all is known the pass runs only to bring the front to the next block, with the same values as the first time.
     const moments = await momentsOf(sites, reading(stream, 'on'), float && reading(float, 'float'), crunch, shelf, known);
