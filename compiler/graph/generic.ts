@@ -85,7 +85,7 @@ export function generic(part: Model): Generic | undefined {
 /** Initializers that become inputs. */
 function fedOf(graph: Graph): Map<string, Tensor> {
   const no = new Set([...graph.inputs, ...graph.outputs].map((v) => v.name));
-  for (const n of graph.nodes) n.inputs.forEach((v, i) => (n.domain === '' && FED[n.op]?.includes(i)) || no.add(v));
+  for (const n of graph.nodes) for (const [i, v] of n.inputs.entries()) if (n.domain !== '' || !FED[n.op]?.includes(i)) no.add(v);
   const large = (t: Tensor) => t.dtype === 'float32' && t.source.kind !== 'strings' && t.shape.reduce((a, b) => a * b, 1) >= LEAST;
   return new Map([...graph.initializers].filter(([name, t]) => !no.has(name) && large(t)));
 }
