@@ -102,8 +102,12 @@ export async function applySteps(
 const LINES = 16;
 
 /** Turns the `inner` lines that begin at `at`, element k of line j at `at + k · inner + j`. */
-function rotateLines(x: Float64Array, at: number, inner: number, { size, apply }: Rotation): void {
-  if (inner === 1) return apply(x.subarray(at, at + size));
+function rotateLines(x: Float64Array, at: number, inner: number, rotation: Rotation): void {
+  const { size } = rotation;
+  if (inner === 1) {
+    rotation.apply(x.subarray(at, at + size));
+    return;
+  }
   // lines a power of two apart would share a place in the cache
   const stride = size + 8;
   const held = new Float64Array(Math.min(LINES, inner) * stride);
@@ -114,7 +118,7 @@ function rotateLines(x: Float64Array, at: number, inner: number, { size, apply }
       const row = at + k * inner + j;
       for (let c = 0; c < width; c++) held[c * stride + k] = x[row + c]!;
     }
-    for (let c = 0; c < width; c++) apply(lines[c]!);
+    for (let c = 0; c < width; c++) rotation.apply(lines[c]!);
     for (let k = 0; k < size; k++) {
       const row = at + k * inner + j;
       for (let c = 0; c < width; c++) x[row + c] = held[c * stride + k]!;
