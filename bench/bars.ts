@@ -107,7 +107,6 @@ const schemes: readonly Scheme[] = [
     recipes: [
       ['rotate, online before down; GPTQ; zero points', s('W4A4 per token', '+ online Hadamard before down')],
       ['learnt rotations; GPTQ; zero points', 'w4a4-token-learnt'],
-      ['learnt rotations; GPTQ on rounded inputs; zero points', 'w4a4-token-learnt-own'],
     ],
   },
   {
@@ -117,8 +116,6 @@ const schemes: readonly Scheme[] = [
     without: s('W4A4 g32', 'rounded'),
     recipes: [
       ['std.ostquant', 'w4a4-ostquant'],
-      ['std.ostquant, GPTQ on rounded inputs', 'w4a4-learnt-own'],
-      ['std.ostquant, GPTQ on rounded inputs toward float', 'w4a4-learnt-own-float'],
       ['std.ostquant, the best of 3 starts by kl_top', 'w4a4-ostquant-selected'],
       ['rotate; GPTQ; zero points', s('W4A4 g32', '+ activations with zero points')],
     ],

@@ -236,6 +236,15 @@ export interface LowRankResult {
   readonly rest: Float32Array;
 }
 
+/** Of an array [outer, n, inner]: lines along n, in blocks of `size` of its indices from … to. */
+export interface Lines {
+  readonly n: number;
+  readonly inner: number;
+  readonly from: number;
+  readonly to: number;
+  readonly size: number;
+}
+
 export interface Crunch {
   /** 'native' or 'wasm', and the instruction set in use. */
   readonly kind: 'native' | 'wasm';
@@ -267,6 +276,8 @@ export interface Crunch {
   distance(a: Float32Array, b: Float32Array, x: Float32Array, y: Float32Array, n: number): Promise<number>;
   /** x −= left · right for x [rows, columns], left [rows, rank], right [rank, columns]. */
   minusProduct(x: Float64Array, left: Float32Array, right: Float32Array, columns: number): Promise<void>;
+  /** Lines of x [outer, n, inner] along n, in blocks of size = 2^k · m of its indices from … to, times (Sylvester's matrix ⊗ base [m, m]) / √size. */
+  hadamard(x: Float64Array, lines: Lines, base: Float64Array): Promise<void>;
   /** Per column of X [rows, n]: min, max, Σ, Σx², Σ|x| folded into acc [5, n] (float64). */
   moments(acc: Float64Array, x: Float32Array, n: number): Promise<void>;
   /** Counts into `bins` equal bins over [lo, hi], outside values clamped into the end bins. */

@@ -230,8 +230,8 @@ export interface Solving<S extends Schema> extends Named<S> {
   covers(w: import('./simulated.ts').EncodedWeight, p: ParamsOf<S>): string | undefined;
   /** What of its parameters the language knows and this version does not build, in the words of the recipe. */
   later?(p: ParamsOf<S>): string | undefined;
-  /** Which inputs it wants: of the float model, or those that went through the quantized layers before; and whether it also wants the float ones beside them. `own`: its own input as the numbers that it will have. */
-  wants(p: ParamsOf<S>): { readonly inputs: 'float' | 'block' | 'layer'; readonly float: boolean; readonly own?: boolean };
+  /** Which inputs it wants: of the float model, or those that went through the quantized layers before; and whether it also wants the float ones beside them. */
+  wants(p: ParamsOf<S>): { readonly inputs: 'float' | 'block' | 'layer'; readonly float: boolean };
 }
 /** An algorithm that finds the numbers of a layer from calibration inputs. Of one layer they run in this order: weight, codes, correction. */
 export type Solver<S extends Schema = Schema> = Solving<S> &

@@ -185,6 +185,9 @@ function crunchOf(engine: Engine): Crunch {
     async minusProduct(x, left, right, columns) {
       await call(op.minusProduct, [columns], view(left), [view(right)], [view(x)]);
     },
+    async hadamard(x, { n, inner, from, to, size }, base) {
+      await call(op.hadamard, [n, inner, from, to, size], view(base), [], [view(x)]);
+    },
     async moments(acc, x, n) {
       await call(op.moments, [n], view(x), [], [view(acc)]);
     },

@@ -35,6 +35,7 @@ export const op = {
   lowRank: 25,
   distance: 26,
   minusProduct: 27,
+  hadamard: 28,
 } as const;
 
 /** Bytes of a weight's element. */

@@ -40,9 +40,6 @@ const migrated = `transform migrate on norm -> linear { margin: 1.1 }
   quantize weight of linear as int8 { per: channel }
   quantize input of migrated as int8 { mode: static, per: channel }
   quantize input of linear and not migrated as int8 { mode: static }`;
-/** Weights also make up for the rounding of their own inputs. */
-const solveOwn = 'solve gptq on linear { order: hessian, cd: 2, rescale: yes, inputs: quantized }';
-const solveOwnFloat = 'solve gptq on linear { order: hessian, cd: 2, rescale: yes, inputs: quantized, target: float }';
 const lines = (...parts: readonly string[]): string => parts.join('\n  ');
 
 export const rows: Readonly<Record<string, Row>> = {
@@ -199,34 +196,6 @@ export const rows: Readonly<Record<string, Row>> = {
     transforms: 'std.ostquant (learnt rotations)',
     system: 'ostquant',
     bar: 0.0205,
-  },
-  'w4a4-learnt-own': {
-    models: both,
-    scheme: 'W4A4 group 32, GPTQ on rounded inputs',
-    transforms: 'as std.ostquant',
-    recipe: lines(outliers, learnt, online, a4, solveOwn),
-    bar: 0.0205,
-  },
-  'w4a4-learnt-own-float': {
-    models: both,
-    scheme: 'W4A4 group 32, GPTQ on rounded inputs toward the float model',
-    transforms: 'as std.ostquant',
-    recipe: lines(outliers, learnt, online, a4, solveOwnFloat),
-    bar: 0.0205,
-  },
-  'w4a4-token-learnt-own': {
-    models: both,
-    scheme: 'W4A4 group 32 and per token, GPTQ on rounded inputs',
-    transforms: 'learnt rotations as in std.ostquant',
-    recipe: lines(outliers, learnt, online, perToken(w4), solveOwn),
-    bar: 0.03,
-  },
-  'w4a4-token-learnt-own-float': {
-    models: both,
-    scheme: 'W4A4 group 32 and per token, GPTQ on rounded inputs toward the float model',
-    transforms: 'learnt rotations as in std.ostquant',
-    recipe: lines(outliers, learnt, online, perToken(w4), solveOwnFloat),
-    bar: 0.03,
   },
   'w4a4-ostquant-selected': {
     models: both,

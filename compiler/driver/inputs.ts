@@ -2,14 +2,13 @@
 import { attended } from '../calibrate/padding.ts';
 import { floats, ofFloats } from '../calibrate/values.ts';
 import type { Crunch } from '../crunch.ts';
-import type { Model } from '../graph/types.ts';
 import type { Value } from '../host.ts';
 import { byChannel } from '../observers/_values.ts';
 import { patches, unfolded } from '../simulate/unfold.ts';
 import type { Site } from '../sites.ts';
 import { Folding } from './moments.ts';
 import type { Shelf } from './shelf.ts';
-import type { Found, Stream } from './stream.ts';
+import type { Found, Stream, Wanted } from './stream.ts';
 
 const inputOf = (site: Site): string => site.ports['input']!.value;
 export const channelOf = (site: Site): number => site.ports['input']!.axes['channel'] ?? -1;
@@ -24,57 +23,51 @@ function rowsOf(site: Site, v: Value, mask: Value | undefined, before: number): 
   return site.role === 'conv' ? unfolded(value, patches(site)) : byChannel(attended(value, mask), channelOf(site), before);
 }
 
-/** The value that a site reads in a model where its input may be quantized. */
-function readIn(model: Model, site: Site): string {
-  const [value, outputs] = [inputOf(site), new Set(site.nodes.flatMap((n) => n.outputs))];
-  const [at, index] = site.nodes.flatMap((n) => (n.inputs.includes(value) ? [[n.outputs[0], n.inputs.indexOf(value)] as const] : []))[0] ?? [];
-  const reader = at === undefined || !outputs.has(at) ? undefined : model.graph.nodes.find((n) => n.outputs[0] === at);
-  return reader?.inputs[index!] ?? value;
+/** Values that are read, by whom, and what is read after them. */
+export interface Reading {
+  readonly stream: Stream;
+  readonly wanted: Wanted;
+  readonly next?: () => Wanted | undefined;
 }
 
+/** What the sites read. */
+export const inputsOf = (sites: readonly Site[]): string[] => [...new Set(sites.map(inputOf))];
+
 /**
- * By `inputKey`. `float`: the float model on its own stream, where the cross moments are wanted too. `own`: inputs as the site reads them in the model,
- * quantized; beside them, without `float`, those before that. `front`: where the streams move to. `passing`: only that they move.
+ * By `inputKey`. `on` and `float` read the `inputsOf` these sites; `float`: the float model on its own stream, where the cross moments are wanted too.
+ * `passing`: only that the streams move.
  */
 export async function momentsOf(
   sites: readonly Site[],
-  on: { readonly model: Model; readonly stream: Stream; readonly own?: boolean },
-  float: { readonly model: Model; readonly stream: Stream } | undefined,
+  on: Reading,
+  float: Reading | undefined,
   crunch: Crunch,
   shelf: Shelf,
-  front?: readonly string[],
   passing = false,
 ): Promise<Map<string, Folding>> {
   const inputs = new Map(sites.map((s) => [inputKey(s), s]));
-  const values = [...new Set(sites.map(inputOf))];
-  const quantized = new Map(on.own ? sites.map((s) => [inputKey(s), readIn(on.model, s)]) : []);
+  const { values } = on.wanted;
   const moments = new Map<string, Folding>();
-  const beside = float?.stream.read(float.model, values, front);
-  const tapped = [...new Set([...values, ...quantized.values()])];
+  const beside = float?.stream.read(float.wanted, float.next);
   try {
-    for await (const found of on.stream.read(on.model, tapped, front)) {
+    for await (const found of on.stream.read(on.wanted, on.next)) {
       const exact: Found | undefined = beside ? (await beside.next()).value || undefined : undefined;
-      const left = new Map(tapped.map((v) => [v, 0]));
+      const left = new Map(values.map((v) => [v, 0]));
       const done = (v: string) => {
         left.set(v, left.get(v)! - 1);
         if (left.get(v)! > 0) return;
         found.done(v);
-        if (values.includes(v)) exact?.done(v);
+        exact?.done(v);
       };
-      for (const [key, site] of passing ? [] : inputs)
-        for (const v of new Set([inputOf(site), quantized.get(key) ?? inputOf(site)])) left.set(v, left.get(v)! + 1);
-      if (passing) tapped.forEach(done);
+      for (const site of passing ? [] : inputs.values()) left.set(inputOf(site), left.get(inputOf(site))! + 1);
+      if (passing) values.forEach(done);
       for (const [key, site] of passing ? [] : inputs) {
         const v = inputOf(site);
         const before = moments.get(key);
-        const read = quantized.get(key) ?? v;
-        const { x, channels: n } = rowsOf(site, found.values[read]!, found.mask, before?.n ?? 0);
+        const { x, channels: n } = rowsOf(site, found.values[v]!, found.mask, before?.n ?? 0);
         const m = before ?? new Folding(crunch, shelf, n);
         moments.set(key, m);
-        const want = exact ?? (read === v ? undefined : found);
-        await m.add(x, want && rowsOf(site, want.values[v]!, found.mask, n).x, () => {
-          for (const name of new Set([v, read])) done(name);
-        });
+        await m.add(x, exact && rowsOf(site, exact.values[v]!, exact.mask, n).x, () => done(v));
       }
     }
     // the end of the other stream, where its front moves

@@ -46,6 +46,7 @@ export function metered(crunch: Crunch): { readonly crunch: Crunch; readonly err
       lowRank: (r) => crunch.lowRank(r),
       distance: (a, b, x, y, n) => crunch.distance(a, b, x, y, n),
       minusProduct: (x, left, right, columns) => crunch.minusProduct(x, left, right, columns),
+      hadamard: (x, lines, base) => crunch.hadamard(x, lines, base),
       moments: (acc, x, n) => crunch.moments(acc, x, n),
       histogram: (counts, x, lo, hi) => crunch.histogram(counts, x, lo, hi),
       clip: (counts, lo, hi, format, symmetric, law) => crunch.clip(counts, lo, hi, format, symmetric, law),

@@ -88,19 +88,42 @@ export async function applySteps(
         }
       continue;
     }
-    const { size } = s.rotation;
     const { from, to } = s.part ?? { from: 0, to: n };
-    const row = new Float64Array(size);
-    for (let o = 0; o < outer; o++)
-      for (let j = 0; j < inner; j++)
-        for (let b = from; b < to; b += size) {
-          const at = (o * n + b) * inner + j;
-          for (let k = 0; k < size; k++) row[k] = x[at + k * inner]!;
-          s.rotation.apply(row);
-          for (let k = 0; k < size; k++) x[at + k * inner] = row[k]!;
-        }
+    if (s.rotation.hadamard) {
+      await crunch.hadamard(x, { n, inner, from, to, size: s.rotation.size }, s.rotation.hadamard);
+      continue;
+    }
+    for (let o = 0; o < outer; o++) for (let b = from; b < to; b += s.rotation.size) rotateLines(x, (o * n + b) * inner, inner, s.rotation);
   }
   return x;
+}
+
+/** Lines that are turned together: what a cache line holds of each of their rows is read once. */
+const LINES = 16;
+
+/** Turns the `inner` lines that begin at `at`, element k of line j at `at + k · inner + j`. */
+function rotateLines(x: Float64Array, at: number, inner: number, rotation: Rotation): void {
+  const { size } = rotation;
+  if (inner === 1) {
+    rotation.apply(x.subarray(at, at + size));
+    return;
+  }
+  // lines a power of two apart would share a place in the cache
+  const stride = size + 8;
+  const held = new Float64Array(Math.min(LINES, inner) * stride);
+  const lines = Array.from({ length: Math.min(LINES, inner) }, (_, c) => held.subarray(c * stride, c * stride + size));
+  for (let j = 0; j < inner; j += LINES) {
+    const width = Math.min(LINES, inner - j);
+    for (let k = 0; k < size; k++) {
+      const row = at + k * inner + j;
+      for (let c = 0; c < width; c++) held[c * stride + k] = x[row + c]!;
+    }
+    for (let c = 0; c < width; c++) rotation.apply(lines[c]!);
+    for (let k = 0; k < size; k++) {
+      const row = at + k * inner + j;
+      for (let c = 0; c < width; c++) x[row + c] = held[c * stride + k]!;
+    }
+  }
 }
 
 async function subtract(x: Float64Array, shape: readonly number[], s: Extract<Step, { kind: 'subtract' }>, crunch: Crunch): Promise<void> {

@@ -36,6 +36,7 @@ export function lazyCrunch(
     lowRank: async (r) => (await load()).lowRank(r),
     distance: async (a, b, x, y, n) => (await load()).distance(a, b, x, y, n),
     minusProduct: async (x, left, right, columns) => (await load()).minusProduct(x, left, right, columns),
+    hadamard: async (x, lines, base) => (await load()).hadamard(x, lines, base),
     moments: async (acc, x, n) => (await load()).moments(acc, x, n),
     histogram: async (counts, x, lo, hi) => (await load()).histogram(counts, x, lo, hi),
     clip: async (counts, lo, hi, format, symmetric, law) => (await load()).clip(counts, lo, hi, format, symmetric, law),

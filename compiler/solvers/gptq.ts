@@ -29,8 +29,8 @@ const params = {
   }),
   cd: int({ doc: 'Rounds of coordinate descent on the codes after the sweep.', min: 0, max: 100, default: 0 }),
   rescale: bool({ doc: 'Least-squares scales under the codes, before and after each round of descent.', default: false }),
-  inputs: choice(['float', 'sequential', 'quantized'], {
-    doc: 'Inputs of the float model; those that went through the quantized blocks before; or these rounded as the layer will read them, so that its weights also make up for the rounding of its own input.',
+  inputs: choice(['float', 'sequential'], {
+    doc: 'Inputs of the float model, or those that went through the quantized blocks before.',
     default: 'sequential',
   }),
   within: choice(['block', 'layer'], {
@@ -68,7 +68,6 @@ const solver: SolverOf<'codes', typeof params> = {
   wants: ({ inputs, within, target }) => ({
     inputs: inputs === 'float' ? 'float' : ((within as 'block' | 'layer' | undefined) ?? (target === 'float' ? 'layer' : 'block')),
     float: target === 'float',
-    own: inputs === 'quantized',
   }),
   async solve(layer, p) {
     const r = await layer.crunch.solve({

@@ -1,6 +1,9 @@
 /** Eigenvectors, orthonormal rows, range norms: one result on every engine. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Rotation } from '../../compiler/fold/rotation.ts';
+import { applySteps } from '../../compiler/fold/tensors.ts';
+import { hadamard } from '../../compiler/matrices/hadamard.ts';
 import { bytesOf, engines, random } from './engines.ts';
 
 const all = await engines();
@@ -46,6 +49,23 @@ test('low-rank branches and distances: the same bytes from every engine', async 
   for (const [i, f] of found.entries()) assert.is(f, found[0], all[i]![0]);
 });
 
+test('Hadamard matrices along any axis: the bits of the rotation, line by line, from every engine', async () => {
+  const next = random(7);
+  for (const [size, shape, axis, part] of [
+    [64, [5, 64], 1, undefined],
+    [24, [72, 19], 0, { from: 24, to: 72 }],
+    [88, [2, 88, 3], 1, undefined],
+  ] as const) {
+    const rotation = hadamard(size)!;
+    const given = Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => next() - 0.5);
+    const { hadamard: _, ...slow } = rotation;
+    const step = (r: Rotation) => [{ kind: 'rotate' as const, axis, rotation: r, ...(part ? { part } : {}) }];
+    const expected = await applySteps(given.slice(), shape, step(slow), all[0]![1]);
+    assert.not.equal(expected, given);
+    for (const [name, crunch] of all) assert.equal(await applySteps(given.slice(), shape, step(rotation), crunch), expected, name);
+  }
+});
+
 test('what cannot be is refused', async () => {
   const [, crunch] = all[0]!;
   const code = async (work: Promise<unknown>) =>
@@ -63,6 +83,9 @@ test('what cannot be is refused', async () => {
   assert.match(await code(crunch.lowRank({ ...branch, rank: 3 })), 'bad-request');
   assert.match(await code(crunch.lowRank({ ...branch, space: { root: f(2) } })), 'bad-request');
   assert.match(await code(crunch.distance(f(6), f(6), f(3), f(6), 3)), 'bad-request');
+  const lines = { n: 6, inner: 1, from: 0, to: 6, size: 4 };
+  assert.match(await code(crunch.hadamard(new Float64Array(6), lines, Float64Array.of(1))), 'bad-request');
+  assert.match(await code(crunch.hadamard(new Float64Array(6), { ...lines, size: 6 }, Float64Array.of(1))), 'bad-request');
   assert.match(await code(crunch.minusProduct(new Float64Array(6), f(3), f(3), 3)), 'bad-request');
 });
 
