@@ -1,5 +1,5 @@
-import * as assert from 'uvu/assert';
 import { test } from 'uvu';
+import * as assert from 'uvu/assert';
 import { attended } from '../../compiler/calibrate/padding.ts';
 import { floats, ofFloats, valueFrom } from '../../compiler/calibrate/values.ts';
 
