@@ -35,6 +35,8 @@ async function candidates(packageFolder: string): Promise<{ paths: { addon: stri
   const { platform, arch } = process;
   const ending = libraryEnding(platform);
   const native = join(packageFolder, 'runtime/native');
+  const other = process.env['QC_NATIVE'];
+  if (other) return { paths: [{ addon: other, library: '' }] };
   const paths = [{ addon: join(native, `qc.${platform}-${arch}.node`), library: join(native, `qc-ops.${platform}-${arch}.${ending}`) }];
   const here = thisPlatform();
   if (!here) return { paths, why: `there is no native package for ${platform} ${arch}` };
@@ -47,7 +49,7 @@ async function candidates(packageFolder: string): Promise<{ paths: { addon: stri
   }
 }
 
-/** The addon of this machine, or why there is none. Never throws. QC_NATIVE=off: as if there were none. */
+/** The addon of this machine, or why there is none. Never throws. QC_NATIVE=off: as if there were none; QC_NATIVE=path: that one. */
 export async function findAddon(packageFolder: string): Promise<Found | string> {
   if (process.env['QC_NATIVE'] === 'off') return 'QC_NATIVE=off';
   const [{ existsSync, readFileSync }, { createRequire }] = await Promise.all([import('node:fs'), import('node:module')]);
@@ -60,7 +62,7 @@ export async function findAddon(packageFolder: string): Promise<Found | string> 
       const addon = require(path) as Addon;
       const { version } = JSON.parse(readFileSync(`${packageFolder}/package.json`, 'utf8')) as { version: string };
       if (addon.version?.() !== version) reasons.push(`${path} is of version ${addon.version?.() ?? 'unknown'}, qrecipe is ${version}`);
-      else return { addon, path, ...(existsSync(library) ? { library } : {}) };
+      else return { addon, path, ...(library && existsSync(library) ? { library } : {}) };
     } catch (error) {
       reasons.push(`${path}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
     }

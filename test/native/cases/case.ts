@@ -1,10 +1,10 @@
 /** A node of one operator of qc.v1 with inputs that fit it: for tests of every operator, for measurements, and to be broken on purpose. */
 import type { Func, Model, Tensor } from '../../../compiler/graph/types.ts';
 import { type AttrValue, node, numbers } from '../../../compiler/lower/make.ts';
-import { floats } from '../../targets/build.ts';
+import { floats, modelAround } from '../../targets/build.ts';
 
-/** What a case is made at: some elements, or what a model of a billion parameters has. */
-export type Size = 'small' | 'usual';
+/** What a case is made at: some elements, what a model of a billion parameters has, or a size that `sizesOf` lists beside. */
+export type Size = string;
 
 export interface Case {
   /** The operator's inputs in order, by the names of its body: what a model holds (weights, scales, tables, single numbers) is constant, the others are fed. */
@@ -58,30 +58,16 @@ export interface Fed {
   readonly feeds: Readonly<Record<string, Tensor>>;
 }
 
-function shell(inputs: Readonly<Record<string, Tensor>>, outputs: readonly string[]): Model {
-  return {
-    irVersion: 8,
-    opsets: new Map([
-      ['', OPSET],
-      ['com.microsoft', 1],
-    ]),
-    producer: 'test',
-    producerVersion: '',
-    domain: '',
-    modelVersion: 0,
-    doc: '',
-    metadata: new Map(),
-    functions: [],
-    graph: {
-      name: 'g',
+const shell = (inputs: Readonly<Record<string, Tensor>>, outputs: readonly string[]): Model =>
+  modelAround(
+    {
       nodes: [],
       inputs: Object.entries(fedOf(inputs)).map(([name, t]) => ({ name, dtype: t.dtype, shape: t.shape })),
       outputs: outputs.map((name) => ({ name })),
       initializers: new Map(Object.entries(inputs).filter(isConstant)),
-      values: new Map(),
     },
-  };
-}
+    { '': OPSET, 'com.microsoft': 1 },
+  );
 
 /** A model of one node of the operator, with its body. */
 export function modelOfCase(name: string, c: Case): Fed {
