@@ -13,7 +13,6 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Tensor } from '../compiler/graph/types.ts';
 import { writeModel } from '../compiler/graph/write.ts';
 import { nodeHost } from '../compiler/node/host.ts';
 import { findAddon, runtimeLibrary } from '../runtime/addon.ts';
@@ -59,7 +58,7 @@ const columnsOf = ([name, size]: Row): string[] => [
 /** A session that is timed. */
 interface Runner {
   readonly session: NativeSession;
-  readonly feeds: Readonly<Record<string, Tensor>>;
+  readonly feeds: Parameters<NativeSession['run']>[0];
   readonly folder: string;
   /** Milliseconds and runs so far. */
   spent: number;
@@ -76,17 +75,17 @@ async function opened({ model, feeds }: Fed, isa: string): Promise<Runner> {
   process.env['QC_ISA'] = isa === 'stock' ? '' : isa;
   const settings = { threads: Number(o.threads), config: [], optimize: 99, arena: true, pattern: true, flush: false, dimensions: [] };
   const session = await addon.openSession(library, file, { ...settings, kernels: isa !== 'stock', profile: join(folder, 'p') });
-  return { session, feeds, folder, spent: 0, runs: 0 };
-}
-
-async function step(r: Runner): Promise<void> {
-  const feeds = Object.entries(r.feeds).map(([name, t]) => {
+  const given = Object.entries(feeds).map(([name, t]) => {
     const x = dataOf(t);
     return { name, element: elementOf(t.dtype), dims: [...t.shape], data: new Uint8Array(x.buffer, x.byteOffset, x.byteLength) };
   });
+  return { session, feeds: given, folder, spent: 0, runs: 0 };
+}
+
+async function step(r: Runner): Promise<void> {
   const before = performance.now();
   const results = await r.session.run(
-    feeds,
+    r.feeds,
     r.session.outputs().map((name) => ({ name, element: 0, dims: [] })),
   );
   for (const x of results) if (x.held) r.session.release(x.held);

@@ -76,7 +76,7 @@ const grouped = (heads: number, kv: number, d: number, past: number, fresh: numb
     sin: floats([past + fresh, d / 2], 7),
   },
   attrs: { num_heads: heads, kv_num_heads: kv, do_rotary: 1 },
-  outputs: 3,
+  outputs: ['y', 'key', 'value'],
 });
 export default attention;
 

@@ -22,7 +22,8 @@ export interface Stock {
   /** Constants behind the first input. */
   readonly inputs: Readonly<Record<string, Tensor>>;
   readonly attrs?: Readonly<Record<string, AttrValue>>;
-  readonly outputs?: number;
+  /** Of the node; those without a name are not asked for. Default: one. */
+  readonly outputs?: readonly string[];
   /** The first input, where it is another. */
   readonly first?: Tensor;
 }
@@ -83,9 +84,12 @@ export function modelOfStock(c: Case): Fed {
   const s = c.stock!;
   const [[first, x]] = Object.entries(c.inputs) as [[string, Tensor]];
   const inputs = { [first]: s.first ?? x, ...s.inputs };
-  const outputs = ['y', ...Array.from({ length: (s.outputs ?? 1) - 1 }, (_, i) => `o${i}`)];
-  const model = shell(inputs, ['y']);
-  model.graph.nodes.push({ ...node(s.op, Object.keys(inputs), outputs, s.attrs ?? {}), domain: s.domain ?? '' });
+  const outputs = s.outputs ?? ['y'];
+  const model = shell(
+    inputs,
+    outputs.filter((name) => name !== ''),
+  );
+  model.graph.nodes.push({ ...node(s.op, Object.keys(inputs), [...outputs], s.attrs ?? {}), domain: s.domain ?? '' });
   return { model, feeds: fedOf(inputs) };
 }
 

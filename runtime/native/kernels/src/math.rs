@@ -61,6 +61,26 @@ pub fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     folded(lanes)
 }
 
+/// Σ x − by and Σ (x − by)², each in the order of [`sum`].
+#[inline(always)]
+pub fn moments(x: &[f32], by: f32) -> (f32, f32) {
+    let (mut lanes, mut squares) = ([0.0f32; LANES], [0.0f32; LANES]);
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for c in chunks {
+        for i in 0..LANES {
+            let d = c[i] - by;
+            lanes[i] += d;
+            squares[i] += d * d;
+        }
+    }
+    for (i, v) in rest.iter().enumerate() {
+        let d = v - by;
+        lanes[i] += d;
+        squares[i] += d * d;
+    }
+    (folded(lanes), folded(squares))
+}
+
 /// ln(1 + eˣ) with a relative error below 5·10⁻⁷: max(x, 0) + ln(1 + u), u = e^−|x|; ln(1 + u) = 2·artanh(u / (2 + u)), whose series in
 /// s² ≤ 1/9 is cut behind s¹⁶ (remainder 2·10⁻⁹).
 #[inline(always)]

@@ -3,7 +3,7 @@
 //! RMS: h = x / √(mean(x²) + eps) · gain. Layer: h = (x − mean) / √(mean((x − mean)²) + eps) · gain + bias.
 
 use crate::isa::dispatch;
-use crate::math::sum;
+use crate::math::{moments, sum};
 use crate::rows::{quantize_rows_body, round_body, Rows};
 use crate::Isa;
 
@@ -106,10 +106,11 @@ impl Row for &Norm<'_> {
             }
             return;
         };
-        // The mean in two steps: what the first one rounds away, the second finds.
+        // The mean in two steps: what the first one rounds away, the second finds; it is little, so the squares around it lose nothing by taking it off last.
         let first = sum(x, |v| v) / count;
-        let rest = sum(x, |v| v - first) / count;
-        let by = 1.0 / (sum(x, |v| (v - first - rest) * (v - first - rest)) / count + self.eps).sqrt();
+        let (rest, squares) = moments(x, first);
+        let (rest, squares) = (rest / count, squares / count);
+        let by = 1.0 / ((squares - rest * rest).max(0.0) + self.eps).sqrt();
         for (((y, x), g), b) in y.iter_mut().zip(x).zip(self.gain).zip(bias) {
             *y = (x - first - rest) * by * g + b;
         }

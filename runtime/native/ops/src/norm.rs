@@ -15,7 +15,7 @@ use std::ffi::CStr;
 use std::sync::Mutex;
 
 /// Elements of a task.
-const PIECE: usize = 1 << 14;
+const PIECE: usize = 1 << 15;
 
 pub struct Norm {
     pub name: &'static CStr,
