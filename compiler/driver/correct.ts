@@ -12,6 +12,7 @@ import type { Simulated } from '../simulated.ts';
 import type { Site } from '../sites.ts';
 import { solvers } from '../solvers/index.ts';
 import { placesOf, stagesOf } from './jobs.ts';
+import { Parts } from './parts.ts';
 import { frontOf, type Solving, sourceOf } from './solve.ts';
 import { gathered, Stream } from './stream.ts';
 
@@ -24,7 +25,9 @@ export async function correct(s: Solving, solved: Simulated): Promise<Simulated>
   const place = placesOf(s.source.model);
   const data = await sourceOf(s);
   const batches = await gathered(data.read(s.source.model.graph), data.describe);
-  const [stream, exact] = [0, 1].map(() => new Stream(s.options.host, s.source.dir, batches)) as [Stream, Stream];
+  const parts = new Parts(s.options.host, s.source.dir);
+  s.run.atEnd.push(() => parts.close());
+  const [stream, exact] = [0, 1].map(() => new Stream(s.options.host, parts, batches)) as [Stream, Stream];
   let now = solved;
   let block: number | undefined;
   const weightOf = (site: Site) => solved.weights.find((w) => w.site.id === site.id && w.port === 'weight')!;
@@ -79,11 +82,7 @@ async function means(
   front?: readonly string[],
 ): Promise<Float64Array[]> {
   const sums = values.map(() => ({ sum: new Float64Array(0), rows: 0 }));
-  for await (const { values: found, done } of stream.read(
-    model,
-    values.map((v) => v.value),
-    front,
-  )) {
+  for await (const { values: found, done } of stream.read({ model, values: values.map((v) => v.value), front })) {
     for (const [i, { value, axis }] of values.entries()) {
       const v = found[value]!;
       const at = sums[i]!;
