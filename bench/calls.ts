@@ -39,7 +39,12 @@ const chains: Chained[] = [
   { op: 'Mul', domain: '', constants: gain, attrs: {} },
   { op: 'MatMul', domain: '', constants: { w: ones([WIDTH, WIDTH], 0.01) }, attrs: {} },
   { op: 'SimplifiedLayerNormalization', domain: '', constants: gain, attrs: { axis: -1, epsilon: { float: 1e-5 } } },
-  { op: 'SkipSimplifiedLayerNormalization', domain: 'com.microsoft', constants: { r: ones([1, 1, WIDTH]), ...gain }, attrs: { epsilon: { float: 1e-5 } } },
+  {
+    op: 'SkipSimplifiedLayerNormalization',
+    domain: 'com.microsoft',
+    constants: { r: ones([1, 1, WIDTH]), ...gain },
+    attrs: { epsilon: { float: 1e-5 } },
+  },
   {
     op: 'MatMulNBits',
     domain: 'com.microsoft',
@@ -65,7 +70,12 @@ const host = await nodeHost({ threads: 1 });
 const folder = mkdtempSync(join(tmpdir(), 'qc-calls-'));
 async function opened(c: Chained, count: number) {
   const nodes: Node[] = Array.from({ length: count }, (_, i) => ({
-    ...node(c.op, [i ? `x${i}` : 'x', ...Object.keys(c.constants)], [i + 1 === count ? 'y' : `x${i + 1}`, ...Array.from({ length: c.more ?? 0 }, (_, k) => `o${i}_${k}`)], c.attrs),
+    ...node(
+      c.op,
+      [i ? `x${i}` : 'x', ...Object.keys(c.constants)],
+      [i + 1 === count ? 'y' : `x${i + 1}`, ...Array.from({ length: c.more ?? 0 }, (_, k) => `o${i}_${k}`)],
+      c.attrs,
+    ),
     domain: c.domain,
   }));
   const { model } = modelOfCase('SiLUScaled', caseOf('SiLUScaled', 'small')!);
@@ -76,7 +86,16 @@ async function opened(c: Chained, count: number) {
   model.graph.initializers = new Map(Object.entries(c.constants));
   const file = join(folder, `${c.op}-${count}.onnx`);
   await writeModel(host, model, file, { dir: folder, external: false });
-  return addon.openSession(library, file, { threads: 1, config: [], optimize: 0, arena: true, pattern: false, flush: false, dimensions: [], kernels: true });
+  return addon.openSession(library, file, {
+    threads: 1,
+    config: [],
+    optimize: 0,
+    arena: true,
+    pattern: false,
+    flush: false,
+    dimensions: [],
+    kernels: true,
+  });
 }
 const data = new Uint8Array(dataOf(ones([1, 1, WIDTH])).buffer);
 const rows = [];
@@ -85,7 +104,10 @@ for (const ends = performance.now() + 1000 * Number(o.seconds); performance.now(
   for (const { sessions, us } of rows)
     for (const [i, s] of sessions.entries()) {
       const from = performance.now();
-      const [y] = await s.run([{ name: 'x', element: elementOf('float32'), dims: [1, 1, WIDTH], data }], [{ name: 'y', element: 0, dims: [] }]);
+      const [y] = await s.run(
+        [{ name: 'x', element: elementOf('float32'), dims: [1, 1, WIDTH], data }],
+        [{ name: 'y', element: 0, dims: [] }],
+      );
       us[i]!.push(1000 * (performance.now() - from));
       if (y?.held) s.release(y.held);
     }

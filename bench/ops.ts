@@ -112,7 +112,8 @@ async function child(name: string, size: string): Promise<Record<string, number>
   const c = caseOf(name, size)!;
   const own = modelOfCase(name, c);
   const runners = new Map<string, Runner>();
-  for (const column of columnsOf([name, size])) runners.set(column, await opened(column === 'stock' && c.stock ? modelOfStock(c) : own, column));
+  for (const column of columnsOf([name, size]))
+    runners.set(column, await opened(column === 'stock' && c.stock ? modelOfStock(c) : own, column));
   for (;;) {
     const some = [...runners.values()].filter((r) => r.runs < 4 || (r.runs <= RUNS && r.spent < MILLISECONDS));
     if (some.length === 0) break;
@@ -130,7 +131,9 @@ const kept = join(o.dir, `times-${o.threads}.json`);
 type Times = Record<string, Record<string, number>>;
 const times: Times = existsSync(kept) ? (JSON.parse(readFileSync(kept, 'utf8')) as Times) : {};
 const ends = performance.now() + 1000 * Number(o.seconds);
-const table: Row[] = operators.flatMap((name) => sizesOf(name).map((size): Row => [name, size])).filter((r) => r.join(' ').includes(o.only));
+const table: Row[] = operators
+  .flatMap((name) => sizesOf(name).map((size): Row => [name, size]))
+  .filter((r) => r.join(' ').includes(o.only));
 const missing = table.filter((row) => columnsOf(row).some((c) => times[row.join(' ')]?.[c] === undefined));
 let left = missing.length;
 for (let at = 0; at < missing.length && performance.now() < ends; at += 3) {
