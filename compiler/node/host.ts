@@ -52,15 +52,16 @@ export async function nodeHost(options: NodeHostOptions = {}): Promise<NodeHost>
       const open = background ?? (await import('./session.ts')).openSession;
       return open(bytes, folder, {
         ...(threads === undefined ? {} : { threads }),
-        ...(options.kernels ? { kernels: true } : {}),
+        ...(options.kernels || (background && wanted.kernels) ? { kernels: true } : {}),
         ...(weights > LEAN ? { lean: true } : {}),
         ...(options.accuracyLevel === undefined ? {} : { accuracyLevel: options.accuracyLevel }),
       });
     },
     async lanes() {
       const threads = options.threads ?? availableParallelism();
-      const runs = (await inBackground()) ? Math.min(threads, LANES) : 1;
-      return { runs, threads: Math.max(1, Math.floor(threads / runs)) };
+      const kernels = (await inBackground()) !== undefined;
+      const runs = kernels ? Math.min(threads, LANES) : 1;
+      return { runs, threads: Math.max(1, Math.floor(threads / runs)), kernels };
     },
     async speed(models, threads) {
       const { measureSpeed } = await import('./speed.ts');
