@@ -112,6 +112,8 @@ export interface DequantizeRequest {
   readonly grain: CodeGrain;
   readonly scaleType: QuantizeRequest['scaleType'];
   readonly layout: Layout;
+  /** What is written to [out, reduce]; without, a new array. */
+  readonly to?: Float32Array;
 }
 
 /**
@@ -204,6 +206,45 @@ export interface Eigen {
   readonly vectors: Float64Array;
 }
 
+/** The product of two thin matrices, up · down, that is the best for W − Q, where an error E counts as E S. */
+export interface LowRankRequest {
+  /** W [out, n]. */
+  readonly weight: Float32Array;
+  readonly n: number;
+  /** Q [out, n]; without, the product is the best for W. */
+  readonly codes?: Float32Array;
+  /** Rows of the subspace that is iterated [rank ≤ count ≤ n, n]: any, or the `basis` of a matrix that is nearly the same. */
+  readonly start: Float32Array;
+  readonly rank: number;
+  /** Power steps. */
+  readonly steps: number;
+  /** Factors are rounded to float16. */
+  readonly half: boolean;
+  /** S: diagonal [n], or symmetric [n, n] with its inverse; without, one. */
+  readonly space?: { readonly root: Float32Array; readonly inverse?: Float32Array };
+  /** What the rest is written to; without, a new array. */
+  readonly rest?: Float32Array;
+}
+export interface LowRankResult {
+  /** The subspace, the largest direction first, orthonormal where errors are E S. [count, n] */
+  readonly basis: Float32Array;
+  /** [rank, n] */
+  readonly down: Float32Array;
+  /** [out, rank] */
+  readonly up: Float32Array;
+  /** W − up · down. [out, n] */
+  readonly rest: Float32Array;
+}
+
+/** Of an array [outer, n, inner]: lines along n, in blocks of `size` of its indices from … to. */
+export interface Lines {
+  readonly n: number;
+  readonly inner: number;
+  readonly from: number;
+  readonly to: number;
+  readonly size: number;
+}
+
 export interface Crunch {
   /** 'native' or 'wasm', and the instruction set in use. */
   readonly kind: 'native' | 'wasm';
@@ -229,6 +270,14 @@ export interface Crunch {
   orthonormal(rows: Float64Array, n: number): Promise<Float64Array>;
   /** Σ weight·‖y_i‖²_p over rows y_i of Y [rows, n], and its derivative [rows, n]. */
   rangeNorms(y: Float32Array, n: number, p: number, weight: number): Promise<{ readonly sum: number; readonly derivative: Float32Array }>;
+  /** By subspace iteration. Error: `nan-weight`. */
+  lowRank(r: LowRankRequest): Promise<LowRankResult>;
+  /** ‖X Aᵀ − Y Bᵀ‖² for A, B [out, n] and rows X, Y [count, n], all float32. */
+  distance(a: Float32Array, b: Float32Array, x: Float32Array, y: Float32Array, n: number): Promise<number>;
+  /** x −= left · right for x [rows, columns], left [rows, rank], right [rank, columns]. */
+  minusProduct(x: Float64Array, left: Float32Array, right: Float32Array, columns: number): Promise<void>;
+  /** Lines of x [outer, n, inner] along n, in blocks of size = 2^k · m of its indices from … to, times (Sylvester's matrix ⊗ base [m, m]) / √size. */
+  hadamard(x: Float64Array, lines: Lines, base: Float64Array): Promise<void>;
   /** Per column of X [rows, n]: min, max, Σ, Σx², Σ|x| folded into acc [5, n] (float64). */
   moments(acc: Float64Array, x: Float32Array, n: number): Promise<void>;
   /** Counts into `bins` equal bins over [lo, hi], outside values clamped into the end bins. */

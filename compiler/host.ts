@@ -56,6 +56,8 @@ export interface Speedup {
 export interface Lanes {
   readonly runs: number;
   readonly threads: number;
+  /** Do sessions that ask for kernels have them? */
+  readonly kernels: boolean;
 }
 
 export interface Host {
@@ -65,8 +67,8 @@ export interface Host {
   list(folder: string): Promise<readonly string[]>;
   /** Refuses an existing path unless `force`. */
   create(path: string, force: boolean): Promise<WriteFile>;
-  /** An ONNX Runtime session. `dir` is the folder that the model's relative file ranges refer to. */
-  session(model: Model, dir: string, options?: { threads?: number }): Promise<Session>;
+  /** An ONNX Runtime session. `dir` is the folder that the model's relative file ranges refer to; `kernels`: operators of qc.v1 run on ours where they are. */
+  session(model: Model, dir: string, options?: { threads?: number; kernels?: boolean }): Promise<Session>;
   /** How many runs of a session should be under way at once, and threads of a session that is used so; absent where a run stops everything else. */
   lanes?(): Promise<Lanes>;
   readonly crunch: Crunch;

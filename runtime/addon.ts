@@ -29,43 +29,56 @@ export interface Found {
   readonly library?: string;
 }
 
-/** Where the addon may be, best first; `why`: what cannot even be looked for. */
-async function candidates(packageFolder: string): Promise<{ paths: { addon: string; library: string }[]; why?: string }> {
+interface Place {
+  readonly addon: string;
+  readonly library: string;
+}
+
+/** The package of this platform; or why there is none. */
+async function installed(packageFolder: string): Promise<Place | string> {
   const [{ createRequire }, { dirname, join }] = await Promise.all([import('node:module'), import('node:path')]);
   const { platform, arch } = process;
-  const ending = libraryEnding(platform);
-  const native = join(packageFolder, 'runtime/native');
-  const paths = [{ addon: join(native, `qc.${platform}-${arch}.node`), library: join(native, `qc-ops.${platform}-${arch}.${ending}`) }];
   const here = thisPlatform();
-  if (!here) return { paths, why: `there is no native package for ${platform} ${arch}` };
+  if (!here) return `there is no native package for ${platform} ${arch}`;
   try {
     const folder = dirname(createRequire(join(packageFolder, 'package.json')).resolve(`${packageOf(here)}/package.json`));
-    paths.push({ addon: join(folder, 'qc.node'), library: join(folder, `qc-ops.${ending}`) });
-    return { paths };
+    return { addon: join(folder, 'qc.node'), library: join(folder, `qc-ops.${libraryEnding(platform)}`) };
   } catch {
-    return { paths, why: `the package ${packageOf(here)} is not installed` };
+    return `the package ${packageOf(here)} is not installed`;
   }
 }
 
-/** The addon of this machine, or why there is none. Never throws. QC_NATIVE=off: as if there were none. */
+/** The addon of this machine, or why there is none. Never throws. QC_NATIVE=off: as if there were none; QC_NATIVE=path: that one. */
 export async function findAddon(packageFolder: string): Promise<Found | string> {
-  if (process.env['QC_NATIVE'] === 'off') return 'QC_NATIVE=off';
+  const other = process.env['QC_NATIVE'];
+  if (other === 'off') return 'QC_NATIVE=off';
+  if (other) return (await loaded({ addon: other, library: '' }, packageFolder)) ?? `${other} is not there`;
+  const { platform, arch } = process;
+  const native = `${packageFolder}/runtime/native`;
+  const beside = {
+    addon: `${native}/qc.${platform}-${arch}.node`,
+    library: `${native}/qc-ops.${platform}-${arch}.${libraryEnding(platform)}`,
+  };
+  const first = await loaded(beside, packageFolder);
+  if (typeof first === 'object') return first;
+  const package_ = await installed(packageFolder);
+  const second = typeof package_ === 'string' ? package_ : await loaded(package_, packageFolder);
+  if (typeof second === 'object') return second;
+  return [second, first].filter(Boolean).join('; ') || `${beside.addon} is not there`;
+}
+
+/** The addon at a place, why it is of no use, or undefined where there is none. */
+async function loaded({ addon: path, library }: Place, packageFolder: string): Promise<Found | string | undefined> {
   const [{ existsSync, readFileSync }, { createRequire }] = await Promise.all([import('node:fs'), import('node:module')]);
-  const require = createRequire(import.meta.url);
-  const { paths, why } = await candidates(packageFolder);
-  const reasons = why ? [why] : [];
-  for (const { addon: path, library } of paths) {
-    if (!existsSync(path)) continue;
-    try {
-      const addon = require(path) as Addon;
-      const { version } = JSON.parse(readFileSync(`${packageFolder}/package.json`, 'utf8')) as { version: string };
-      if (addon.version?.() !== version) reasons.push(`${path} is of version ${addon.version?.() ?? 'unknown'}, qrecipe is ${version}`);
-      else return { addon, path, ...(existsSync(library) ? { library } : {}) };
-    } catch (error) {
-      reasons.push(`${path}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
-    }
+  if (!existsSync(path)) return undefined;
+  try {
+    const addon = createRequire(import.meta.url)(path) as Addon;
+    const { version } = JSON.parse(readFileSync(`${packageFolder}/package.json`, 'utf8')) as { version: string };
+    if (addon.version?.() !== version) return `${path} is of version ${addon.version?.() ?? 'unknown'}, qrecipe is ${version}`;
+    return { addon, path, ...(existsSync(library) ? { library } : {}) };
+  } catch (error) {
+    return `${path}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`;
   }
-  return reasons.join('; ') || `${paths[0]!.addon} is not there`;
 }
 
 /** The library that onnxruntime-node itself has loaded. */

@@ -11,6 +11,7 @@ import {
   formatNumbers,
   lawNumbers,
   leastSquaresNumbers,
+  lowRankNumbers,
   op,
   quantizeNumbers,
   solveNumbers,
@@ -112,7 +113,7 @@ function crunchOf(engine: Engine): Crunch {
       };
     },
     async dequantize(r) {
-      const to = new Float32Array(r.out * r.reduce);
+      const to = r.to ?? new Float32Array(r.out * r.reduce);
       const rest = [r.scales, ...(r.zeros ? [r.zeros] : []), ...(r.rowSteps ? [r.rowSteps] : [])];
       await call(op.dequantize, dequantizeNumbers(r), r.codes, rest, [view(to)]);
       return to;
@@ -165,6 +166,27 @@ function crunchOf(engine: Engine): Crunch {
       const derivative = new Float32Array(y.length);
       const [sum] = await call(op.rangeNorms, [n, p, weight], view(y), [], [view(derivative)]);
       return { sum: sum!, derivative };
+    },
+    async lowRank(r) {
+      const found = {
+        basis: new Float32Array(r.start.length),
+        down: new Float32Array(r.rank * r.n),
+        up: new Float32Array((r.weight.length / r.n) * r.rank),
+        rest: r.rest ?? new Float32Array(r.weight.length),
+      };
+      const given = [r.start, r.codes, r.space?.root, r.space?.inverse].flatMap((a) => (a ? [view(a)] : []));
+      await call(op.lowRank, lowRankNumbers(r), view(r.weight), given, Object.values(found).map(view));
+      return found;
+    },
+    async distance(a, b, x, y, n) {
+      const [sum] = await call(op.distance, [n], view(a), [b, x, y].map(view), []);
+      return sum!;
+    },
+    async minusProduct(x, left, right, columns) {
+      await call(op.minusProduct, [columns], view(left), [view(right)], [view(x)]);
+    },
+    async hadamard(x, { n, inner, from, to, size }, base) {
+      await call(op.hadamard, [n, inner, from, to, size], view(base), [], [view(x)]);
     },
     async moments(acc, x, n) {
       await call(op.moments, [n], view(x), [], [view(acc)]);

@@ -7,6 +7,7 @@ import type {
   FloatType,
   Layout,
   LeastSquaresRequest,
+  LowRankRequest,
   Matrix,
   Outer,
   QuantizeRequest,
@@ -31,6 +32,10 @@ export const op = {
   eigen: 22,
   orthonormal: 23,
   rangeNorms: 24,
+  lowRank: 25,
+  distance: 26,
+  minusProduct: 27,
+  hadamard: 28,
 } as const;
 
 /** Bytes of a weight's element. */
@@ -115,6 +120,15 @@ export const solveNumbers = (r: SolveRequest): number[] => [
 ];
 
 export const adaroundNumbers = (r: AdaRoundRequest): number[] => [...layerNumbers(r), r.iterations, r.rate, r.regular];
+
+export const lowRankNumbers = (r: LowRankRequest): number[] => [
+  r.n,
+  r.rank,
+  r.steps,
+  Number(r.half),
+  Number(r.codes !== undefined),
+  r.space ? (r.space.inverse ? 2 : 1) : 0,
+];
 
 export const leastSquaresNumbers = (r: LeastSquaresRequest): number[] => [
   ...matrixNumbers(r.weight),

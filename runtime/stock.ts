@@ -1,6 +1,6 @@
 /**
  * Sessions of stock ONNX Runtime that run off the main thread, several at once: the addon opens them on the library that onnxruntime-node ships,
- * without operators of ours, so they compute the same bits.
+ * without operators of ours, so they compute the same bits; with them where that is asked for.
  */
 import { findAddon, runtimeLibrary } from './addon.ts';
 import { packageFolder } from './crunch.ts';
@@ -27,6 +27,8 @@ export interface StockOptions {
   /** Threads inside an operator; 0: ONNX Runtime's own choice. */
   readonly threads: number;
   readonly optimize: boolean;
+  /** Operators of qc.v1 run on our kernels, else through their bodies. */
+  readonly kernels: boolean;
   /** Session configuration entries, without `session.` before their names. */
   readonly config: Readonly<Record<string, string>>;
 }
@@ -39,14 +41,14 @@ export async function stockSessions(): Promise<OpenStock | undefined> {
   const found = await findAddon(await packageFolder());
   if (typeof found === 'string') return undefined;
   const library = await runtimeLibrary();
-  return async (model, { threads, optimize, config }) => {
+  return async (model, { threads, optimize, kernels, config }) => {
     const session = await found.addon.openSession(library, model, {
       threads,
       config: Object.entries({ ...config, use_env_allocators: '1' }).flatMap(([key, value]) => [`session.${key}`, value]),
       optimize: optimize ? 99 : 0,
       arena: true,
       pattern: false,
-      kernels: false,
+      kernels,
       flush: true,
       dimensions: [],
     });

@@ -1,4 +1,5 @@
 /** Corrections of biases: after every weight is solved, layer by layer, the mean output of the float model is put back. */
+import { attended } from '../calibrate/padding.ts';
 import { floats, ofFloats } from '../calibrate/values.ts';
 import type { SolverOf } from '../define.ts';
 import { fromFloat32, toFloat64 } from '../graph/numeric.ts';
@@ -12,6 +13,7 @@ import type { Simulated } from '../simulated.ts';
 import type { Site } from '../sites.ts';
 import { solvers } from '../solvers/index.ts';
 import { placesOf, stagesOf } from './jobs.ts';
+import { Parts } from './parts.ts';
 import { frontOf, type Solving, sourceOf } from './solve.ts';
 import { gathered, Stream } from './stream.ts';
 
@@ -24,7 +26,9 @@ export async function correct(s: Solving, solved: Simulated): Promise<Simulated>
   const place = placesOf(s.source.model);
   const data = await sourceOf(s);
   const batches = await gathered(data.read(s.source.model.graph), data.describe);
-  const [stream, exact] = [0, 1].map(() => new Stream(s.options.host, s.source.dir, batches)) as [Stream, Stream];
+  const parts = new Parts(s.options.host, s.source.dir);
+  s.run.atEnd.push(() => parts.close());
+  const [stream, exact] = [0, 1].map(() => new Stream(s.options.host, parts, batches)) as [Stream, Stream];
   let now = solved;
   let block: number | undefined;
   const weightOf = (site: Site) => solved.weights.find((w) => w.site.id === site.id && w.port === 'weight')!;
@@ -79,15 +83,11 @@ async function means(
   front?: readonly string[],
 ): Promise<Float64Array[]> {
   const sums = values.map(() => ({ sum: new Float64Array(0), rows: 0 }));
-  for await (const { values: found, done } of stream.read(
-    model,
-    values.map((v) => v.value),
-    front,
-  )) {
+  for await (const { values: found, mask, done } of stream.read({ model, values: values.map((v) => v.value), front })) {
     for (const [i, { value, axis }] of values.entries()) {
       const v = found[value]!;
       const at = sums[i]!;
-      const { x, rows, channels } = byChannel(ofFloats(v.shape, floats(v)), axis, at.sum.length);
+      const { x, rows, channels } = byChannel(attended(ofFloats(v.shape, floats(v)), mask), axis, at.sum.length);
       if (at.rows === 0) at.sum = new Float64Array(channels);
       for (let k = 0; k < x.length; k++) at.sum[k % channels]! += x[k]!;
       at.rows += rows;

@@ -23,22 +23,21 @@ export interface Stage {
   readonly from: number;
 }
 
-/** How much of the work is done: factors cost n³, the sweep out·n². */
+/** What a job costs: factors n³, the sweep out·n². */
+export const workOf = ({ weight: { out, reduce } }: Job): number => reduce * reduce * (out + reduce);
+
+/** How much of the work is done. */
 export class Work {
   readonly total: number;
   #done = 0;
 
   constructor(jobs: readonly Job[]) {
-    this.total = jobs.reduce((sum, j) => sum + Work.#of(j), 0);
+    this.total = jobs.reduce((sum, j) => sum + workOf(j), 0);
   }
 
   done(job: Job): number {
-    this.#done += Work.#of(job);
+    this.#done += workOf(job);
     return this.#done;
-  }
-
-  static #of({ weight: { out, reduce } }: Job): number {
-    return reduce * reduce * (out + reduce);
   }
 }
 

@@ -11,8 +11,12 @@ import { simulate } from '../simulate/simulate.ts';
 import type { Simulated } from '../simulated.ts';
 import { firstBatches, judgingSource } from './data.ts';
 import type { Source } from './model.ts';
+import { Parts } from './parts.ts';
 import type { Run } from './run.ts';
 import type { CompileOptions } from './types.ts';
+
+/** Bytes of a model whose weights are fed. */
+const FED = 256 << 20;
 
 /**
  * Runs the lowered and the simulated model on one batch. Weights alone: equal up to the order of float sums. With rounded activations a tie that
@@ -31,11 +35,15 @@ export async function prove(a: {
   const { plan, source, simulated, lowered, options, run } = a;
   const { host } = options;
   const rounded = simulated.values.some((v) => v.type.codes);
+  const parts = new Parts(host, source.dir);
+  run.atEnd.push(() => parts.close());
+  // Weights that are fed are copied into no file, but all in memory. Sums in the last bit's other order would move codes of rounded activations.
+  const open = !rounded && source.bytes <= FED ? (model: Model) => parts.session(model, undefined) : undefined;
   const limit = rounded ? TOLERANCE.rounded : TOLERANCE.floats;
   const data = await judgingSource(plan, source.dir, options, undefined);
   for await (const { feeds, label } of firstBatches(data, 1).read(source.model.graph)) {
     const meant = simulate(simulated);
-    const found = await compareOutputs(host, meant, lowered.model, source.dir, [feeds]);
+    const found = await compareOutputs(host, meant, lowered.model, source.dir, [feeds], open);
     const far = found.filter((d) => !(d.relative <= limit));
     if (rounded && far.length) await proveSites(simulated, meant, lowered.model, source.dir, feeds, host);
     const rounding = rounded && far.length ? await compareOutputs(host, simulated.model, meant, source.dir, [feeds]) : [];

@@ -4,19 +4,22 @@ import type { Model } from '../graph/types.ts';
 import { failAt } from '../plan/bind.ts';
 import type { Planned } from '../plan/plan.ts';
 import { simulate } from '../simulate/simulate.ts';
-import type { EncodedWeight, Simulated } from '../simulated.ts';
+import type { Simulated } from '../simulated.ts';
+import type { Site } from '../sites.ts';
 import { adapted, openSource } from './data.ts';
 import { decide, tensorsOf } from './decide.ts';
 import { sha256 } from './hash.ts';
-import { inputKey, momentsOf } from './inputs.ts';
-import { type Job, jobsOf, nameOf, placesOf, stagesOf, Work } from './jobs.ts';
+import { inputKey, inputsOf, momentsOf } from './inputs.ts';
+import { type Job, jobsOf, nameOf, placesOf, stagesOf, Work, workOf } from './jobs.ts';
 import { type Entry, Kept } from './kept.ts';
+import { Latest } from './latest.ts';
 import { VERSION } from './metadata.ts';
 import type { Source } from './model.ts';
 import type { Moments } from './moments.ts';
+import { Parts } from './parts.ts';
 import type { Run } from './run.ts';
 import { Shelf } from './shelf.ts';
-import { gathered, Stream } from './stream.ts';
+import { gathered, Stream, type Wanted } from './stream.ts';
 import type { CompileOptions } from './types.ts';
 
 export interface Solving {
@@ -31,6 +34,9 @@ export interface Solving {
   readonly run: Run;
 }
 
+/** Elements of a Hessian whose layer does not keep all cores busy. */
+const SMALL = 1 << 21;
+
 /** The simulated level with the codes that the plan's solvers found. Errors: `solve-refused`, `calibration-missing`, `data-unbound`, those of data and solvers. */
 export async function solve(s: Solving): Promise<Simulated> {
   const { plan, source, simulated, crunch, options, run } = s;
@@ -41,78 +47,116 @@ export async function solve(s: Solving): Promise<Simulated> {
   const batches = await gathered(data.read(source.model.graph), data.describe);
   const wants = jobs.map((j) => j.solver.wants(j.planned.solver.args as never));
   const sequential = wants.some((w) => w.inputs !== 'float');
-  const stream = new Stream(options.host, source.dir, batches);
-  const float = wants.some((w) => w.float) && sequential ? new Stream(options.host, source.dir, batches) : undefined;
+  const parts = new Parts(options.host, source.dir);
+  run.atEnd.push(() => parts.close());
+  const stream = new Stream(options.host, parts, batches);
+  const float = wants.some((w) => w.float) && sequential ? new Stream(options.host, parts, batches) : undefined;
   const kept = await Kept.open(options.host, options.output, await keyOf(s, batches), options.resume ?? false);
   run.atEnd.push(() => kept.remove());
   const shelf = new Shelf(options.host, async () => kept.dir);
   const work = new Work(jobs);
-  const solved = new Map<EncodedWeight, EncodedWeight>();
+  const latest = new Latest(source.reader);
   const narrow: { job: Job; rows: number }[] = [];
-  let block: number | undefined;
+  const stages = stagesOf(
+    jobs,
+    wants.some((w) => w.inputs === 'layer'),
+  );
 
-  /** The model whose layers before a place are quantized. */
-  const modelUpTo = (at: number): Model =>
-    sequential
-      ? simulate({
-          ...simulated,
-          weights: simulated.weights.filter((w) => place(w.site) < at).map((w) => solved.get(w) ?? w),
-          values: simulated.values.filter((v) => place(v.site) < at),
-        })
-      : source.model;
+  /** The model, or a part of it, whose layers before a place are quantized. */
+  const quantized = (model: Model, at: number): Model => {
+    const made = new Set(model.graph.nodes.map((n) => n.outputs[0]));
+    const there = (site: Site) => place(site) < at && (model === source.model || site.nodes.some((n) => made.has(n.outputs[0])));
+    const weights = simulated.weights.filter((w) => there(w.site));
+    const values = simulated.values.filter((v) => there(v.site));
+    return weights.length + values.length ? simulate({ ...simulated, model, weights, values }, latest) : model;
+  };
+  /** Weights change nothing around them, so that the part which is run is enough. */
+  const weightsOnly = simulated.values.length === 0;
 
+  /** What a stage reads; the same object each time, made when it is first asked for. */
+  const wantedBy = stages.map((stage, i): { readonly on: () => Wanted; readonly float: () => Wanted } => {
+    const last = stages[i - 1]?.block;
+    const front = i > 0 && stage.block === last ? undefined : frontOf(s, stage.block, last);
+    const values = inputsOf(stage.jobs.map((j) => j.planned.site));
+    return {
+      on: once((): Wanted => {
+        if (!sequential) return { model: source.model, values, front };
+        const change = (part: Model) => quantized(part, stage.from);
+        return weightsOnly ? { model: source.model, change, values, front } : { model: change(source.model), values, front };
+      }),
+      float: once(() => ({ model: source.model, values, front })),
+    };
+  });
+
+  const notes = new Map<Job, string>();
   const done = (job: Job, { tensors, note }: Entry) => {
-    const now = solved.get(job.weight) ?? job.weight;
-    const found = tensors['weight'];
-    if (found) solved.set(job.weight, { ...now, source: found, reweighted: true });
-    else solved.set(job.weight, { ...now, solved: tensors as NonNullable<EncodedWeight['solved']> });
-    run.note(`solve ${job.solver.name}`, note, job.planned.site.id);
+    latest.found(job.weight, tensors, sequential && job.at < stages.at(-1)!.from);
+    notes.set(job, note);
     run.onEvent({ phase: 'solve', done: work.done(job), total: work.total });
   };
 
-  for (const stage of stagesOf(
-    jobs,
-    wants.some((w) => w.inputs === 'layer'),
-  )) {
-    const front = stage.block === block ? undefined : frontOf(s, stage.block, block);
-    block = stage.block;
+  for (const [i, stage] of stages.entries()) {
     const known = stage.jobs.every((j) => kept.get(nameOf(j)));
-    if (!known || front) {
-      const on = { model: modelUpTo(stage.from), stream };
-      const sites = stage.jobs.map((j) => j.planned.site);
-      // Where all is known the pass runs only to bring the front to the next block, with the same values as the first time.
-      const moments = await momentsOf(sites, on, float && { model: source.model, stream: float }, crunch, shelf, front, known);
-      const finished = new Map<string, Promise<Moments>>();
-      let writing: Promise<void> = Promise.resolve();
-      for (const [i, job] of stage.jobs.entries()) {
-        options.signal?.throwIfAborted();
-        const before = kept.get(nameOf(job));
-        if (before) {
-          done(job, before);
-          continue;
-        }
-        const key = inputKey(job.planned.site);
-        const m = await (finished.get(key) ?? moments.get(key)!.finish());
-        const again = stage.jobs.slice(i + 1).some((j) => inputKey(j.planned.site) === key);
-        if (again) finished.set(key, Promise.resolve(m));
-        else finished.delete(key);
-        const weight = solved.get(job.weight) ?? job.weight;
-        const decision = await decide({ ...job, weight }, m, s);
-        const found = tensorsOf(weight, decision);
-        await writing;
-        options.signal?.throwIfAborted();
-        // the next layer is solved while this one is written, unless it is the same weight
-        writing = kept.keep(nameOf(job), found, decision.note).then((tensors) => done(job, { tensors, note: decision.note }));
-        // whoever waits for it learns of an error
-        writing.catch(() => {});
-        if (stage.jobs[i + 1]?.weight === job.weight) await writing;
-        if (m.rows < job.weight.reduce) narrow.push({ job, rows: m.rows });
+    const wanted = wantedBy[i]!;
+    if (known && !wanted.float().front) {
+      for (const job of stage.jobs) done(job, kept.get(nameOf(job))!);
+      continue;
+    }
+    const reading = (by: Stream, which: 'on' | 'float') => ({
+      stream: by,
+      wanted: wanted[which](),
+      next: () => wantedBy[i + 1]?.[which](),
+    });
+    const sites = stage.jobs.map((j) => j.planned.site);
+    // Where all is known the pass runs only to bring the front to the next block, with the same values as the first time.
+    const moments = await momentsOf(sites, reading(stream, 'on'), float && reading(float, 'float'), crunch, shelf, known);
+    const finished = new Map<string, Promise<Moments>>();
+    // Small layers leave cores idle: two are solved at once, the longest first. Of large ones the next is solved while the last is written.
+    const small = [...moments.values()].every((m) => m.n ** 2 <= SMALL);
+    const order = small ? [...stage.jobs].sort((a, b) => workOf(b) - workOf(a)) : stage.jobs;
+    const open = new Set<Promise<void>>();
+    for (const [at, job] of order.entries()) {
+      options.signal?.throwIfAborted();
+      const before = kept.get(nameOf(job));
+      if (before) {
+        done(job, before);
+        continue;
       }
-      await writing;
-    } else for (const job of stage.jobs) done(job, kept.get(nameOf(job))!);
+      const key = inputKey(job.planned.site);
+      const m = await (finished.get(key) ?? moments.get(key)!.finish());
+      const again = order.slice(at + 1).some((j) => inputKey(j.planned.site) === key);
+      if (again) finished.set(key, Promise.resolve(m));
+      else finished.delete(key);
+      const weight = latest.of(job.weight);
+      const decision = decide({ ...job, weight }, m, s);
+      const stored = decision.then(async (d) => {
+        options.signal?.throwIfAborted();
+        const tensors = await kept.keep(nameOf(job), tensorsOf(weight, d), d.note);
+        open.delete(stored);
+        done(job, { tensors, note: d.note });
+      });
+      // whoever waits for it learns of an error
+      stored.catch(() => {});
+      open.add(stored);
+      if (m.rows < job.weight.reduce) narrow.push({ job, rows: m.rows });
+      if (!small) await decision;
+      if (order[at + 1]?.weight === job.weight) await stored;
+      else if (open.size > 1) await Promise.race(open);
+    }
+    await Promise.all(open);
   }
+  for (const [job, note] of [...notes].sort(([a], [b]) => jobs.indexOf(a) - jobs.indexOf(b)))
+    run.note(`solve ${job.solver.name}`, note, job.planned.site.id);
   warnOfFewRows(narrow, run);
-  return { ...simulated, weights: simulated.weights.map((w) => solved.get(w) ?? w) };
+  return { ...simulated, weights: simulated.weights.map((w) => latest.of(w)) };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
 }
 
 /** Equal keys give equal integers on one machine. */
@@ -145,7 +189,7 @@ export async function sourceOf({ plan, source, options }: Solving) {
 }
 
 function warnOfFewRows(narrow: readonly { job: Job; rows: number }[], run: Run): void {
-  const worst = [...narrow].sort((a, b) => a.rows / a.job.weight.reduce - b.rows / b.job.weight.reduce)[0];
+  const worst = [...narrow].sort((a, b) => a.rows / a.job.weight.reduce - b.rows / b.job.weight.reduce || a.job.at - b.job.at)[0];
   if (!worst) return;
   const others = narrow.length > 1 ? ` (and ${narrow.length - 1} more)` : '';
   run.warnings.push({

@@ -7,7 +7,7 @@ import type { EvalContext } from '../host.ts';
 import { logQsur as qsur } from '../objectives/qsur.ts';
 import type { QType } from '../plan/types.ts';
 import type { Site } from '../sites.ts';
-import { outputDistance, rounded } from './output-error.ts';
+import { rounded } from './output-error.ts';
 import { dense, matrixOf, type Rotation } from './rotation.ts';
 import { roundRows } from './round-rows.ts';
 
@@ -239,8 +239,8 @@ async function heldOut(pairs: readonly Pair[], r: Float32Array, n: number, p: nu
     const [x, v] = [await times(pair.x, r, n, ctx.crunch), await times(w, r, n, ctx.crunch)];
     const back = pair.weight?.codes ? await rounded({ site: pair.site, type: pair.weight, out: v.length / n, reduce: n }, v, ctx) : v;
     const zero = new Float32Array(v.length);
-    const whole = await outputDistance(v, zero, x, x, n, ctx);
-    if (whole > 0) total += (await outputDistance(v, back, x, roundRows(x, n, pair.input), n, ctx)) / whole;
+    const whole = await ctx.crunch.distance(v, zero, x, x, n);
+    if (whole > 0) total += (await ctx.crunch.distance(v, back, x, roundRows(x, n, pair.input), n)) / whole;
   }
   return total / pairs.length;
 }

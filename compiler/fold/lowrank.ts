@@ -1,16 +1,16 @@
 /** A low-rank branch beside a linear, in float: y = x R + (x V) U with R = W − V U. The residual R is what gets quantized. */
-import { fromHalf, toHalf } from '../graph/numeric.ts';
+import { toHalf } from '../graph/numeric.ts';
 import { float32s, held } from '../lower/make.ts';
 import type { Site } from '../sites.ts';
-import { leading } from './eigen.ts';
 import type { Job, Need } from './job.ts';
-import { floatRows, outputDistance, rounded } from './output-error.ts';
+import { floatRows, rounded } from './output-error.ts';
 import { measure } from './output-space.ts';
 import { refuse } from './refuse.ts';
 import { roundRows } from './round-rows.ts';
+import { uniform } from './uniform.ts';
 
 const sample = { name: 'rows', args: { axis: -1, count: 256 } };
-/** Rows of a wide layer that stand for all where the error is measured. */
+/** Outputs of a wide layer that stand for all where the error is measured. */
 const WIDE = 512;
 
 export interface Branching {
@@ -31,8 +31,17 @@ export const branchNeeds = (sites: readonly Site[]): Need[] =>
 
 interface Member {
   readonly site: Site;
-  readonly w: Float32Array;
+  /** Its rows of what the group shares. */
+  readonly from: number;
   readonly out: number;
+}
+
+/** The linears that one branch is for: their weights below one another. */
+interface Group {
+  readonly members: readonly Member[];
+  /** [out, n] */
+  readonly w: Float32Array;
+  readonly n: number;
 }
 
 /** Splits every linear. Errors: Refusal. */
@@ -53,42 +62,53 @@ export async function branchSites(job: Job, sites: readonly Site[], how: Branchi
   }
 }
 
+/** Rows beyond the rank that are iterated too, at least; the sum is whole for the blocks of the products. */
+const MORE = 8;
+const BLOCK = 16;
+/** Power steps from a start that knows nothing, and from the branch of the round before. */
+const [FIRST, NEXT] = [4, 2];
+/** The alternation ends when the error has not fallen by this share in so many rounds: from round to round it wavers as codes jump. */
+const [GAIN, PATIENCE] = [0.002, 2];
+
 async function branch(job: Job, sites: readonly Site[], x: Float32Array, how: Branching): Promise<void> {
-  const members: Member[] = [];
-  let n = 0;
-  for (const site of sites) {
-    if (site.facts['transA'] === true) refuse('layout-lost', `${site.path} does not read the channels along its last axis`);
-    const { rows, out, reduce } = await floatRows(job, site);
-    members.push({ site, w: rows, out });
-    n = reduce;
-  }
-  const rank = Math.min(
-    how.rank,
-    n,
-    members.reduce((a, m) => a + m.out, 0),
+  const group = await gathered(job, sites);
+  const { members, w, n } = group;
+  const { crunch } = job.ctx;
+  const rank = Math.min(how.rank, n, w.length / n);
+  const count = Math.min(n, Math.ceil((rank + MORE) / BLOCK) * BLOCK);
+  const space = await measure(how.error, x, n, crunch);
+  const next = uniform(1);
+  let start: Float32Array = Float32Array.from({ length: count * n }, () => next() - 0.5);
+  const rounds = members.map((m) =>
+    roundRows(x, n, job.typeOf(m.site, 'input'), m.site.members.includes('migrated') ? 'channel' : 'tensor'),
   );
-  let down: Float64Array | undefined;
-  const space = await measure(how.error, x, n, job.ctx.crunch);
-  const whole = how.start === 'codes' ? await Promise.all(members.map((m) => residualOf(job, m, m.w, n))) : undefined;
-  let target = members.map((m, i) => (whole ? m.w.map((w, k) => w - whole[i]![k]!) : m.w));
-  let best: { error: number; down: Float32Array; ups: Float32Array[]; round: number } | undefined;
-  let first = 0;
+  // Layers of millions of weights: rounds share their arrays, which nobody collects in time.
+  const [rest, room] = [new Float32Array(w.length), new Float32Array(w.length)];
+  let codes = how.start === 'codes' ? await codesOf(job, group, w, room) : undefined;
+  let best: { error: number; down: Float32Array; up: Float32Array; round: number } | undefined;
+  let [first, stands] = [0, 0];
   for (let round = 0; round < how.iterations; round++) {
-    const gram = new Float64Array(n * n);
-    const seen = target.map((t, i) => space.into(t, members[i]!.out));
-    for (const t of seen) await job.ctx.crunch.gram(gram, t, n);
-    down = await leading(job.ctx.crunch, gram, rank, down ? 3 : 16, down);
-    const narrow = shrunk(space.back(down, rank), how.factors);
-    const ups = seen.map((t, i) => shrunk(projected(t, space.into(narrow, rank), members[i]!.out, n, rank), how.factors));
-    const parts = members.map((m, i) => minus(m.w, ups[i]!, narrow, m.out, n, rank));
-    const codes = await Promise.all(members.map((m, i) => residualOf(job, m, parts[i]!, n)));
+    const found = await crunch.lowRank({
+      weight: w,
+      n,
+      ...(codes ? { codes } : {}),
+      start,
+      rank,
+      steps: round === 0 ? FIRST : NEXT,
+      half: how.factors === 'float16',
+      ...(space ? { space } : {}),
+      rest,
+    });
+    start = found.basis;
+    codes = await codesOf(job, group, rest, room);
     let error = 0;
-    for (const [i, m] of members.entries()) error += await errorOf(job, m, parts[i]!, codes[i]!, x, n);
+    for (const [i, m] of members.entries())
+      error += await crunch.distance(few(part(rest, m, n), m, n), few(part(codes, m, n), m, n), x, rounds[i]!, n);
     if (round === 0) first = error;
-    if (best && error >= best.error) break;
-    best = { error, down: narrow, ups, round };
+    stands = best && error > best.error * (1 - GAIN) ? stands + 1 : 0;
+    if (!best || error < best.error) best = { error, down: found.down, up: found.up, round };
+    if (stands === PATIENCE) break;
     if (error === 0 || members.every((m) => !job.typeOf(m.site, 'weight')?.codes)) break;
-    target = members.map((m, i) => m.w.map((w, k) => w - codes[i]![k]!));
   }
   emit(job, members, best!, n, rank, how.factors);
   const paths = sites.map((s) => s.path).join(', ');
@@ -100,62 +120,49 @@ async function branch(job: Job, sites: readonly Site[], x: Float32Array, how: Br
   });
 }
 
-/** Factors in the precision in which they are stored. */
-const shrunk = (x: Float64Array, to: 'float16' | 'float32'): Float32Array =>
-  Float32Array.from(x, (v) => (to === 'float16' ? fromHalf(toHalf(v)) : v));
-
-/** U [out, rank] with U V the best for M [out, n], where the rows of V [rank, n] are orthogonal. */
-export function projected(m: Float32Array, v: Float32Array, out: number, n: number, rank: number): Float64Array {
-  const up = new Float64Array(out * rank);
-  const norms = Float64Array.from({ length: rank }, (_, r) => v.subarray(r * n, (r + 1) * n).reduce((s, x) => s + x * x, 0));
-  for (let o = 0; o < out; o++)
-    for (let r = 0; r < rank; r++) {
-      let sum = 0;
-      for (let k = 0; k < n; k++) sum += m[o * n + k]! * v[r * n + k]!;
-      up[o * rank + r] = norms[r]! > 0 ? sum / norms[r]! : 0;
-    }
-  return up;
-}
-
-/** W − U V as float32 [out, n]. */
-function minus(w: Float32Array, up: Float32Array, down: Float32Array, out: number, n: number, rank: number): Float32Array {
-  const left = Float32Array.from(w);
-  const row = new Float64Array(n);
-  for (let o = 0; o < out; o++) {
-    row.fill(0);
-    for (let r = 0; r < rank; r++) {
-      const u = up[o * rank + r]!;
-      for (let k = 0; k < n; k++) row[k]! += u * down[r * n + k]!;
-    }
-    for (let k = 0; k < n; k++) left[o * n + k] = w[o * n + k]! - row[k]!;
+async function gathered(job: Job, sites: readonly Site[]): Promise<Group> {
+  const members: Member[] = [];
+  const parts: Float32Array[] = [];
+  let [n, from] = [0, 0];
+  for (const site of sites) {
+    if (site.facts['transA'] === true) refuse('layout-lost', `${site.path} does not read the channels along its last axis`);
+    const { rows, out, reduce } = await floatRows(job, site);
+    members.push({ site, from, out });
+    parts.push(rows);
+    from += out;
+    n = reduce;
   }
-  return left;
+  if (parts.length === 1) return { members, w: parts[0]!, n };
+  const w = new Float32Array(from * n);
+  for (const [i, p] of parts.entries()) w.set(p, members[i]!.from * n);
+  return { members, w, n };
 }
 
-/** What the residual's codes stand for; the residual itself where the plan leaves it in float. */
-function residualOf(job: Job, m: Member, part: Float32Array, n: number): Promise<Float32Array> {
-  const type = job.typeOf(m.site, 'weight');
-  return type?.codes ? rounded({ site: m.site, type, out: m.out, reduce: n }, part, job.ctx) : Promise.resolve(part);
+const part = (a: Float32Array, m: Member, width: number): Float32Array => a.subarray(m.from * width, (m.from + m.out) * width);
+
+/** What the codes of rows [out, n] stand for, in `to`; the rows themselves where the plan leaves them in float. */
+async function codesOf(job: Job, { members, n }: Group, rows: Float32Array, to: Float32Array): Promise<Float32Array> {
+  for (const m of members) {
+    const type = job.typeOf(m.site, 'weight');
+    const [own, into] = [part(rows, m, n), part(to, m, n)];
+    if (type?.codes) await rounded({ site: m.site, type, out: m.out, reduce: n }, own, job.ctx, into);
+    else into.set(own);
+  }
+  return to;
 }
 
-/** ‖x R − Q(x) Q(R)‖² on the sample. */
-function errorOf(job: Job, m: Member, part: Float32Array, codes: Float32Array, x: Float32Array, n: number): Promise<number> {
-  const few = Math.min(m.out, WIDE);
-  const pick = (a: Float32Array): Float32Array => {
-    if (few === m.out) return a;
-    const out = new Float32Array(few * n);
-    for (let i = 0; i < few; i++) out.set(a.subarray(Math.floor((i * m.out) / few) * n).subarray(0, n), i * n);
-    return out;
-  };
-  const steps = m.site.members.includes('migrated') ? 'channel' : 'tensor';
-  const y = roundRows(x, n, job.typeOf(m.site, 'input'), steps);
-  return outputDistance(pick(part), pick(codes), x, y, n, job.ctx);
+/** Of more rows than that, WIDE evenly spread: the error of the output on the sample is measured on them. */
+function few(rows: Float32Array, m: Member, n: number): Float32Array {
+  if (m.out <= WIDE) return rows;
+  const out = new Float32Array(WIDE * n);
+  for (let i = 0; i < WIDE; i++) out.set(rows.subarray(Math.floor((i * m.out) / WIDE) * n).subarray(0, n), i * n);
+  return out;
 }
 
 function emit(
   job: Job,
   members: readonly Member[],
-  { down, ups }: { down: Float32Array; ups: readonly Float32Array[] },
+  { down, up }: { down: Float32Array; up: Float32Array },
   n: number,
   rank: number,
   factors: Branching['factors'],
@@ -197,11 +204,12 @@ function emit(
     ...(first!.site.block === undefined ? {} : { block: first!.site.block }),
     size: n * rank,
   });
-  for (const [k, m] of members.entries()) {
+  for (const m of members) {
+    const own = part(up, m, rank);
     const { axes } = m.site.ports['weight']!;
-    job.rewriter.fold(m.site, m.site.ports['weight']!.value, { kind: 'subtract', out: axes['out']!, up: ups[k]!, down, rank });
-    job.rewriter.behind(m.site, 'lowrank', (i, own) =>
-      i.op('Add', [own, i.op('MatMul', [out, wide(i, i.constant('up', stored(turned(ups[k]!, m.out, rank), [rank, m.out])))])]),
+    job.rewriter.fold(m.site, m.site.ports['weight']!.value, { kind: 'subtract', out: axes['out']!, up: own, down, rank });
+    job.rewriter.behind(m.site, 'lowrank', (i, y) =>
+      i.op('Add', [y, i.op('MatMul', [out, wide(i, i.constant('up', stored(turned(own, m.out, rank), [rank, m.out])))])]),
     );
   }
 }

@@ -39,8 +39,13 @@ export async function floatRows(job: Job, site: Site): Promise<{ rows: Float32Ar
   return { rows: await sourceRows(w, job.ctx), out, reduce };
 }
 
-/** What the codes of `rows` [out, reduce] stand for. */
-export const rounded = (w: Pick<Rows, 'site' | 'type' | 'out' | 'reduce'>, rows: Float32Array, ctx: EvalContext): Promise<Float32Array> =>
+/** What the codes of `rows` [out, reduce] stand for; in `to` where it is given. */
+export const rounded = (
+  w: Pick<Rows, 'site' | 'type' | 'out' | 'reduce'>,
+  rows: Float32Array,
+  ctx: EvalContext,
+  to?: Float32Array,
+): Promise<Float32Array> =>
   dequantizedRows(
     {
       site: w.site,
@@ -52,27 +57,9 @@ export const rounded = (w: Pick<Rows, 'site' | 'type' | 'out' | 'reduce'>, rows:
       source: float32s(rows, [w.out, w.reduce]),
     },
     ctx,
+    'plain',
+    to,
   );
-
-/** ‖X Aᵀ − Y Bᵀ‖² for A, B [out, n] and sample rows X, Y [count, n], by way of four [n, n] products. */
-export async function outputDistance(
-  a: Float32Array,
-  b: Float32Array,
-  x: Float32Array,
-  y: Float32Array,
-  n: number,
-  ctx: EvalContext,
-): Promise<number> {
-  const inner = async (p: Float32Array, q: Float32Array, r: Float32Array, s: Float32Array): Promise<number> => {
-    const [left, right] = [new Float64Array(n * n), new Float64Array(n * n)];
-    await ctx.crunch.cross(left, p, q, n);
-    await ctx.crunch.cross(right, r, s, n);
-    let sum = 0;
-    for (let i = 0; i < left.length; i++) sum += left[i]! * right[i]!;
-    return sum;
-  };
-  return Math.max(0, (await inner(a, a, x, x)) - 2 * (await inner(a, b, x, y)) + (await inner(b, b, y, y)));
-}
 
 /** tr(D H Dᵀ) = ⟨DᵀD, H⟩ for D [out, n], H [n, n]. */
 export async function energyOf(d: Float32Array, h: ArrayLike<number>, n: number, ctx: EvalContext): Promise<number> {

@@ -7,6 +7,7 @@ import type { Port, Site, Sites } from '../sites.ts';
 import { plain } from './plain.ts';
 import { refuse } from './refuse.ts';
 import { folded, type Step, shapeAfter } from './tensors.ts';
+import { dropUnread, withoutDead } from './unread.ts';
 
 export interface Rewritten {
   readonly model: Model;
@@ -292,36 +293,3 @@ const floats32 = (x: Float64Array): Tensor => ({
   shape: [x.length],
   source: { kind: 'bytes', bytes: new Uint8Array(Float32Array.from(x).buffer) },
 });
-
-/** Drops originals that nobody reads any more. */
-function dropUnread(model: Model, names: ReadonlySet<string>): Model {
-  const read = new Set([...allNodes(model.graph)].flatMap(({ node }) => node.inputs));
-  for (const name of names) if (!read.has(name) && !model.graph.outputs.some((o) => o.name === name)) model.graph.initializers.delete(name);
-  return model;
-}
-
-/** Drops what only the old nodes of regions computed, with its sites and weights. */
-function withoutDead({ model, sites }: Rewritten, regions: readonly Site[], now: (n: Node) => Node): Rewritten {
-  const { graph } = model;
-  const candidates = new Set(regions.flatMap((r) => r.nodes.map(now)));
-  const read = new Set(graph.outputs.map((o) => o.name));
-  const own = new Set(graph.nodes);
-  for (const { node: n } of allNodes(graph)) if (!own.has(n)) for (const i of n.inputs) read.add(i);
-  const gone = new Set<Node>();
-  for (const n of graph.nodes.toReversed()) {
-    if (candidates.has(n) && !n.outputs.some((o) => read.has(o))) gone.add(n);
-    else for (const i of n.inputs) read.add(i);
-  }
-  const initializers = new Map([...graph.initializers].filter(([name]) => read.has(name)));
-  const region = new Set(regions.map((r) => r.id));
-  const kept = sites.sites.flatMap((s) => {
-    const nodes = s.nodes.filter((n) => !gone.has(n));
-    if (region.has(s.id)) return [{ ...s, nodes }];
-    return s.nodes.length > 0 && nodes.length < s.nodes.length ? [] : [s];
-  });
-  const ids = new Set(kept.map((s) => s.id));
-  return {
-    model: { ...model, graph: { ...graph, nodes: graph.nodes.filter((n) => !gone.has(n)), initializers } },
-    sites: { ...sites, sites: kept, edges: sites.edges.filter((e) => ids.has(e.from) && ids.has(e.to)) },
-  };
-}

@@ -10,6 +10,8 @@ export interface Rotation {
   undo(x: Float64Array): void;
   /** R = F₁ ⊗ F₂ ⊗ …, each row-major [n, n]: how it is computed at run time. One dense factor if absent. */
   readonly factors?: readonly Float64Array[];
+  /** R = (Sylvester's matrix ⊗ this one [m, m]) / √size. */
+  readonly hadamard?: Float64Array;
 }
 
 /** The matrix of a rotation, row-major. */

@@ -4,8 +4,9 @@ import type { Ref, Schema } from '../schema.ts';
 import { isDepthwise } from '../simulate/sharing.ts';
 import type { Site } from '../sites.ts';
 import { byChannel, type Job, type Need } from './job.ts';
+import { pairSet } from './pair.ts';
 import { refuse } from './refuse.ts';
-import { foldScale, pairSet, type ScaleSet, scaleSet, weightAbsmax } from './scale.ts';
+import { foldScale, type ScaleSet, scaleSet, weightAbsmax } from './scale.ts';
 
 const absmax = { name: 'absmax', args: { axis: -1 } };
 

@@ -1,4 +1,5 @@
 /** Folded weights: an expression over the tensor before, computed in float64 when it is written. */
+import type { Crunch } from '../crunch.ts';
 import { fromFloat32, toFloat64 } from '../graph/numeric.ts';
 import type { Tensor } from '../graph/types.ts';
 import type { EvalContext } from '../host.ts';
@@ -37,7 +38,12 @@ export const shapeAfter = (shape: readonly number[], steps: readonly Step[]): nu
 type Plain = Exclude<Step, { kind: 'product' }>;
 
 /** Applies steps to numbers, in place where the shape stays. */
-export function applySteps(given: Float64Array, before: readonly number[], steps: readonly Plain[]): Float64Array {
+export async function applySteps(
+  given: Float64Array,
+  before: readonly number[],
+  steps: readonly Plain[],
+  crunch: Crunch,
+): Promise<Float64Array> {
   let [x, shape] = [given, before];
   for (const s of steps) {
     if (s.kind === 'gather') {
@@ -59,7 +65,7 @@ export function applySteps(given: Float64Array, before: readonly number[], steps
       continue;
     }
     if (s.kind === 'subtract') {
-      subtract(x, shape, s);
+      await subtract(x, shape, s, crunch);
       continue;
     }
     const n = shape[s.axis]!;
@@ -82,34 +88,52 @@ export function applySteps(given: Float64Array, before: readonly number[], steps
         }
       continue;
     }
-    const { size } = s.rotation;
     const { from, to } = s.part ?? { from: 0, to: n };
-    const row = new Float64Array(size);
-    for (let o = 0; o < outer; o++)
-      for (let j = 0; j < inner; j++)
-        for (let b = from; b < to; b += size) {
-          const at = (o * n + b) * inner + j;
-          for (let k = 0; k < size; k++) row[k] = x[at + k * inner]!;
-          s.rotation.apply(row);
-          for (let k = 0; k < size; k++) x[at + k * inner] = row[k]!;
-        }
+    if (s.rotation.hadamard) {
+      await crunch.hadamard(x, { n, inner, from, to, size: s.rotation.size }, s.rotation.hadamard);
+      continue;
+    }
+    for (let o = 0; o < outer; o++) for (let b = from; b < to; b += s.rotation.size) rotateLines(x, (o * n + b) * inner, inner, s.rotation);
   }
   return x;
 }
 
-function subtract(x: Float64Array, shape: readonly number[], s: Extract<Step, { kind: 'subtract' }>): void {
-  const [out, reduce] = [shape[s.out]!, shape[1 - s.out]!];
-  const [rowStride, colStride] = s.out === 0 ? [reduce, 1] : [1, out];
-  const row = new Float64Array(reduce);
-  for (let o = 0; o < out; o++) {
-    row.fill(0);
-    for (let r = 0; r < s.rank; r++) {
-      const u = s.up[o * s.rank + r]!;
-      for (let k = 0; k < reduce; k++) row[k]! += u * s.down[r * reduce + k]!;
+/** Lines that are turned together: what a cache line holds of each of their rows is read once. */
+const LINES = 16;
+
+/** Turns the `inner` lines that begin at `at`, element k of line j at `at + k · inner + j`. */
+function rotateLines(x: Float64Array, at: number, inner: number, rotation: Rotation): void {
+  const { size } = rotation;
+  if (inner === 1) {
+    rotation.apply(x.subarray(at, at + size));
+    return;
+  }
+  // lines a power of two apart would share a place in the cache
+  const stride = size + 8;
+  const held = new Float64Array(Math.min(LINES, inner) * stride);
+  const lines = Array.from({ length: Math.min(LINES, inner) }, (_, c) => held.subarray(c * stride, c * stride + size));
+  for (let j = 0; j < inner; j += LINES) {
+    const width = Math.min(LINES, inner - j);
+    for (let k = 0; k < size; k++) {
+      const row = at + k * inner + j;
+      for (let c = 0; c < width; c++) held[c * stride + k] = x[row + c]!;
     }
-    for (let k = 0; k < reduce; k++) x[o * rowStride + k * colStride]! -= row[k]!;
+    for (let c = 0; c < width; c++) rotation.apply(lines[c]!);
+    for (let k = 0; k < size; k++) {
+      const row = at + k * inner + j;
+      for (let c = 0; c < width; c++) x[row + c] = held[c * stride + k]!;
+    }
   }
 }
+
+async function subtract(x: Float64Array, shape: readonly number[], s: Extract<Step, { kind: 'subtract' }>, crunch: Crunch): Promise<void> {
+  const [out, reduce] = [shape[s.out]!, shape[1 - s.out]!];
+  if (s.out === 0) return crunch.minusProduct(x, s.up, s.down, reduce);
+  return crunch.minusProduct(x, transposed(s.down, s.rank, reduce), transposed(s.up, out, s.rank), out);
+}
+
+const transposed = (x: Float32Array, rows: number, columns: number): Float32Array =>
+  x.map((_, k) => x[(k % rows) * columns + Math.floor(k / rows)]!);
 
 function gathered(x: Float64Array, shape: readonly number[], axis: number, indices: Int32Array): Float64Array {
   const n = shape[axis]!;
@@ -148,7 +172,7 @@ export function folded(t: Tensor, steps: readonly Step[], key: string): Tensor {
   const evaluate = async (ctx: EvalContext): Promise<Record<string, Uint8Array>> => {
     if (kept) return kept;
     const plain = await Promise.all(steps.map((s) => (s.kind === 'product' ? product(s, ctx) : s)));
-    const x = applySteps(toFloat64(t.dtype, await ctx.bytes(t)), t.shape, plain);
+    const x = await applySteps(toFloat64(t.dtype, await ctx.bytes(t)), t.shape, plain, ctx.crunch);
     const bytes = fromFloat32(t.dtype as 'float32', x);
     if (bytes.length <= KEPT) kept = { folded: bytes };
     return { folded: bytes };

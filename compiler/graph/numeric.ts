@@ -98,6 +98,7 @@ function getter(dtype: DType): Get {
 
 /** The first `count` elements as float64 (64-bit integers are rounded to it). */
 export function toFloat64(dtype: DType, bytes: Uint8Array, count = elementCount(dtype, bytes)): Float64Array {
+  if (dtype === 'float32') return new Float64Array(toFloat32(dtype, bytes, count));
   const get = getter(dtype);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const out = new Float64Array(count);

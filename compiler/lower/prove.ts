@@ -3,7 +3,7 @@ import { fail } from '../../grammar/diagnostics.ts';
 import { isFloat } from '../graph/dtype.ts';
 import { toFloat64 } from '../graph/numeric.ts';
 import type { Model } from '../graph/types.ts';
-import type { EvalContext, Host, Value } from '../host.ts';
+import type { EvalContext, Host, Session, Value } from '../host.ts';
 import { dequantizedRows } from '../simulate/dequantized.ts';
 import { simulate } from '../simulate/simulate.ts';
 import type { EncodedWeight, Simulated } from '../simulated.ts';
@@ -23,15 +23,16 @@ export const TOLERANCE = { floats: 1e-4, rounded: 2e-2 } as const;
 
 const numbersOf = (v: Value): ArrayLike<number> | undefined => (isFloat(v.dtype) ? toFloat64(v.dtype, v.bytes) : undefined);
 
-/** Runs both models on the feeds. Outputs that are no floats are skipped. `dir` is the folder of the model's data. */
+/** Runs both models on the feeds. Outputs that are no floats are skipped. `dir` is the folder of the model's data. `open`: sessions of `expected`. */
 export async function compareOutputs(
   host: Host,
   expected: Model,
   actual: Model,
   dir: string,
   feeds: readonly Record<string, Value>[],
+  open: (model: Model) => Promise<Session> = (model) => host.session(model, dir),
 ): Promise<Difference[]> {
-  const [reference, lowered] = await Promise.all([host.session(expected, dir), host.session(actual, dir)]);
+  const [lowered, reference] = await Promise.all([host.session(actual, dir), open(expected)]);
   try {
     const found: Difference[] = [];
     for (const [feed, values] of feeds.entries()) {

@@ -49,13 +49,18 @@ export function hadamard(size: number): Rotation | undefined {
   if (!base) return undefined;
   const outer = size / m;
   const inner = base;
+  const [rows, columns] = [Float64Array.from(base), new Float64Array(m * m)];
+  for (let i = 0; i < m * m; i++) columns[(i % m) * m + Math.floor(i / m)] = rows[i]!;
   const unit = 1 / Math.sqrt(size);
   const y = new Float64Array(m);
-  const times = (transposed: boolean) => (x: Float64Array) => {
+  const times = (h: Float64Array) => (x: Float64Array) => {
     if (m > 1)
       for (let o = 0; o < outer; o++) {
         y.fill(0);
-        for (let i = 0; i < m; i++) for (let j = 0; j < m; j++) y[j]! += x[o * m + i]! * inner[transposed ? j * m + i : i * m + j]!;
+        for (let i = 0; i < m; i++) {
+          const v = x[o * m + i]!;
+          for (let j = 0, at = i * m; j < m; j++) y[j]! += v * h[at + j]!;
+        }
         x.set(y, o * m);
       }
     for (let span = m; span < size; span *= 2)
@@ -68,7 +73,7 @@ export function hadamard(size: number): Rotation | undefined {
         }
     for (let i = 0; i < size; i++) x[i]! *= unit;
   };
-  return { size, name: `Hadamard ${size}`, apply: times(false), undo: times(true), factors: factors(outer, m, inner) };
+  return { size, name: `Hadamard ${size}`, apply: times(rows), undo: times(columns), factors: factors(outer, m, inner), hadamard: rows };
 }
 
 /** Two factors of nearly equal size: 2^a Sylvester, and 2^b Sylvester ⊗ the Paley matrix. */

@@ -1,4 +1,4 @@
-/** Sessions that run off the main thread, several at once, where the native addon is: the same ONNX Runtime, the same bits as `session.ts`. */
+/** Sessions that run off the main thread, several at once, where the native addon is: the same ONNX Runtime; without kernels the same bits as `session.ts`. */
 import { fail } from '../../grammar/diagnostics.ts';
 import type { DType } from '../graph/types.ts';
 import type { Session, Value } from '../host.ts';
@@ -12,7 +12,12 @@ export async function backgroundSessions(): Promise<OpenBackground | undefined> 
   const open = await stockSessions();
   if (!open) return undefined;
   return async (model, folder, options) => {
-    const settings = { threads: options.threads ?? 0, optimize: options.optimize !== 'off', config: configOf(folder, options) };
+    const settings = {
+      threads: options.threads ?? 0,
+      optimize: options.optimize !== 'off',
+      kernels: options.kernels === true,
+      config: configOf(folder, options),
+    };
     const session = await open(model, settings).catch((e: unknown) =>
       fail('session-load', `ONNX Runtime cannot load the model: ${reason(e)}`),
     );

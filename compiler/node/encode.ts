@@ -16,6 +16,8 @@ const INLINE = 256 << 20;
 export interface SessionModel {
   readonly bytes: Uint8Array;
   readonly folder: string;
+  /** Bytes of its weights. */
+  readonly weights: number;
 }
 
 /** Encodes a model for a session. Weights that lie in files below `dir` stay there and are mapped; nothing of them is copied. */
@@ -31,18 +33,20 @@ export async function sessionModel(
   const weights = [...allGraphs(model.graph)].flatMap((g) => [...g.initializers.values()]);
   const elsewhere = weights.filter((t) => !inPlace(t)).reduce((sum, t) => sum + sizeOf(t), 0);
   try {
-    if (elsewhere > inline) return await spill(model, reader, dir, join(await host.scratch(), randomBytes(6).toString('hex')));
+    const all = weights.reduce((sum, t) => sum + sizeOf(t), 0);
+    if (elsewhere > inline)
+      return { ...(await spill(model, reader, dir, join(await host.scratch(), randomBytes(6).toString('hex')))), weights: all };
     const bytes = await encodeModel(model, reader, async (t) =>
       inPlace(t) && t.source.kind === 'file' ? { file: t.source.file, at: t.source.at, len: t.source.len } : reader.bytes(t),
     );
-    return { bytes, folder };
+    return { bytes, folder, weights: all };
   } finally {
     await reader.close();
   }
 }
 
 /** ONNX Runtime follows no link out of the model's folder, so a scratch folder gets hard links to the source files and one new file for the rest. */
-async function spill(model: Model, reader: Reader, dir: string, folder: string): Promise<SessionModel> {
+async function spill(model: Model, reader: Reader, dir: string, folder: string): Promise<Omit<SessionModel, 'weights'>> {
   await mkdir(folder);
   const path = join(folder, 'rest');
   const rest = await open(path, 'wx');

@@ -26,6 +26,8 @@ export interface NodeHost extends Host {
   close(): Promise<void>;
 }
 
+/** Weights of more bytes are not copied for a session: it would hold the whole model twice. */
+const LEAN = 1 << 30;
 /** Runs at once at most: each holds the activations of a batch. */
 const LANES = 4;
 
@@ -45,19 +47,21 @@ export async function nodeHost(options: NodeHostOptions = {}): Promise<NodeHost>
     create: (path, force) => createFile(path, force, cleanup),
     async session(model, dir, wanted = {}) {
       const [background, { sessionModel }] = await Promise.all([options.kernels ? undefined : inBackground(), import('./encode.ts')]);
-      const { bytes, folder } = await sessionModel(model, dir, host);
+      const { bytes, folder, weights } = await sessionModel(model, dir, host);
       const threads = wanted.threads ?? options.threads;
       const open = background ?? (await import('./session.ts')).openSession;
       return open(bytes, folder, {
         ...(threads === undefined ? {} : { threads }),
-        ...(options.kernels ? { kernels: true } : {}),
+        ...(options.kernels || (background && wanted.kernels) ? { kernels: true } : {}),
+        ...(weights > LEAN ? { lean: true } : {}),
         ...(options.accuracyLevel === undefined ? {} : { accuracyLevel: options.accuracyLevel }),
       });
     },
     async lanes() {
       const threads = options.threads ?? availableParallelism();
-      const runs = (await inBackground()) ? Math.min(threads, LANES) : 1;
-      return { runs, threads: Math.max(1, Math.floor(threads / runs)) };
+      const kernels = (await inBackground()) !== undefined;
+      const runs = kernels ? Math.min(threads, LANES) : 1;
+      return { runs, threads: Math.max(1, Math.floor(threads / runs)), kernels };
     },
     async speed(models, threads) {
       const { measureSpeed } = await import('./speed.ts');

@@ -11,6 +11,8 @@ export interface SessionOptions {
   readonly accuracyLevel?: 0 | 1 | 4;
   /** off: the graph as it is, no fusion. */
   readonly optimize?: 'off' | 'all';
+  /** Weights stay where they are, in the file that is mapped, instead of being copied in the order in which products read them. */
+  readonly lean?: boolean;
   /** Operators of qc.v1 on our kernels, where the addon is; else through their bodies, as stock ONNX Runtime does. */
   readonly kernels?: boolean;
 }
@@ -21,6 +23,7 @@ export const configOf = (folder: string, options: SessionOptions): Record<string
   qdq_matmulnbits_accuracy_level: String(options.accuracyLevel ?? 1),
   // threads that wait for work in a loop take the cores from our own
   'intra_op.allow_spinning': '0',
+  ...(options.lean ? { disable_prepacking: '1' } : {}),
 });
 
 /** ONNX Runtime's message without its status prefix; type numbers as names. */

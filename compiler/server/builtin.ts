@@ -4,8 +4,8 @@ import { type Entry, find, portNames, type RoleFacts, roles, type Selector, sele
 import { entryPage, rolePage, table, text } from '../check/entry-page.ts';
 import { wantedOf } from '../check/param.ts';
 import type { Param, Schema } from '../schema.ts';
-import type { Word } from './scan.ts';
 import { entryFor, paramOf, takes } from './want.ts';
+import type { Word } from './words.ts';
 
 export type Builtin =
   | { readonly kind: 'entry'; readonly entry: Entry }

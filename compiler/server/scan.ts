@@ -1,56 +1,12 @@
 /** Reads a recipe's words from left to right and says of each what was wanted there. Needs no tree, so a broken text is read as well as a whole one. */
-import type { IToken, TokenType } from 'chevrotain';
+import type { IToken } from 'chevrotain';
 import { words as tokenize } from '../../grammar/parser.ts';
 import * as T from '../../grammar/tokens.ts';
 import { find } from '../catalog/index.ts';
 import type { Schema } from '../schema.ts';
+import { closers, connectives, endOf, has, isA, verbTypes } from './token-kinds.ts';
 import { anything, type Callee, calleeFor, paramOf, shapes, type Want } from './want.ts';
-
-export interface Word {
-  readonly token: IToken;
-  readonly role: 'name' | 'key' | 'member' | 'text' | 'number' | 'verb' | 'word';
-  readonly want: Want;
-  /** Index of the recipe that it lies in. */
-  readonly recipe?: number;
-  /** `key` of a call or record: whose. */
-  readonly callee?: Callee;
-}
-export interface Declaration {
-  readonly kind: 'use' | 'recipe' | 'param' | 'let' | 'variable' | 'schedule';
-  readonly token: IToken;
-  /** The recipe whose name it is; undefined: the file's. */
-  readonly recipe?: number;
-  readonly from: number;
-  /** Where its statement ends. */
-  to: number;
-  /** use: what is used. */
-  readonly source?: IToken;
-}
-/** A call or a record, with what it was given. */
-export interface Call {
-  readonly callee: Callee;
-  readonly name: IToken;
-  readonly form: 'call' | 'record';
-  readonly given: string[];
-  readonly open: IToken;
-  close?: IToken;
-}
-export interface Statement {
-  readonly verb: string;
-  readonly token: IToken;
-  readonly recipe?: number;
-  to: number;
-}
-export interface Scan {
-  readonly words: readonly Word[];
-  readonly declarations: readonly Declaration[];
-  readonly calls: readonly Call[];
-  readonly statements: readonly Statement[];
-  readonly pairs: readonly (readonly [IToken, IToken])[];
-  /** What may stand next, at the end of what was read. */
-  readonly next: Want;
-  readonly inRecipe?: number;
-}
+import type { Call, Declaration, Scan, Statement, Word } from './words.ts';
 
 interface Frame {
   readonly kind: 'file' | 'body' | 'statement' | 'param' | 'call' | 'record' | 'list' | 'group';
@@ -68,20 +24,6 @@ interface Frame {
   keyed?: boolean;
   source?: IToken;
 }
-
-const closers = new Map<TokenType, TokenType>([
-  [T.RParen, T.LParen],
-  [T.RBrack, T.LBrack],
-  [T.RBrace, T.LBrace],
-]);
-const isA = (t: IToken | undefined, a: TokenType, b = a, c = a): boolean =>
-  t !== undefined && (t.tokenType === a || t.tokenType === b || t.tokenType === c);
-const isOf = (t: TokenType, category: TokenType): boolean => t.CATEGORIES?.some((c) => c === category || isOf(c, category)) ?? false;
-const members = new Map([T.Word, T.Name, T.Binary, T.Prefix].map((c) => [c, new Set(T.tokens.filter((t) => isOf(t, c)))]));
-const has = (t: IToken, category: TokenType): boolean => members.get(category)!.has(t.tokenType);
-export const endOf = (t: IToken): number => t.startOffset + t.image.length;
-const connectives: ReadonlySet<TokenType> = new Set([T.On, T.Of, T.As, T.At, T.To, T.In, T.Each, T.Version, T.Assign]);
-const verbTypes: ReadonlySet<TokenType> = new Set(Object.values(T.Verb));
 
 /** Scans a text, or what of it stands before `until`. */
 export function scan(text: string, until = text.length): Scan {

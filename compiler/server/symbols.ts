@@ -1,7 +1,8 @@
 /** What names mean: a declaration of this file or of one that it uses. */
 import { textNode } from '../../grammar/literals.ts';
-import { type Declaration, endOf, type Word } from './scan.ts';
+import { endOf } from './token-kinds.ts';
 import type { Callee } from './want.ts';
+import type { Declaration, Word } from './words.ts';
 import type { Document, Workspace } from './workspace.ts';
 
 export interface Named {

@@ -2,7 +2,8 @@
 import type { Range } from 'vscode-languageserver-types';
 import type { Span } from '../../grammar/diagnostics.ts';
 import type { Ground } from '../plan/select.ts';
-import { type Scan, scan } from './scan.ts';
+import { scan } from './scan.ts';
+import type { Scan } from './words.ts';
 
 /** A text with what was found out about it, each once. */
 export class Document {

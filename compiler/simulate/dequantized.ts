@@ -7,8 +7,13 @@ import { encodingKey, grainOf, matrixOf, outerOf, quantizeWeight, scaleTypeOf, s
 import { middleOf, swapped } from './middle.ts';
 import { transposed } from './repack.ts';
 
-/** ŵ = s·(q − z) of an encoded weight as float32 [out, reduce], row-major, by way of the codes that a layout stores. */
-export async function dequantizedRows(w: EncodedWeight, ctx: EvalContext, layout: Layout = 'plain'): Promise<Float32Array> {
+/** ŵ = s·(q − z) of an encoded weight as float32 [out, reduce], row-major, by way of the codes that a layout stores; in `to` where it is given. */
+export async function dequantizedRows(
+  w: EncodedWeight,
+  ctx: EvalContext,
+  layout: Layout = 'plain',
+  to?: Float32Array,
+): Promise<Float32Array> {
   const format = w.type.codes;
   if (!format) throw new Error(`${w.site.id}: ${w.type.text} has no codes`);
   const stored = storedFormat(format);
@@ -27,6 +32,7 @@ export async function dequantizedRows(w: EncodedWeight, ctx: EvalContext, layout
     grain: grainOf(w),
     scaleType: scaleTypeOf(w),
     layout,
+    ...(to ? { to } : {}),
   });
 }
 

@@ -2,18 +2,24 @@
  * The simulated level as a float model: weights are what their codes stand for, activations go through fake quantization.
  * It is the meaning that every target's graph is proved against.
  */
-import type { DType, Model, Node } from '../graph/types.ts';
+import type { DType, Model, Node, Tensor } from '../graph/types.ts';
 import { Editor } from '../lower/editor.ts';
 import { Emit } from '../lower/emit.ts';
 import { carryFloat, isState } from '../lower/state.ts';
 import { readers, rewire, weightUse } from '../lower/wiring.ts';
-import type { QuantizedValue, Simulated } from '../simulated.ts';
+import type { EncodedWeight, QuantizedValue, Simulated } from '../simulated.ts';
 import { dequantized } from './dequantized.ts';
 import { encodingKey } from './encode.ts';
 import { fakeQuantize } from './fake.ts';
 
+/** How weights enter the graph. Weights of equal keys on one initializer share a tensor. */
+export interface Weights {
+  key(w: EncodedWeight, name: string): string;
+  tensor(w: EncodedWeight, name: string): Tensor;
+}
+
 /** The reference graph in float operators. The source model is left as it is; weights stay lazy. */
-export function simulate(s: Simulated): Model {
+export function simulate(s: Simulated, weights: Weights = { key: encodingKey, tensor: dequantized }): Model {
   const editor = new Editor(s.model);
   const fp8 = s.values.some((v) => v.type.codes?.kind === 'float' && v.type.codes.name !== 'e2m1');
   const bfloat = s.values.some((v) => v.type.format.name === 'bfloat16');
@@ -21,8 +27,8 @@ export function simulate(s: Simulated): Model {
   const made = new Map<string, string>();
   for (const w of s.weights) {
     const name = w.site.ports[w.port]?.value ?? '';
-    const key = encodingKey(w, name);
-    const value = made.get(key) ?? editor.initializer(`${name}/dequantized`, dequantized(w, name));
+    const key = weights.key(w, name);
+    const value = made.get(key) ?? editor.initializer(`${name}/dequantized`, weights.tensor(w, name));
     made.set(key, value);
     const use = weightUse(editor, w.site, name);
     use.node.inputs[use.index] = through(editor, use.node, use.via, value, made);

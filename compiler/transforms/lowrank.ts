@@ -5,7 +5,7 @@ import { choice, int, list } from '../schema.ts';
 const params = {
   rank: int({ doc: 'Rank of the branch.', min: 1, max: 4096, default: 32, aliases: ['low_rank', 'svd_rank'] }),
   iterations: int({
-    doc: 'Alternations between branch and residual, at most: they stop when the output error no longer falls.',
+    doc: 'Alternations between branch and residual, at most: they stop when two in a row do not lower the output error by 0.2 %, and the best is kept.',
     min: 1,
     max: 10000,
     default: 100,

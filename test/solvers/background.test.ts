@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import { type Batch, dataSource } from '../../compiler/calibrate/index.ts';
 import { tapped } from '../../compiler/calibrate/tap.ts';
 import { openModel } from '../../compiler/driver/model.ts';
+import { Parts } from '../../compiler/driver/parts.ts';
 import { Stream } from '../../compiler/driver/stream.ts';
 import { attended } from '../../compiler/graph/attend.ts';
 import { toFloat32 } from '../../compiler/graph/numeric.ts';
@@ -109,16 +110,19 @@ test('attention whose scores are asked for, or masked by a row for all tokens, s
 test('a stream gives batches in their order, and its front moves', async () => {
   const { blocks } = llama.sites;
   const front = blocks[1]!.inputs.filter((v) => !llama.model.graph.initializers.has(v));
-  const whole = new Stream(host, llama.dir, batches);
-  const single = new Stream({ ...host, lanes: async () => ({ runs: 1, threads: 1 }) }, llama.dir, batches);
+  const parts = new Parts(host, llama.dir);
+  const whole = new Stream(host, parts, batches);
+  const single = new Stream({ ...host, lanes: async () => ({ runs: 1, threads: 1, kernels: true }) }, parts, batches);
+  const rest = { model: llama.model, values: ['logits'] };
   const read = async (s: Stream) => {
     const found: string[] = [];
-    for await (const { values } of s.read(llama.model, front, front))
+    for await (const { values } of s.read({ model: llama.model, values: front, front }, () => rest))
       found.push(...front.map((f) => Buffer.from(values[f]!.bytes).toString('base64')));
-    for await (const { values } of s.read(llama.model, ['logits'])) found.push(Buffer.from(values['logits']!.bytes).toString('base64'));
+    for await (const { values } of s.read(rest)) found.push(Buffer.from(values['logits']!.bytes).toString('base64'));
     return found;
   };
   assert.deepStrictEqual(await read(whole), await read(single));
+  await parts.close();
 });
 
 test.after(async () => {

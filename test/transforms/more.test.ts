@@ -2,10 +2,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { floats } from '../../compiler/calibrate/values.ts';
-import { leading } from '../../compiler/fold/eigen.ts';
-import { projected } from '../../compiler/fold/lowrank.ts';
+import { times } from '../../compiler/fold/learn.ts';
 import { measure } from '../../compiler/fold/output-space.ts';
-import { times } from '../../compiler/fold/times.ts';
 import type { Tensor } from '../../compiler/graph/types.ts';
 import { nodeHost } from '../../compiler/node/host.ts';
 import type { Builder } from '../roles/build.ts';
@@ -178,26 +176,20 @@ test('low rank by the output: what is left is what the spectrum says, and less t
   const [n, out, rows, rank] = [24, 40, 300, 5];
   const g = normal(9);
   // correlated channels of uneven sizes
-  const mix = Float64Array.from({ length: n * n }, (_, i) => g() + (i % (n + 1) === 0 ? 3 : 0));
+  const mix = Float32Array.from({ length: n * n }, (_, i) => g() + (i % (n + 1) === 0 ? 3 : 0));
   const raw = Float32Array.from({ length: rows * n }, () => g());
-  const x = Float32Array.from(times(raw, mix, n), (v, i) => v * Math.exp(1.5 * Math.sin(i % n)));
+  const x = (await times(raw, mix, n, crunch)).map((v, i) => v * Math.exp(1.5 * Math.sin(i % n)));
   const e = Float32Array.from({ length: out * n }, () => g());
   const left: Record<string, number> = {};
   for (const error of ['weight', 'diagonal', 'covariance'] as const) {
     const space = await measure(error, x, n, crunch);
-    const seen = space.into(e, out);
-    const gram = new Float64Array(n * n);
-    await crunch.gram(gram, seen, n);
-    const v = await leading(crunch, gram, rank, 400);
-    const down = Float32Array.from(space.back(v, rank));
-    const up = projected(seen, space.into(down, rank), out, n, rank);
-    const rest = e.map((w, i) => {
-      const [o, k] = [Math.floor(i / n), i % n];
-      return up.subarray(o * rank, (o + 1) * rank).reduce((s, u, r) => s - u * down[r * n + k]!, w);
-    });
-    const inside = (await measure('covariance', x, n, crunch)).into(rest, out);
-    left[error] = inside.reduce((s, w) => s + w * w, 0);
+    const start = Float32Array.from({ length: 16 * n }, () => g());
+    const { rest } = await crunch.lowRank({ weight: e, n, start, rank, steps: 60, half: false, ...(space ? { space } : {}) });
+    const root = (await measure('covariance', x, n, crunch))!.root;
+    left[error] = (await times(rest, root, n, crunch)).reduce((s, w) => s + w * w, 0);
     if (error !== 'covariance') continue;
+    const gram = new Float64Array(n * n);
+    await crunch.gram(gram, await times(e, root, n, crunch), n);
     const spectrum = (await crunch.eigen(gram, n)).values.slice(rank).reduce((s, w) => s + w, 0);
     assert.ok(Math.abs(left[error]! / spectrum - 1) < 1e-4, `${left[error]} ${spectrum}`);
   }

@@ -1,7 +1,6 @@
 /** Acceptance checks of systems.md on its toy layer, thresholds measured with our own generator. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { leading } from '../../compiler/fold/eigen.ts';
 import { composed, covariance, type Evidence, klt, learn, logQsur, rangeNorm, times } from '../../compiler/fold/learn.ts';
 import { rounded } from '../../compiler/fold/output-error.ts';
 import { defect, matrixOf, type Rotation, signs } from '../../compiler/fold/rotation.ts';
@@ -50,7 +49,8 @@ test('eigenvectors: A v = λ v, orthonormal, sorted; leading ones agree', async 
   const a = new Float64Array(N * N);
   for (let r = 0; r < 64; r++) for (let i = 0; i < N; i++) for (let j = 0; j < N; j++) a[i * N + j]! += l.x[r * N + i]! * l.x[r * N + j]!;
   const { values, vectors } = await crunch.eigen(a, N);
-  const top = await leading(crunch, a, 4, 60);
+  const start = Float32Array.from({ length: 8 * N }, (_, i) => Math.sin(i * i));
+  const { basis: top } = await crunch.lowRank({ weight: Float32Array.from(a), n: N, start, rank: 4, steps: 30, half: false });
   for (let k = 0; k < N; k++) {
     if (k > 0) assert.ok(values[k - 1]! >= values[k]!);
     for (let i = 0; i < N; i++) {
@@ -142,19 +142,13 @@ test('restarts: signs before the matrix, orthogonal, each its own; range norm an
 test('low-rank branches (SVDQuant): more rank, less error; full rank is exact', async () => {
   const s = smoothed(layer(), 0.5);
   const y = outputs(s.x, s.w);
-  const gram = new Float64Array(N * N);
-  await crunch.gram(gram, s.w, N);
   const at = async (rank: number) => {
-    const v = await leading(crunch, gram, rank, 30);
-    const low = new Float32Array(N * N);
-    for (let o = 0; o < N; o++)
-      for (let r = 0; r < rank; r++) {
-        let u = 0;
-        for (let k = 0; k < N; k++) u += s.w[o * N + k]! * v[r * N + k]!;
-        for (let k = 0; k < N; k++) low[o * N + k]! += u * v[r * N + k]!;
-      }
-    const rest = s.w.map((w, i) => w - low[i]!);
-    const branch = outputs(s.x, low);
+    const start = Float32Array.from({ length: Math.min(N, rank + 8) * N }, (_, i) => Math.sin(i * i));
+    const { rest } = await crunch.lowRank({ weight: s.w, n: N, start, rank, steps: 4, half: false });
+    const branch = outputs(
+      s.x,
+      s.w.map((w, i) => w - rest[i]!),
+    );
     const codes = outputs(roundRows(s.x, N, input), await codesOf(rest));
     return sqnr(
       y,

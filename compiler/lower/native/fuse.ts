@@ -64,6 +64,12 @@ function comesFrom(v: View, inputs: readonly string[], nodes: ReadonlySet<Node>)
   return false;
 }
 
+/** What a model that is only run gains most from. */
+const floats: readonly Fusion[] = [attention, ...attentions, layerNorm, rmsNorm, siluMul];
+
+/** The model with its attentions, norms and gates fused, for a session with our kernels. */
+export const fuseFloats = (model: Model): Model => ((model.opsets.get('') ?? 0) < 13 ? model : stage(model, floats));
+
 /** The model with its parts fused; the source stays as it is. */
 export function fuse(model: Model): Model {
   if ((model.opsets.get('') ?? 0) < 13) return model;

@@ -1,7 +1,7 @@
 /** Definition, across files and packages: of names, and of what `use` names. */
 import type { Location } from 'vscode-languageserver-types';
-import { endOf } from '../scan.ts';
 import { symbolOf, textOf, wordAt } from '../symbols.ts';
+import { endOf } from '../token-kinds.ts';
 import type { Document, Workspace } from '../workspace.ts';
 
 /** Where the name at an offset was declared; for the text of a `use`, the file. */

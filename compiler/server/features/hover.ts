@@ -6,8 +6,9 @@ import type { Schema } from '../../schema.ts';
 import type { Analysis } from '../analysis.ts';
 import { builtinOf, docOf, parameters } from '../builtin.ts';
 import { decided, matched, selectionAt } from '../matched.ts';
-import { endOf, type Word } from '../scan.ts';
 import { type Named, symbolOf, textOf, wordAt, written } from '../symbols.ts';
+import { endOf } from '../token-kinds.ts';
+import type { Word } from '../words.ts';
 import type { Document, Workspace } from '../workspace.ts';
 
 /** `analysis`: asked for only where the place needs it. */

@@ -4,9 +4,10 @@ import type { Schema } from '../../schema.ts';
 import type { Analysis } from '../analysis.ts';
 import { builtinOf, shown } from '../builtin.ts';
 import { resolved } from '../matched.ts';
-import { type Call, endOf, type Word } from '../scan.ts';
 import { defaultOf, paramsOf, recipeOf, symbolOf } from '../symbols.ts';
+import { endOf } from '../token-kinds.ts';
 import type { Callee } from '../want.ts';
+import type { Call, Word } from '../words.ts';
 import type { Document, Workspace } from '../workspace.ts';
 
 /** Hints of the calls and names that begin in a range. */

@@ -1,7 +1,8 @@
 /** References: every place that names the same thing, in all files of the folder. */
 import type { Location } from 'vscode-languageserver-types';
-import { endOf, type Word } from '../scan.ts';
 import { type Named, occurrences, symbolOf, wordAt } from '../symbols.ts';
+import { endOf } from '../token-kinds.ts';
+import type { Word } from '../words.ts';
 import type { Document, Workspace } from '../workspace.ts';
 
 /** A symbol with every place that names it, its declaration among them. */

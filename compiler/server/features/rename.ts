@@ -1,8 +1,9 @@
 /** Rename: locals, parameters (with the keys that give them), recipes and aliases, in all files of the folder. */
 import type { Range, TextEdit, WorkspaceEdit } from 'vscode-languageserver-types';
 import { reserved } from '../../../grammar/tokens.ts';
-import { endOf, type Word } from '../scan.ts';
 import { type Named, symbolOf, wordAt } from '../symbols.ts';
+import { endOf } from '../token-kinds.ts';
+import type { Word } from '../words.ts';
 import type { Document, Workspace } from '../workspace.ts';
 import { placesOf } from './references.ts';
 

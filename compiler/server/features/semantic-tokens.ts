@@ -1,8 +1,8 @@
 /** Semantic tokens: what each name is, as its place and its declaration say. Words and numbers are coloured by the TextMate grammar. */
 import type { SemanticTokens } from 'vscode-languageserver-types';
 import { type Builtin, builtinOf } from '../builtin.ts';
-import type { Word } from '../scan.ts';
 import { type Named, symbolOf } from '../symbols.ts';
+import type { Word } from '../words.ts';
 import type { Document, Workspace } from '../workspace.ts';
 
 export const legend = {

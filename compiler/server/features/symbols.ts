@@ -1,6 +1,7 @@
 /** Document symbols: recipes with what they declare, and their statements by verb. */
 import type { DocumentSymbol, SymbolKind } from 'vscode-languageserver-types';
-import { type Declaration, endOf } from '../scan.ts';
+import { endOf } from '../token-kinds.ts';
+import type { Declaration } from '../words.ts';
 import type { Document } from '../workspace.ts';
 
 const kinds = { use: 2, recipe: 12, param: 13, let: 13, variable: 13, schedule: 5 } as const satisfies Record<

@@ -1,17 +1,9 @@
 //! Time of the linear kernels on one thread, best of several runs: `cargo run --release --example linear [K N rows…]`, `QC_ISA` forces an instruction set, `ONLY=W4g128` picks a weight, `FLOAT=1` float activations.
+mod common;
+
+use common::best;
 use qc_kernels::*;
 use std::time::Instant;
-
-fn best(mut f: impl FnMut()) -> f64 {
-    let mut best = f64::MAX;
-    let begin = Instant::now();
-    while begin.elapsed().as_secs_f64() < 0.6 {
-        let t = Instant::now();
-        f();
-        best = best.min(t.elapsed().as_secs_f64());
-    }
-    best
-}
 
 /// Memory that begins a line of the cache, as buffers and mapped weights do.
 fn aligned<T: Copy>(values: Vec<T>) -> &'static mut [T] {

@@ -15,7 +15,8 @@ mod pack;
 
 pub use form::{Form, Input};
 
-use crate::api::{Context, Element, Half, Info, Outcome, View};
+use crate::api::{Context, Element, Half, Outcome, View};
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use form::{FloatCodes, Scales, COMMON};
 use pack::Buffers;
@@ -197,7 +198,7 @@ fn with_scales<'a>(w: &Weight, codes: &'a [i8], scale: &View<'a, f32>, zero: &Vi
 }
 
 /// The branch h·U; none where h is one 0.
-fn low_rank(context: &Context, rows: usize, n: usize) -> Outcome<Option<Branch<'_>>> {
+fn low_rank<'a>(context: &'a Context, rows: usize, n: usize) -> Outcome<Option<Branch<'a>>> {
     let h = context.input::<f32>(6, "h")?;
     if h.data == [0.0] {
         return Ok(None);

@@ -27,6 +27,7 @@ mod solve;
 mod spectral;
 mod split;
 mod statistics;
+mod thin;
 
 pub use backing::Backing;
 pub use fault::{Fault, Outcome};

@@ -8,7 +8,7 @@ use crate::split::{Shared, Split};
 const WIDTH: usize = 16;
 pub const STRIP: usize = 48;
 /// Rows of X that are packed together.
-const DEPTH: usize = 256;
+pub const DEPTH: usize = 256;
 
 /// Columns of B in float64, in panels [⌈columns / 16⌉][depth][16], zero where a panel is wider.
 pub struct Panels {
@@ -32,6 +32,20 @@ impl Panels {
                 }
             }
         });
+        Panels { cells, depth, columns }
+    }
+
+    /// Of what `at(k, j)` gives, k < depth, j < columns.
+    pub fn filled(depth: usize, columns: usize, at: impl Fn(usize, usize) -> f64) -> Panels {
+        let mut cells = vec![[0.0; WIDTH]; columns.div_ceil(WIDTH) * depth];
+        for (p, panel) in cells.chunks_exact_mut(depth.max(1)).enumerate() {
+            let from = p * WIDTH;
+            for (k, cell) in panel.iter_mut().enumerate() {
+                for (c, j) in cell.iter_mut().zip(from..columns) {
+                    *c = at(k, j);
+                }
+            }
+        }
         Panels { cells, depth, columns }
     }
 

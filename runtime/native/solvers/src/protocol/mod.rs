@@ -2,6 +2,7 @@
 //! an operation, its numbers, buffers in, buffers out. The writer of these is runtime/protocol.ts.
 
 mod buffers;
+mod low_rank;
 mod numbers;
 mod outer;
 mod solvers;
@@ -18,9 +19,10 @@ use crate::products::cross;
 use crate::split::Split;
 use crate::statistics::{histogram, moments};
 use buffers::{check, doubles, doubles_in, floats, input, output};
+use low_rank::{call_distance, call_low_rank, call_minus_product};
 use numbers::Numbers;
 use solvers::{call_adaround, call_least_squares, call_solve};
-use spectral::{call_eigen, call_orthonormal, call_range_norms};
+use spectral::{call_eigen, call_hadamard, call_orthonormal, call_range_norms};
 use weights::{call_dequantize, call_quantize};
 
 /// Performs operation `op`; the numbers it returns belong to its result. `file`: what the first input is mapped from.
@@ -80,6 +82,10 @@ pub fn call(isa: Isa, split: &dyn Split, op: u32, numbers: &[f64], file: Option<
         22 => call_eigen(isa, split, &mut n, inputs, outputs)?,
         23 => call_orthonormal(isa, &mut n, inputs, outputs)?,
         24 => call_range_norms(split, &mut n, inputs, outputs)?,
+        25 => call_low_rank(isa, split, &mut n, inputs, outputs)?,
+        26 => call_distance(isa, split, &mut n, inputs)?,
+        27 => call_minus_product(isa, split, &mut n, inputs, outputs)?,
+        28 => call_hadamard(isa, split, &mut n, inputs, outputs)?,
         _ => return Err(Fault::request(format!("operation {op} is unknown"))),
     };
     Ok(result)
