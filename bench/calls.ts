@@ -1,10 +1,10 @@
 /**
  * What a call of an operator costs beside its arithmetic: a hundred nodes in a row on a few elements, ours and stock's, turn by turn. Microseconds a node.
  *
- *   npx tsx bench/calls.ts [--seconds 3]
+ *   npx tsx bench/calls.ts [--seconds 3] [--out docs/measured/calls.md]
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Node, Tensor } from '../compiler/graph/types.ts';
@@ -16,7 +16,9 @@ import { packageFolder } from '../runtime/crunch.ts';
 import { elementOf } from '../runtime/tensors.ts';
 import { caseOf, dataOf, modelOfCase } from '../test/native/cases/index.ts';
 
-const { values: o } = parseArgs({ options: { seconds: { type: 'string', default: '3' } } });
+const { values: o } = parseArgs({
+  options: { seconds: { type: 'string', default: '3' }, out: { type: 'string', default: 'docs/measured/calls.md' } },
+});
 const NODES = 100;
 const WIDTH = 32;
 const found = await findAddon(await packageFolder());
@@ -113,6 +115,17 @@ for (const ends = performance.now() + 1000 * Number(o.seconds); performance.now(
     }
 // The median of what is least disturbed: a call is short beside what else the machine does.
 const low = (x: number[]) => x.sort((a, b) => a - b)[x.length >> 2]!;
-for (const { c, us } of rows) console.log(`${c.op.padEnd(34)} ${((low(us[0]!) - low(us[1]!)) / (NODES - 1)).toFixed(2)} µs a call`);
+const text = [
+  '# What a call costs',
+  '',
+  `Written by \`npx tsx bench/calls.ts\`: ${cpus()[0]?.model.trim()}, 1 thread, load ${loadavg()[0]?.toFixed(1)}. ${NODES} nodes in a row on ${WIDTH} floats, of which one is taken off; the lower quartile of runs, stock's operators and ours turn by turn.`,
+  '',
+  '| operator | of | a call |',
+  '| --- | --- | --- |',
+  ...rows.map(({ c, us }) => `| \`${c.op}\` | ${c.domain || 'ONNX'} | ${((low(us[0]!) - low(us[1]!)) / (NODES - 1)).toFixed(2)} µs |`),
+  '',
+].join('\n');
+writeFileSync(o.out, text);
+console.log(text);
 await host.close();
 rmSync(folder, { recursive: true });

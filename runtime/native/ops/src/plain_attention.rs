@@ -11,8 +11,8 @@ use crate::op::{chosen, Operator};
 use qc_kernels::{attend, Columns, Isa, Output, Queries};
 use std::ffi::CStr;
 
-/// The most rows of a task.
-const ROWS: usize = 384;
+/// The most rows of a task: each goes once through all keys, which lie on a page each where heads are parts of wide rows.
+const ROWS: usize = 512;
 /// So many tasks are enough for the threads of a session.
 const TASKS: usize = 16;
 
