@@ -1,5 +1,6 @@
 import { fail } from '../../grammar/diagnostics.ts';
 import type { Observer } from '../define.ts';
+import { cut } from '../graph/cut.ts';
 import type { Model } from '../graph/types.ts';
 import type { Host, Value } from '../host.ts';
 import type { Ref, Schema } from '../schema.ts';
@@ -60,14 +61,16 @@ export async function calibrate(request: CalibrateRequest): Promise<Statistics> 
   let samples = 0;
   let batches = source.batches;
   for (const [pass, chosen] of plan.entries()) {
-    const session = chosen.length ? await host.session(tapped(model, chosen), request.dir) : undefined;
+    // only what the values need: folded weights are computed for every session
+    const session = chosen.length ? await host.session(cut(tapped(model, chosen), new Map(), chosen), request.dir) : undefined;
     const here = folds.filter((f) => chosen.includes(f.value) || (pass === 0 && inputs.has(f.value)));
     let batch = 0;
     samples = 0;
     try {
       for await (const { label, feeds, samples: n } of source.read(model.graph)) {
         signal?.throwIfAborted();
-        const seen = { ...feeds, ...(await session?.run(feeds, chosen)) };
+        const given = Object.fromEntries((session?.inputs ?? []).map((name) => [name, feeds[name]!]));
+        const seen = { ...feeds, ...(await session?.run(given, chosen)) };
         for (const fold of here) await step(fold, seen[fold.value]!, feeds['attention_mask'], label, host);
         samples += n;
         batch++;
