@@ -2,8 +2,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { floats } from '../../compiler/calibrate/values.ts';
-import { times } from '../../compiler/fold/learn.ts';
 import { measure } from '../../compiler/fold/output-space.ts';
+import { times } from '../../compiler/fold/product.ts';
 import type { Tensor } from '../../compiler/graph/types.ts';
 import { nodeHost } from '../../compiler/node/host.ts';
 import type { Builder } from '../roles/build.ts';
