@@ -53,7 +53,9 @@ const schemes: readonly Scheme[] = [
     without: 'w8a8-static',
     recipes: [
       ['std.w8a8_migrated', 'w8a8-migrated'],
-      ['std.w8a8_migrated, GPTQ', 'w8a8-migrated-gptq'],
+      ['as std.w8a8_migrated, weights rounded, ranges by extremes', 'w8a8-migrated-rounded'],
+      ['as std.w8a8_migrated, ranges by extremes', 'w8a8-migrated-gptq'],
+      ['as std.w8a8_migrated, ranges by extremes, rotations learnt', 'w8a8-migrated-learnt'],
     ],
   },
   {
@@ -62,8 +64,11 @@ const schemes: readonly Scheme[] = [
     goal: 0.00007,
     without: 'w8a8',
     recipes: [
+      ['std.llm_w8a8_learnt', 'w8a8-learnt-zero'],
       ['std.llm_w8a8_rotated', 'w8a8-rotated'],
       ['std.llm_w8a8_rotated, GPTQ', 'w8a8-rotated-gptq'],
+      ['std.llm_w8a8_rotated, GPTQ, zero points', 'w8a8-zero'],
+      ['learnt rotations, GPTQ', 'w8a8-learnt-gptq'],
     ],
   },
   {
@@ -111,6 +116,7 @@ const schemes: readonly Scheme[] = [
     without: s('W4A4 g32', 'rounded'),
     recipes: [
       ['std.ostquant', 'w4a4-ostquant'],
+      ['std.ostquant, the best of 3 starts by kl_top', 'w4a4-ostquant-selected'],
       ['rotate; GPTQ; zero points', s('W4A4 g32', '+ activations with zero points')],
     ],
   },
@@ -123,6 +129,7 @@ const schemes: readonly Scheme[] = [
       ['std.svdquant_rotated', 'w4a4-svd32-rotated'],
       ['std.svdquant', 'w4a4-svd32'],
       ['learnt rotations, then rank 32', 'w4a4-svd-learnt'],
+      ['learnt rotations, then rank 32 by the error of the output', 'w4a4-svd-learnt-covariance'],
     ],
   },
   {
@@ -142,6 +149,7 @@ const schemes: readonly Scheme[] = [
     goal: 0.0005,
     without: s('FlexQ W6A6 g32', 'rounded'),
     recipes: [
+      ['std.flexq_rotated, bits 6', 'flexq32-learnt-mse'],
       ['smooth; GPTQ', s('FlexQ W6A6 g32', 'smooth + gptq')],
       ['learnt rotations; GPTQ; zero points', 'flexq32-learnt'],
     ],
@@ -152,6 +160,7 @@ const schemes: readonly Scheme[] = [
     goal: 0.0008,
     without: s('FlexQ W6A6 g128', 'rounded'),
     recipes: [
+      ['std.flexq_rotated, bits 6', 'flexq128-learnt-mse'],
       ['smooth; GPTQ', s('FlexQ W6A6 g128', 'smooth + gptq')],
       ['learnt rotations; GPTQ; zero points', 'flexq128-learnt'],
     ],
@@ -162,6 +171,7 @@ const schemes: readonly Scheme[] = [
     goal: 0.00022,
     without: s('FlexQ W6A8 g32', 'rounded'),
     recipes: [
+      ['std.flexq_rotated', 'flexq68-learnt'],
       ['smooth; GPTQ', s('FlexQ W6A8 g32', 'smooth + gptq')],
       ['Hadamard rotations; GPTQ', 'flexq68-rotated'],
     ],
@@ -184,7 +194,11 @@ const schemes: readonly Scheme[] = [
     bar: { minilm: 0.9875 },
     goal: 0.9945,
     without: s('W4A16 g32', 'rounded'),
-    recipes: [['GPTQ toward float', s('W4A16 g32', '+ float target')]],
+    recipes: [
+      ['GPTQ toward float', s('W4A16 g32', '+ float target')],
+      ['awq, an explicit multiplication; GPTQ', 'minilm-w4-awq'],
+      ['awq, an explicit multiplication; GPTQ toward float', 'minilm-w4-awq-float'],
+    ],
   },
   {
     name: 'W8A8 static, explicit scales',
@@ -195,6 +209,7 @@ const schemes: readonly Scheme[] = [
     recipes: [
       ['strength searched', 'minilm-static-searched'],
       ['strength .7', 'minilm-static-online'],
+      ['strength .8; ranges by mse; GPTQ', 'minilm-static-solved'],
     ],
   },
   {

@@ -1,6 +1,6 @@
 // Linear layers of target native beside stock MatMulNBits (accuracy level 4) and DynamicQuantizeMatMul in the same runs, turn by turn, in Python's
 // onnxruntime; the machine's peaks where `cargo build --release --example machine -p qc-kernels` has been run.
-// usage: npx tsx bench/kernels.ts [K] [N] [threads] [rows …]      QC_ISA=scalar|avx2|avxvnni|avx512vnni|amx forces an instruction set
+// usage: npx tsx bench/kernels.ts [K] [N] [threads] [rows …]      QC_ISA=scalar|avx2|avxvnni|avx512vnni|amx forces an instruction set, ONLY=W8A8,W4A8-g128 picks operators
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
@@ -61,20 +61,25 @@ const dynamicQuantizeMatMul = async (name: string) => {
   return write(name, model);
 };
 
-const jobs = [
-  await stock('MatMulNBits-g128', int4(128)),
-  await dynamicQuantizeMatMul('DynamicQuantizeMatMul'),
-  await native('LinearW4A8-g128', int4(128), token),
-  await native('LinearW4A8-g32', int4(32), token),
-  await native('LinearP4A8-g128', progressive, token),
-  await native('LinearW8A8', int8, token),
-  await native('LinearW8C8', int8, step),
-  await native('LinearW6A8-g128', { format: 'int6', grain: { per: 'group', group: 128 } }, token),
-  await native('LinearW3A8-g128', { format: 'int3', grain: { per: 'group', group: 128 } }, token),
-  await native('LinearW4-g128', int4(128)),
-  await native('LinearMXF4', { format: 'mxfp4', grain: { per: 'group', group: 32 } }),
-  await native('LinearF8E4M3', { format: 'fp8', grain: { per: 'channel' } }),
-];
+const wanted = process.env['ONLY']?.split(',');
+const writers: Record<string, (name: string) => Promise<{ name: string; model: string; rows: number[] }>> = {
+  'MatMulNBits-g128': (name) => stock(name, int4(128)),
+  DynamicQuantizeMatMul: dynamicQuantizeMatMul,
+  'LinearW4A8-g128': (name) => native(name, int4(128), token),
+  'LinearW4A8-g32': (name) => native(name, int4(32), token),
+  'LinearP4A8-g128': (name) => native(name, progressive, token),
+  LinearW8A8: (name) => native(name, int8, token),
+  LinearW8C8: (name) => native(name, int8, step),
+  'LinearW6A8-g128': (name) => native(name, { format: 'int6', grain: { per: 'group', group: 128 } }, token),
+  'LinearW3A8-g128': (name) => native(name, { format: 'int3', grain: { per: 'group', group: 128 } }, token),
+  'LinearW4-g128': (name) => native(name, int4(128)),
+  LinearMXF4: (name) => native(name, { format: 'mxfp4', grain: { per: 'group', group: 32 } }),
+  LinearF8E4M3: (name) => native(name, { format: 'fp8', grain: { per: 'channel' } }),
+};
+const jobs: { name: string; model: string; rows: number[] }[] = [];
+for (const [name, make] of Object.entries(writers)) {
+  if (!wanted || !name.startsWith('Linear') || wanted.includes(name.slice('Linear'.length))) jobs.push(await make(name));
+}
 const library = path(`../runtime/native/qc-ops.${process.platform}-${process.arch}.so`);
 const r = spawnSync('python3', [path('peers/ops.py'), library, String(threads), String(k)], {
   input: jobs.map((j) => JSON.stringify(j)).join('\n'),

@@ -43,6 +43,8 @@ export interface Format<S extends Schema = Schema> extends Named<S> {
 
 /** A statistic that is folded batch by batch; memory does not grow with the number of samples. State is plain data, so it can be saved. */
 export interface Observer<S extends Schema = Schema, State = unknown> extends Named<S> {
+  /** Tokens count by their place: it sees padding too, which others are spared. */
+  readonly positions?: true;
   start(p: ParamsOf<S>): State;
   fold(s: State, batch: Value, crunch: Crunch, p: ParamsOf<S>): Promise<State>;
   /** Named arrays, saved in the statistics record. */

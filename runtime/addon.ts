@@ -48,9 +48,11 @@ async function installed(packageFolder: string): Promise<Place | string> {
   }
 }
 
-/** The addon of this machine, or why there is none. Never throws. QC_NATIVE=off: as if there were none. */
+/** The addon of this machine, or why there is none. Never throws. QC_NATIVE=off: as if there were none; QC_NATIVE=path: that one. */
 export async function findAddon(packageFolder: string): Promise<Found | string> {
-  if (process.env['QC_NATIVE'] === 'off') return 'QC_NATIVE=off';
+  const other = process.env['QC_NATIVE'];
+  if (other === 'off') return 'QC_NATIVE=off';
+  if (other) return (await loaded({ addon: other, library: '' }, packageFolder)) ?? `${other} is not there`;
   const { platform, arch } = process;
   const native = `${packageFolder}/runtime/native`;
   const beside = {

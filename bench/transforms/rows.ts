@@ -21,6 +21,7 @@ const rotations = `transform rotate on residual { matrix: hadamard }
   transform rotate on attention.v -> attention.output { per: head }`;
 const learnt = `transform rotate on residual { init: hadamard, learn: cayley(steps: 80), objective: range_pnorm(10), holdout: 0.25 }
   transform rotate on attention.v -> attention.output { per: head, learn: cayley(steps: 80) }`;
+const rotateStream = 'transform rotate on residual { matrix: hadamard }';
 const online = 'transform rotate on mlp.up -> mlp.down { online: yes }';
 const awq = `transform scale on attention.v -> attention.output { law: awq(20) }
   transform scale on mlp.up -> mlp.down { law: awq(20) }
@@ -35,6 +36,10 @@ const w6 = (group: number, bits: number, fields = ''): string => `quantize weigh
   quantize input of linear as int${bits} { mode: dynamic, group: ${group}${fields} }`;
 const solve = 'solve gptq on linear { order: hessian, cd: 2, rescale: yes }';
 const solveFloat = 'solve gptq on linear { order: hessian, cd: 2, rescale: yes, target: float }';
+const migrated = `transform migrate on norm -> linear { margin: 1.1 }
+  quantize weight of linear as int8 { per: channel }
+  quantize input of migrated as int8 { mode: static, per: channel }
+  quantize input of linear and not migrated as int8 { mode: static }`;
 const lines = (...parts: readonly string[]): string => parts.join('\n  ');
 
 export const rows: Readonly<Record<string, Row>> = {
@@ -74,6 +79,13 @@ export const rows: Readonly<Record<string, Row>> = {
     recipe: lines('apply std.llm_w8a8_rotated()', 'quantize input of linear as uint8 { mode: dynamic, per: token, symmetric: no }', solve),
     bar: 0.00026,
   },
+  'w8a8-learnt-zero': {
+    models: both,
+    scheme: 'W8A8 per token',
+    transforms: 'std.llm_w8a8_learnt',
+    recipe: 'apply std.llm_w8a8_learnt()',
+    bar: 0.00026,
+  },
   'w8a8-static': { models: both, scheme: 'W8A8 static', transforms: 'none', recipe: 'quantize linear as W8A8_STATIC', bar: 0.0007 },
   'w8a8-migrated': {
     models: both,
@@ -82,25 +94,39 @@ export const rows: Readonly<Record<string, Row>> = {
     system: 'w8a8_migrated',
     bar: 0.0007,
   },
+  'w8a8-migrated-rounded': {
+    models: both,
+    scheme: 'W8A8 static, norm inputs migrated',
+    transforms: 'as std.w8a8_migrated, ranges by extremes, weights rounded',
+    recipe: lines(outliers, rotateStream, online, migrated),
+    bar: 0.0007,
+  },
   'w8a8-migrated-gptq': {
     models: both,
     scheme: 'W8A8 static, norm inputs migrated',
-    transforms: 'std.w8a8_migrated, GPTQ',
-    recipe: lines('apply std.w8a8_migrated()', solve),
+    transforms: 'as std.w8a8_migrated, ranges of the other inputs by their extremes',
+    recipe: lines(outliers, rotateStream, online, migrated, solve),
     bar: 0.0007,
   },
   'w8a8-migrated-float': {
     models: both,
     scheme: 'W8A8 static, norm inputs migrated',
-    transforms: 'std.w8a8_migrated, GPTQ toward the float model',
-    recipe: lines('apply std.w8a8_migrated()', solveFloat),
+    transforms: 'as std.w8a8_migrated, ranges by extremes, GPTQ toward the float model',
+    recipe: lines(outliers, rotateStream, online, migrated, solveFloat),
+    bar: 0.0007,
+  },
+  'w8a8-migrated-learnt': {
+    models: both,
+    scheme: 'W8A8 static, norm inputs migrated',
+    transforms: 'as std.w8a8_migrated, ranges by extremes, rotations learnt',
+    recipe: lines(outliers, learnt, online, migrated, solve),
     bar: 0.0007,
   },
   'w8a8-migrated-heads': {
     models: both,
     scheme: 'W8A8 static, norm inputs migrated',
-    transforms: 'std.w8a8_migrated, heads rotated, GPTQ',
-    recipe: lines('apply std.w8a8_migrated()', 'transform rotate on attention.v -> attention.output { per: head }', solve),
+    transforms: 'as std.w8a8_migrated, ranges by extremes, heads rotated',
+    recipe: lines(outliers, rotations, online, migrated, solve),
     bar: 0.0007,
   },
   w4a16: { models: both, scheme: 'W4A16 group 32, rounded', transforms: 'none', recipe: w4 },
@@ -171,6 +197,13 @@ export const rows: Readonly<Record<string, Row>> = {
     system: 'ostquant',
     bar: 0.0205,
   },
+  'w4a4-ostquant-selected': {
+    models: both,
+    scheme: 'W4A4 group 32, GPTQ',
+    transforms: 'as std.ostquant, the best of 3 starts of the stream by kl_top(1000)',
+    recipe: lines(outliers, learnt.replace('holdout: 0.25', 'holdout: 0.25, select: kl_top(1000), restarts: 3'), online, a4, solve),
+    bar: 0.0205,
+  },
   'w4a4-token': {
     models: both,
     scheme: 'W4A4 group 32 and per token, GPTQ',
@@ -236,6 +269,13 @@ export const rows: Readonly<Record<string, Row>> = {
     recipe: lines('apply std.ostquant()', 'transform lowrank on linear { rank: 32, share: [q, k, v, gate, up] }'),
     bar: 0.0058,
   },
+  'w4a4-svd-learnt-covariance': {
+    models: both,
+    scheme: 'W4A4 group 32, GPTQ',
+    transforms: 'as std.ostquant, then lowrank 32 by the error of the output (QERA)',
+    recipe: lines('apply std.ostquant()', 'transform lowrank on linear { rank: 32, share: [q, k, v, gate, up], error: covariance }'),
+    bar: 0.0058,
+  },
   'w4a4-svd16-learnt': {
     models: both,
     scheme: 'W4A4 group 32, GPTQ',
@@ -290,12 +330,33 @@ export const rows: Readonly<Record<string, Row>> = {
     recipe: lines(outliers, rotations, online, w6(32, 6), solve),
     bar: 0.0014,
   },
+  'flexq32-learnt-mse': {
+    models: both,
+    scheme: 'W6A6 group 32, GPTQ',
+    transforms: 'std.flexq_rotated',
+    recipe: 'apply std.flexq_rotated(bits: 6)',
+    bar: 0.0014,
+  },
+  'flexq128-learnt-mse': {
+    models: both,
+    scheme: 'W6A6 group 128, GPTQ',
+    transforms: 'std.flexq_rotated',
+    recipe: 'apply std.flexq_rotated(group: 128, bits: 6)',
+    bar: 0.0024,
+  },
   'flexq128-learnt': {
     models: both,
     scheme: 'W6A6 group 128, GPTQ',
     transforms: 'learnt rotations, activations with zero points',
     recipe: lines(outliers, learnt, online, w6(128, 6, ', symmetric: no'), solve),
     bar: 0.0024,
+  },
+  'flexq68-learnt': {
+    models: both,
+    scheme: 'W6A8 group 32, GPTQ',
+    transforms: 'std.flexq_rotated',
+    recipe: 'apply std.flexq_rotated()',
+    bar: 0.0004,
   },
   'flexq68-rotated': {
     models: both,
@@ -341,6 +402,23 @@ export const rows: Readonly<Record<string, Row>> = {
     scheme: 'W8A8 static',
     transforms: 'smooth on any -> linear, α searched on calibration data, an explicit multiplication; activations with zero points',
     system: 'minilm_w8a8_static',
+    bar: 0.9976,
+  },
+  'minilm-w4-awq-float': {
+    models: ['minilm'],
+    scheme: 'W4A16 group 32, GPTQ toward the float model',
+    transforms: 'awq on any -> linear, an explicit multiplication',
+    recipe: lines('transform scale on any -> linear { law: awq(20), online: yes }', w4, solveFloat),
+    bar: 0.9875,
+  },
+  'minilm-static-solved': {
+    models: ['minilm'],
+    scheme: 'W8A8 static',
+    transforms: 'smooth on any -> linear, α .8, an explicit multiplication; ranges by mse; GPTQ; activations with zero points',
+    recipe: `transform smooth on any -> linear { alpha: 0.8, online: yes }
+  quantize weight of linear as int8 { per: channel }
+  quantize input of linear as uint8 { mode: static, scale: mse(40, shrink: 0.5) }
+  ${solve}`,
     bar: 0.9976,
   },
   'minilm-w4-awq': {

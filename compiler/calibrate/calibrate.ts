@@ -1,9 +1,11 @@
 import { fail } from '../../grammar/diagnostics.ts';
 import type { Observer } from '../define.ts';
+import { cut } from '../graph/cut.ts';
 import type { Model } from '../graph/types.ts';
 import type { Host, Value } from '../host.ts';
 import type { Ref, Schema } from '../schema.ts';
 import { resolveObserver } from './observer.ts';
+import { attended } from './padding.ts';
 import type { Source } from './source.ts';
 import { type Entry, refText, Statistics } from './statistics.ts';
 import { passes, tapped } from './tap.ts';
@@ -59,15 +61,17 @@ export async function calibrate(request: CalibrateRequest): Promise<Statistics> 
   let samples = 0;
   let batches = source.batches;
   for (const [pass, chosen] of plan.entries()) {
-    const session = chosen.length ? await host.session(tapped(model, chosen), request.dir) : undefined;
+    // only what the values need: folded weights are computed for every session
+    const session = chosen.length ? await host.session(cut(tapped(model, chosen), new Map(), chosen), request.dir) : undefined;
     const here = folds.filter((f) => chosen.includes(f.value) || (pass === 0 && inputs.has(f.value)));
     let batch = 0;
     samples = 0;
     try {
       for await (const { label, feeds, samples: n } of source.read(model.graph)) {
         signal?.throwIfAborted();
-        const seen = { ...feeds, ...(await session?.run(feeds, chosen)) };
-        for (const fold of here) await step(fold, seen[fold.value]!, label, host);
+        const given = Object.fromEntries((session?.inputs ?? []).map((name) => [name, feeds[name]!]));
+        const seen = { ...feeds, ...(await session?.run(given, chosen)) };
+        for (const fold of here) await step(fold, seen[fold.value]!, feeds['attention_mask'], label, host);
         samples += n;
         batch++;
         request.onProgress?.({ pass, passes: plan.length, batch, batches });
@@ -96,7 +100,7 @@ async function firstBatch(source: Source, model: Model) {
   return fail('data-empty', `${source.describe} gives no batch`, 'calibration needs data');
 }
 
-async function step(fold: Fold, value: Value, label: string, host: Host): Promise<void> {
+async function step(fold: Fold, value: Value, mask: Value | undefined, label: string, host: Host): Promise<void> {
   const x = floats(value);
   if (!finite(x)) {
     const bad = x.findIndex((v) => !Number.isFinite(v));
@@ -106,7 +110,9 @@ async function step(fold: Fold, value: Value, label: string, host: Host): Promis
       'the float model overflows on this data: leave the file out, or run the model in float32',
     );
   }
-  fold.state = await fold.observer.fold(fold.state, ofFloats(value.shape, x), host.crunch, fold.ref.args);
+  const all = ofFloats(value.shape, x);
+  const batch = fold.observer.positions ? all : attended(all, mask);
+  fold.state = await fold.observer.fold(fold.state, batch, host.crunch, fold.ref.args);
 }
 
 /** 0·x is NaN for infinities and NaN, so one sum tells of them all. */

@@ -1,4 +1,5 @@
 /** Corrections of biases: after every weight is solved, layer by layer, the mean output of the float model is put back. */
+import { attended } from '../calibrate/padding.ts';
 import { floats, ofFloats } from '../calibrate/values.ts';
 import type { SolverOf } from '../define.ts';
 import { fromFloat32, toFloat64 } from '../graph/numeric.ts';
@@ -82,11 +83,11 @@ async function means(
   front?: readonly string[],
 ): Promise<Float64Array[]> {
   const sums = values.map(() => ({ sum: new Float64Array(0), rows: 0 }));
-  for await (const { values: found, done } of stream.read({ model, values: values.map((v) => v.value), front })) {
+  for await (const { values: found, mask, done } of stream.read({ model, values: values.map((v) => v.value), front })) {
     for (const [i, { value, axis }] of values.entries()) {
       const v = found[value]!;
       const at = sums[i]!;
-      const { x, rows, channels } = byChannel(ofFloats(v.shape, floats(v)), axis, at.sum.length);
+      const { x, rows, channels } = byChannel(attended(ofFloats(v.shape, floats(v)), mask), axis, at.sum.length);
       if (at.rows === 0) at.sum = new Float64Array(channels);
       for (let k = 0; k < x.length; k++) at.sum[k % channels]! += x[k]!;
       at.rows += rows;

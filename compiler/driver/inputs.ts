@@ -1,4 +1,5 @@
 /** What enters the layers that are solved, batch by batch, as rows of a matrix. */
+import { attended } from '../calibrate/padding.ts';
 import { floats, ofFloats } from '../calibrate/values.ts';
 import type { Crunch } from '../crunch.ts';
 import type { Value } from '../host.ts';
@@ -17,9 +18,9 @@ export const inputKey = (site: Site): string =>
   site.role === 'conv' ? `${inputOf(site)} ${JSON.stringify(patches(site))}` : inputOf(site);
 
 /** The inputs of a site as a matrix [rows, n], of a convolution those of every place of its kernel. Error: observer-channels, where n is not `before` (0: unknown). */
-function rowsOf(site: Site, v: Value, before: number): { x: Float32Array; channels: number } {
+function rowsOf(site: Site, v: Value, mask: Value | undefined, before: number): { x: Float32Array; channels: number } {
   const value = ofFloats(v.shape, floats(v));
-  return site.role === 'conv' ? unfolded(value, patches(site)) : byChannel(value, channelOf(site), before);
+  return site.role === 'conv' ? unfolded(value, patches(site)) : byChannel(attended(value, mask), channelOf(site), before);
 }
 
 /** Values that are read, by whom, and what is read after them. */
@@ -63,10 +64,10 @@ export async function momentsOf(
       for (const [key, site] of passing ? [] : inputs) {
         const v = inputOf(site);
         const before = moments.get(key);
-        const { x, channels: n } = rowsOf(site, found.values[v]!, before?.n ?? 0);
+        const { x, channels: n } = rowsOf(site, found.values[v]!, found.mask, before?.n ?? 0);
         const m = before ?? new Folding(crunch, shelf, n);
         moments.set(key, m);
-        await m.add(x, exact && rowsOf(site, exact.values[v]!, n).x, () => done(v));
+        await m.add(x, exact && rowsOf(site, exact.values[v]!, exact.mask, n).x, () => done(v));
       }
     }
     // the end of the other stream, where its front moves

@@ -11,6 +11,8 @@ type Values = Readonly<Record<string, Value>>;
 /** What a batch gave. */
 export interface Found {
   readonly values: Values;
+  /** `attention_mask` of the batch: what it leaves out is no data. */
+  readonly mask: Value | undefined;
   /** Nobody reads the value of this name any more. To be called once at most; what the front holds is kept. */
   done(name: string): void;
 }
@@ -85,7 +87,8 @@ export class Stream {
         ahead.delete(i);
         moved.push(new Map((front ?? []).map((name) => [name, found[name]!])));
         const own = new Set(made.filter((name) => !front?.includes(name)));
-        yield { values: found, done: (name) => void (own.has(name) && session?.recycle?.(found[name]!)) };
+        const mask = this.#batches[i]!.feeds['attention_mask'];
+        yield { values: found, mask, done: (name) => void (own.has(name) && session?.recycle?.(found[name]!)) };
       }
     } finally {
       await Promise.allSettled(ahead.values());

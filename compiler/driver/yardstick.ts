@@ -1,10 +1,10 @@
 /** One metric of one output against the float model, whose answers are computed once and held. */
 import { fail } from '../../grammar/diagnostics.ts';
 import type { Source as DataSource } from '../calibrate/index.ts';
+import { unpadded } from '../calibrate/padding.ts';
 import { tapped } from '../calibrate/tap.ts';
 import { floats } from '../calibrate/values.ts';
 import type { Metric } from '../define.ts';
-import { unpadded } from '../evaluate/padding.ts';
 import type { Model } from '../graph/types.ts';
 import type { Host, Value } from '../host.ts';
 import { metrics } from '../metrics/index.ts';

@@ -1,6 +1,7 @@
 /** Two models on the same data: every metric of each output, and how far each inner value drifted. */
 import { fail } from '../../grammar/diagnostics.ts';
 import { dataSource } from '../calibrate/data.ts';
+import { unpadded } from '../calibrate/padding.ts';
 import type { Batch, Source } from '../calibrate/source.ts';
 import { passes, tapped } from '../calibrate/tap.ts';
 import { floats } from '../calibrate/values.ts';
@@ -9,7 +10,6 @@ import { loadModel } from '../graph/load.ts';
 import type { Host, Session, Value } from '../host.ts';
 import { metrics as catalogue } from '../metrics/index.ts';
 import sqnr from '../metrics/sqnr.ts';
-import { unpadded } from './padding.ts';
 import type { Located } from './task.ts';
 
 export interface CompareRequest {

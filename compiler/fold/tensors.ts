@@ -1,6 +1,6 @@
 /** Folded weights: an expression over the tensor before, computed in float64 when it is written. */
 import type { Crunch } from '../crunch.ts';
-import { fromFloat32, toFloat64 } from '../graph/numeric.ts';
+import { fromFloat32, toFloat32, toFloat64 } from '../graph/numeric.ts';
 import type { Tensor } from '../graph/types.ts';
 import type { EvalContext } from '../host.ts';
 import type { Rotation } from './rotation.ts';
@@ -161,6 +161,24 @@ async function product(s: Extract<Step, { kind: 'product' }>, ctx: EvalContext):
   return { kind: 'offset', axis: 0, values };
 }
 
+/** Numbers that are kept as room for the next tensor: fresh memory costs more than the steps. */
+const ROOM = 1 << 24;
+let room: Float64Array | undefined;
+
+/** What `work` makes of the elements of a tensor, which it may change. */
+async function inScratch(t: Tensor, bytes: Uint8Array, work: (x: Float64Array) => Promise<Uint8Array>): Promise<Uint8Array> {
+  const count = t.shape.reduce((a, b) => a * b, 1);
+  if (t.dtype !== 'float32' || count > ROOM) return work(toFloat64(t.dtype, bytes, count));
+  const mine = room && room.length >= count ? room : new Float64Array(count);
+  // another tensor at the same time takes memory of its own
+  room = undefined;
+  const x = mine.subarray(0, count);
+  x.set(toFloat32(t.dtype, bytes, count));
+  const made = await work(x);
+  room = mine;
+  return made;
+}
+
 /** Folded tensors up to these bytes are kept once they are computed: sessions and encoders ask for them again. */
 const KEPT = 1 << 20;
 const floats = new Set(['float32', 'float16', 'bfloat16', 'float64']);
@@ -172,8 +190,9 @@ export function folded(t: Tensor, steps: readonly Step[], key: string): Tensor {
   const evaluate = async (ctx: EvalContext): Promise<Record<string, Uint8Array>> => {
     if (kept) return kept;
     const plain = await Promise.all(steps.map((s) => (s.kind === 'product' ? product(s, ctx) : s)));
-    const x = await applySteps(toFloat64(t.dtype, await ctx.bytes(t)), t.shape, plain, ctx.crunch);
-    const bytes = fromFloat32(t.dtype as 'float32', x);
+    const bytes = await inScratch(t, await ctx.bytes(t), async (x) =>
+      fromFloat32(t.dtype as 'float32', await applySteps(x, t.shape, plain, ctx.crunch)),
+    );
     if (bytes.length <= KEPT) kept = { folded: bytes };
     return { folded: bytes };
   };

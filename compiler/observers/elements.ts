@@ -11,6 +11,7 @@ const observer: Observer<typeof params, Float64Array> = {
   doc: 'The smallest and the largest value of each position on the last axes, over all axes before them.',
   formula: 'min x[…, i, j], max x[…, i, j]',
   params,
+  positions: true,
   start: () => new Float64Array(0),
   async fold(state, batch, crunch, p) {
     const x = float32(batch);

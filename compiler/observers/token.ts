@@ -15,6 +15,7 @@ const observer: Observer<typeof params, Seen> = {
   doc: 'The smallest and largest value of each channel at one token: equal where the token does not depend on the data.',
   formula: 'min and max over batches of x[…, token, c]',
   params,
+  positions: true,
   start: () => ({ min: new Float64Array(0), max: new Float64Array(0) }),
   async fold(state, batch, _crunch, p) {
     const [tokens, channels] = [batch.shape.at(-2) ?? 1, batch.shape.at(-1) ?? 1];

@@ -188,6 +188,10 @@ test('weights in files, in memory and computed; external data is never copied in
   const expected = await run(await sessionModel(net, '.', host));
   const inPlace = await sessionModel(loaded.model, loaded.dir, host);
   assert.ok(inPlace.bytes.length < 2000, `${inPlace.bytes.length}`);
+  assert.is(
+    inPlace.weights,
+    [...loaded.model.graph.initializers.values()].reduce((n, t) => n + 4 * t.shape.reduce((a, b) => a * b, 1), 0),
+  );
   assert.equal(await run(inPlace), expected);
   // One weight becomes lazy (twice itself); a limit of no bytes forces the scratch folder with a hard link to the other's file.
   const A = loaded.model.graph.initializers.get('A')!;

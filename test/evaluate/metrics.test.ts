@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { unpadded } from '../../compiler/calibrate/padding.ts';
 import { valueFrom } from '../../compiler/calibrate/values.ts';
 import type { Metric } from '../../compiler/define.ts';
 import { frechet, moments } from '../../compiler/evaluate/frechet.ts';
-import { unpadded } from '../../compiler/evaluate/padding.ts';
 import { metrics } from '../../compiler/metrics/index.ts';
 import { numbers } from '../calibrate/_make.ts';
 

@@ -4,7 +4,7 @@ import type { Lowered } from '../../compiler/define.ts';
 import { formats } from '../../compiler/formats/index.ts';
 import { elements } from '../../compiler/graph/dtype.ts';
 import { infer } from '../../compiler/graph/infer.ts';
-import type { Dim, DType, Model, Node, Tensor } from '../../compiler/graph/types.ts';
+import type { Dim, DType, Graph, Model, Node, Tensor } from '../../compiler/graph/types.ts';
 import type { Host, Value } from '../../compiler/host.ts';
 import { numbers } from '../../compiler/lower/make.ts';
 import { compareOutputs } from '../../compiler/lower/prove.ts';
@@ -36,27 +36,29 @@ export interface Parts {
   readonly opset?: number;
 }
 
+/** A model around a graph. */
+export const modelAround = (graph: Omit<Graph, 'name' | 'values'>, opsets: Readonly<Record<string, number>>): Model => ({
+  irVersion: 8,
+  opsets: new Map(Object.entries(opsets)),
+  producer: 'test',
+  producerVersion: '',
+  domain: '',
+  modelVersion: 0,
+  doc: '',
+  metadata: new Map(),
+  functions: [],
+  graph: { name: 'g', values: new Map(), ...graph },
+});
+
 /** A model from "x" to "y", its values inferred. */
 export function modelOf(p: Parts): Model {
-  return infer({
-    irVersion: 8,
-    opsets: new Map([['', p.opset ?? 17]]),
-    producer: 'test',
-    producerVersion: '',
-    domain: '',
-    modelVersion: 0,
-    doc: '',
-    metadata: new Map(),
-    functions: [],
-    graph: {
-      name: 'g',
-      nodes: p.nodes.map((n) => ({ ...n, inputs: [...n.inputs], outputs: [...n.outputs] })),
-      inputs: [{ name: 'x', dtype: p.inputType ?? 'float32', shape: p.input }],
-      outputs: [{ name: 'y', ...(p.inputType && p.inputType !== 'int64' ? { dtype: p.inputType } : { dtype: 'float32' as const }) }],
-      initializers: new Map(Object.entries(p.initializers)),
-      values: new Map(),
-    },
-  });
+  const graph = {
+    nodes: p.nodes.map((n) => ({ ...n, inputs: [...n.inputs], outputs: [...n.outputs] })),
+    inputs: [{ name: 'x', dtype: p.inputType ?? 'float32', shape: p.input }],
+    outputs: [{ name: 'y', ...(p.inputType && p.inputType !== 'int64' ? { dtype: p.inputType } : { dtype: 'float32' as const }) }],
+    initializers: new Map(Object.entries(p.initializers)),
+  };
+  return infer(modelAround(graph, { '': p.opset ?? 17 }));
 }
 
 export interface Kind {

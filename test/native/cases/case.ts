@@ -1,10 +1,10 @@
 /** A node of one operator of qc.v1 with inputs that fit it: for tests of every operator, for measurements, and to be broken on purpose. */
 import type { Func, Model, Tensor } from '../../../compiler/graph/types.ts';
 import { type AttrValue, node, numbers } from '../../../compiler/lower/make.ts';
-import { floats } from '../../targets/build.ts';
+import { floats, modelAround } from '../../targets/build.ts';
 
-/** What a case is made at: some elements, or what a model of a billion parameters has. */
-export type Size = 'small' | 'usual';
+/** What a case is made at: some elements, what a model of a billion parameters has, or a size that `sizesOf` lists beside. */
+export type Size = string;
 
 export interface Case {
   /** The operator's inputs in order, by the names of its body: what a model holds (weights, scales, tables, single numbers) is constant, the others are fed. */
@@ -22,7 +22,8 @@ export interface Stock {
   /** Constants behind the first input. */
   readonly inputs: Readonly<Record<string, Tensor>>;
   readonly attrs?: Readonly<Record<string, AttrValue>>;
-  readonly outputs?: number;
+  /** Of the node; those without a name are not asked for. Default: one. */
+  readonly outputs?: readonly string[];
   /** The first input, where it is another. */
   readonly first?: Tensor;
 }
@@ -58,30 +59,16 @@ export interface Fed {
   readonly feeds: Readonly<Record<string, Tensor>>;
 }
 
-function shell(inputs: Readonly<Record<string, Tensor>>, outputs: readonly string[]): Model {
-  return {
-    irVersion: 8,
-    opsets: new Map([
-      ['', OPSET],
-      ['com.microsoft', 1],
-    ]),
-    producer: 'test',
-    producerVersion: '',
-    domain: '',
-    modelVersion: 0,
-    doc: '',
-    metadata: new Map(),
-    functions: [],
-    graph: {
-      name: 'g',
+const shell = (inputs: Readonly<Record<string, Tensor>>, outputs: readonly string[]): Model =>
+  modelAround(
+    {
       nodes: [],
       inputs: Object.entries(fedOf(inputs)).map(([name, t]) => ({ name, dtype: t.dtype, shape: t.shape })),
       outputs: outputs.map((name) => ({ name })),
       initializers: new Map(Object.entries(inputs).filter(isConstant)),
-      values: new Map(),
     },
-  };
-}
+    { '': OPSET, 'com.microsoft': 1 },
+  );
 
 /** A model of one node of the operator, with its body. */
 export function modelOfCase(name: string, c: Case): Fed {
@@ -97,9 +84,12 @@ export function modelOfStock(c: Case): Fed {
   const s = c.stock!;
   const [[first, x]] = Object.entries(c.inputs) as [[string, Tensor]];
   const inputs = { [first]: s.first ?? x, ...s.inputs };
-  const outputs = ['y', ...Array.from({ length: (s.outputs ?? 1) - 1 }, (_, i) => `o${i}`)];
-  const model = shell(inputs, ['y']);
-  model.graph.nodes.push({ ...node(s.op, Object.keys(inputs), outputs, s.attrs ?? {}), domain: s.domain ?? '' });
+  const outputs = s.outputs ?? ['y'];
+  const model = shell(
+    inputs,
+    outputs.filter((name) => name !== ''),
+  );
+  model.graph.nodes.push({ ...node(s.op, Object.keys(inputs), [...outputs], s.attrs ?? {}), domain: s.domain ?? '' });
   return { model, feeds: fedOf(inputs) };
 }
 

@@ -1,5 +1,5 @@
 /** Cases of every operator of qc.v1: a new one is a line of a family here. */
-import attention, { plain } from './attention.ts';
+import attention, { attentionSizes, plain } from './attention.ts';
 import type { Case, Size } from './case.ts';
 import linear from './linear.ts';
 import norms from './norms.ts';
@@ -16,4 +16,7 @@ export function caseOf(name: string, size: Size): Case | undefined {
   }
   return undefined;
 }
+
+/** The sizes at which an operator is measured. */
+export const sizesOf = (name: string): readonly Size[] => attentionSizes(name) ?? ['usual'];
 export { type Case, dataOf, type Fed, modelOfCase, modelOfStock } from './case.ts';

@@ -34,7 +34,9 @@ const norms: Family = (name, size): Case | undefined => {
     attrs: { eps, ...codesAttrs[op.emits] },
     outputs: [...results, ...(op.add ? ['sum'] : [])],
     body: (opset) => normBody(name, opset),
-    ...(op.emits === 'floats' ? { stock: { ...stock, attrs: { epsilon: eps, ...(op.add ? {} : { axis: -1 }) } } } : {}),
+    ...(op.emits === 'floats'
+      ? { stock: { ...stock, attrs: { epsilon: eps, ...(op.add ? {} : { axis: -1 }) }, outputs: op.add ? ['y', '', '', 'sum'] : ['y'] } }
+      : {}),
   };
 };
 export default norms;

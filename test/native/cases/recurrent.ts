@@ -1,9 +1,9 @@
 import { CONV_INPUTS, convBody, SCAN_INPUTS, scanBody } from '../../../compiler/lower/native/ssm/bodies.ts';
-import { bytes, type Case, type Family, filled, floats, one, positive } from './case.ts';
+import { bytes, type Case, type Family, filled, floats, one, positive, type Size } from './case.ts';
 
 const none = one(0);
 
-function scan(name: string, size: 'small' | 'usual'): Case {
+function scan(name: string, size: Size): Case {
   const codes = name.endsWith('Int8');
   const [time, channels, states] = size === 'small' ? [4, 6, 5] : [64, 1536, 16];
   const all = {
@@ -34,7 +34,7 @@ function scan(name: string, size: 'small' | 'usual'): Case {
   };
 }
 
-function conv(name: string, size: 'small' | 'usual'): Case {
+function conv(name: string, size: Size): Case {
   const codes = name.endsWith('Int8');
   const [time, channels, taps] = size === 'small' ? [4, 6, 4] : [64, 1536, 4];
   const all = {

@@ -1,17 +1,9 @@
 //! int6 × int8, one row: bit planes with popcount beside unpacking to int8. `cargo run --release --example bitplanes [K N]`, `QC_ISA` forces an instruction set.
+mod common;
+
+use common::best;
 use qc_kernels::bitplanes::{bit_products, planes_of_row, BitPlanes};
 use qc_kernels::*;
-use std::time::Instant;
-
-fn best(mut f: impl FnMut()) -> f64 {
-    let (mut best, begin) = (f64::MAX, Instant::now());
-    while begin.elapsed().as_secs_f64() < 0.5 {
-        let t = Instant::now();
-        f();
-        best = best.min(t.elapsed().as_secs_f64());
-    }
-    best
-}
 
 fn main() {
     let args: Vec<usize> = std::env::args().skip(1).map(|a| a.parse().expect("a number")).collect();

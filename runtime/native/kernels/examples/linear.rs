@@ -1,16 +1,21 @@
-//! Time of the linear kernels on one thread, best of several runs: `cargo run --release --example linear [K N rows…]`, `QC_ISA` forces an instruction set, `ONLY=W4g128` picks a weight, `FLOAT=1` float activations.
+//! Time of the linear kernels on one thread, best of several runs: `cargo run --release --example linear [K N rows…]`, `QC_ISA` forces an instruction set, `ONLY=W4g128` picks a weight, `FLOAT=1` float activations, `BLOCK` rows of a task.
+mod common;
+
+use common::best;
 use qc_kernels::*;
 use std::time::Instant;
 
-fn best(mut f: impl FnMut()) -> f64 {
-    let mut best = f64::MAX;
-    let begin = Instant::now();
-    while begin.elapsed().as_secs_f64() < 0.6 {
-        let t = Instant::now();
-        f();
-        best = best.min(t.elapsed().as_secs_f64());
+/// Memory that begins a line of the cache, as buffers and mapped weights do.
+fn aligned<T: Copy>(values: Vec<T>) -> &'static mut [T] {
+    let size = std::mem::size_of_val(&values[..]);
+    let at = Vec::leak(vec![0u8; size + 64]);
+    let from = at.as_ptr().align_offset(64);
+    // SAFETY: `size` bytes from a multiple of 64 on, and whatever they hold is written.
+    unsafe {
+        let to = at[from..].as_mut_ptr().cast::<T>();
+        to.copy_from_nonoverlapping(values.as_ptr(), values.len());
+        std::slice::from_raw_parts_mut(to, values.len())
     }
-    best
 }
 
 fn main() {
@@ -24,14 +29,13 @@ fn main() {
         if only.as_ref().is_some_and(|o| *o != format!("W{bits}g{group}")) {
             continue;
         }
-        let codes: Vec<u8> = (0..n * k * bits / 8).map(|i| (i * 37 + i / 251) as u8).collect();
+        let codes: &[u8] = aligned((0..n * k * bits / 8).map(|i| (i * 37 + i / 251) as u8).collect());
         let scales = vec![0.01f32; n * k / group];
-        let w = Weight::new(k, n, bits, group, &codes, &scales, Zeros::One(1 << (bits - 1))).unwrap();
+        let w = Weight::new(k, n, bits, group, codes, &scales, Zeros::One(1 << (bits - 1))).unwrap();
         for &m in &rows {
             let x: Vec<f32> = (0..m * k).map(|i| (i as f32 * 0.7311).sin() * 50.0).collect();
-            let block = ((1 << 20) / k / 96).max(1) * 96;
-            let mut y = vec![0f32; m * n];
-            let out = Results::new(&mut y);
+            let block = std::env::var("BLOCK").map_or(((1 << 20) / k / 96).max(1) * 96, |b| b.parse().unwrap());
+            let out = Results::new(aligned(vec![0f32; m * n]));
             // The best time of each task, summed: what disturbs one run of a task does not disturb all.
             let all = |block: usize, run: &dyn Fn(&Task)| {
                 let mut times = vec![f64::MAX; m.div_ceil(block) * w.panels()];
@@ -63,7 +67,7 @@ fn main() {
                 continue;
             }
             let tiling = Tiling::of(isa, group);
-            let (mut c, mut s, mut st) = (vec![0i8; m * k], vec![0f32; m], vec![0i32; m * k / group]);
+            let (c, mut s, mut st) = (aligned(vec![0i8; m * k]), vec![0f32; m], vec![0i32; m * k / group]);
             let tq = best(|| {
                 let mut r = 0;
                 while r < m {
@@ -73,7 +77,7 @@ fn main() {
                     r = to;
                 }
             });
-            let tiles = Tiles { tiling, depth: k, group, codes: &c, spans: 1, scales: &s, zeros: None, starts: &st, lowest: false };
+            let tiles = Tiles { tiling, depth: k, group, codes: c, spans: 1, scales: &s, zeros: None, starts: &st, lowest: false };
             let t = all(block, &|task| int8_task(isa, &w, &tiles, &[], &Finish::default(), &out, task));
             say("", t, format!(", quantize {:.3} ms", tq * 1e3));
         }

@@ -1,147 +1,28 @@
 //! softmax(q·kᵀ·scale + bias)·v for rows of queries; query heads share key heads in groups. Scores exist for a block of keys at a time: what was
 //! summed under a smaller maximum is scaled down when a larger one comes.
 
+mod queries;
+mod softmax;
+
+pub use queries::{Columns, Queries};
+
 use crate::isa::dispatch;
-use crate::math::{exp, largest, sum};
 use crate::simd::Simd;
 use crate::transpose::transpose;
 use crate::Isa;
+use softmax::soften;
 use std::ops::Range;
 
 /// Keys side by side in a panel.
 const KEYS: usize = 32;
-/// Keys of a block.
-const BLOCK: usize = 512;
-/// A bias below it masks: a visible key's score cannot be so low that the masked one counts.
-const MASKED: f32 = -1e20;
+/// Keys of a block: a panel of their values fits the first-level cache.
+const BLOCK: usize = 256;
+/// Elements between rows of scores beyond a block, so that the rows of a tile do not meet in the same sets of the cache.
+const APART: usize = 16;
+/// From so many rows on it pays to copy the values of a block to panels first.
+const COPY: usize = 24;
 /// Rows that are multiplied at once.
 const TILE: usize = 12;
-
-/// A part of the columns of a matrix: row i begins at element at + i·step.
-#[derive(Debug, Clone, Copy)]
-pub struct Columns<'a> {
-    pub data: &'a [f32],
-    pub step: usize,
-    pub at: usize,
-}
-
-impl<'a> Columns<'a> {
-    /// Rows of `width`, whole.
-    pub fn whole(data: &'a [f32], width: usize) -> Columns<'a> {
-        Columns { data, step: width, at: 0 }
-    }
-    /// The same columns moved by `by` elements.
-    pub fn from(self, by: usize) -> Columns<'a> {
-        Columns { at: self.at + by, ..self }
-    }
-    /// Are there `rows` rows with `width` elements each?
-    pub fn holds(&self, rows: usize, width: usize) -> bool {
-        let end = rows.saturating_sub(1).checked_mul(self.step).and_then(|n| n.checked_add(self.at)?.checked_add(width));
-        rows == 0 || end.is_some_and(|n| n <= self.data.len())
-    }
-    #[inline(always)]
-    fn row(&self, i: usize, width: usize) -> &'a [f32] {
-        let at = self.at + i * self.step;
-        &self.data[at..at + width]
-    }
-}
-
-/// Sizes and queries of one call. Rows of q are [batch · new], its columns [heads, dim].
-#[derive(Debug, Clone, Copy)]
-pub struct Queries<'a> {
-    pub batch: usize,
-    pub heads: usize,
-    pub kv_heads: usize,
-    pub dim: usize,
-    /// Queries of a sequence.
-    pub new: usize,
-    /// Its keys.
-    pub total: usize,
-    pub scale: f32,
-    pub q: Columns<'a>,
-    /// Cosines and sines [batch or 1, new, dim]; empty: no rotary embedding. Element i turns with element i ± dim / 2.
-    pub cos: &'a [f32],
-    pub sin: &'a [f32],
-    /// Added to scores, broadcast to [batch, heads, new, total]; empty: nothing.
-    pub bias: &'a [f32],
-    /// Steps of the bias along those axes; 0 where it is one wide.
-    pub bias_steps: [usize; 4],
-}
-
-impl<'a> Queries<'a> {
-    /// Rows of one key head: positions × query heads of its group.
-    pub fn rows(&self) -> usize {
-        self.new * self.heads / self.kv_heads
-    }
-
-    /// Errors: what does not fit, in words.
-    pub fn check(&self) -> Result<(), String> {
-        if self.heads == 0 || self.kv_heads == 0 || self.heads % self.kv_heads != 0 || self.dim == 0 {
-            return Err(format!("{} heads cannot share {} key heads of size {}", self.heads, self.kv_heads, self.dim));
-        }
-        let product = |sizes: &[usize]| sizes.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
-        let most = self.total.checked_add(self.new);
-        let rows = most.and_then(|t| product(&[self.batch, self.heads, t, self.dim, 4])).map(|_| self.batch * self.new);
-        let (b, d) = (self.batch, self.dim);
-        if !self.q.holds(rows.ok_or("sizes are too large")?, self.heads * d) {
-            return Err(format!("q has {} elements, which does not fit {self}", self.q.data.len()));
-        }
-        if !self.cos.is_empty() {
-            if d % 2 != 0 {
-                return Err(format!("a rotary embedding needs an even head size, not {d}"));
-            }
-            let batches = if self.cos.len() == self.new * d { 1 } else { b };
-            for (name, x) in [("cos", self.cos), ("sin", self.sin)] {
-                if x.len() != batches * self.new * d {
-                    return Err(format!("{name} has {} elements, which does not fit {self}", x.len()));
-                }
-            }
-        }
-        if !self.bias.is_empty() {
-            let sizes = [b, self.heads, self.new, self.total];
-            let last: usize = sizes.iter().zip(self.bias_steps).map(|(&n, step)| n.saturating_sub(1) * step).sum();
-            if last >= self.bias.len() {
-                return Err(format!("the bias has {} elements, which does not fit {self}", self.bias.len()));
-            }
-        }
-        Ok(())
-    }
-
-    #[inline(always)]
-    pub(crate) fn angles(&self, b: usize, position: usize) -> Option<(&'a [f32], &'a [f32])> {
-        if self.cos.is_empty() {
-            return None;
-        }
-        let b = if self.cos.len() == self.new * self.dim { 0 } else { b };
-        let at = (b * self.new + position) * self.dim;
-        Some((&self.cos[at..at + self.dim], &self.sin[at..at + self.dim]))
-    }
-
-    #[inline(always)]
-    unsafe fn bias_row(&self, b: usize, (position, head): (usize, usize)) -> Option<(*const f32, usize)> {
-        let [sb, sh, sp, st] = self.bias_steps;
-        (!self.bias.is_empty()).then(|| (self.bias.as_ptr().add(b * sb + head * sh + position * sp), st))
-    }
-
-    /// Keys up to the last that a row sees; all where it sees none.
-    #[inline(always)]
-    unsafe fn visible(&self, b: usize, place: (usize, usize)) -> usize {
-        let Some((bias, step)) = self.bias_row(b, place) else { return self.total };
-        let mut n = self.total;
-        // A NaN is not masked.
-        while n > 0 && *bias.add((n - 1) * step) < MASKED {
-            n -= 1;
-        }
-        if n == 0 { self.total } else { n }
-    }
-}
-
-impl std::fmt::Display for Queries<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Queries { batch, heads, kv_heads, dim, new, total, .. } = self;
-        write!(f, "batch {batch}, {new} queries and {total} keys, {heads} heads, {kv_heads} key heads of size {dim}")
-    }
-}
 
 /// x·cos + (−second half, first half)·sin, or x.
 #[inline(always)]
@@ -175,15 +56,15 @@ dispatch! { fn attend_rows(a: &Queries, b: usize, head: usize, rows: Range<usize
 unsafe fn attend_body<S: Simd>(a: &Queries, b: usize, head: usize, rows: Range<usize>, keys: Columns, values: Columns, y: &Output) {
     let (d, group, count) = (a.dim, a.heads / a.kv_heads, rows.len());
     let place = |row: usize| (row / group, head * group + row % group);
-    let total = rows.clone().map(|row| a.visible(b, place(row))).max().unwrap_or(0);
-    let (width, padded) = (BLOCK.min(total.next_multiple_of(KEYS)), d.next_multiple_of(KEYS));
-    // Turned queries, a panel of keys, scores, a result, sums, for each row its maximum, sum and last factor; values where they are not whole panels.
-    let copied = if d == padded { 0 } else { width * padded };
-    let floats = count * (d + width + padded + 3) + KEYS * d + TILE * KEYS + copied;
+    let total = a.visible(b, rows.clone().map(place));
+    let (block, padded) = (BLOCK.min(total.next_multiple_of(KEYS)), d.next_multiple_of(KEYS));
+    let (pitch, panels) = (block + APART, d != padded || count >= COPY);
+    // Turned queries, a panel of keys, scores, a result, sums, for each row its maximum, sum and last factor; values in panels.
+    let floats = count * (d + pitch + padded + 3) + KEYS * d + TILE * KEYS + if panels { block * padded } else { 0 };
     let queries: *mut f32 = crate::linear::scratch(4 * floats).cast();
     let panel = queries.add(count * d);
     let scores = panel.add(KEYS * d);
-    let result = scores.add(count * width);
+    let result = scores.add(count * pitch);
     let sums = result.add(TILE * KEYS);
     let state = std::slice::from_raw_parts_mut(sums.add(count * padded).cast::<[f32; 3]>(), count);
     let copy = sums.add(count * (padded + 3));
@@ -201,28 +82,25 @@ unsafe fn attend_body<S: Simd>(a: &Queries, b: usize, head: usize, rows: Range<u
                 panel.write_bytes(0, d * KEYS);
             }
             transpose(keys.data.as_ptr().add(keys.at + (first + at) * keys.step), keys.step, some, d, panel, KEYS);
-            products::<S>(panel, KEYS, d, queries, d, count, scores.add(at), width);
+            products::<S>(panel, KEYS, d, queries, d, count, scores.add(at), pitch);
         }
         for (i, row) in rows.clone().enumerate() {
             let bias = a.bias_row(b, place(row)).map(|(bias, step)| (bias.add(first * step), step));
-            soften(a.scale, bias, std::slice::from_raw_parts_mut(scores.add(i * width), n), &mut state[i]);
+            soften::<S>(a.scale, bias, std::slice::from_raw_parts_mut(scores.add(i * pitch), n), &mut state[i]);
         }
-        let (mut v, mut stride) = (values.data.as_ptr().add(values.at + first * values.step), values.step);
-        if d != padded {
-            for k in 0..n {
-                std::ptr::copy_nonoverlapping(v.add(k * stride), copy.add(k * padded), d);
-                copy.add(k * padded + d).write_bytes(0, padded - d);
-            }
-            (v, stride) = (copy, padded);
+        let v = values.data.as_ptr().add(values.at + first * values.step);
+        if panels {
+            to_panels::<S>(v, values.step, n, d, copy);
         }
         for column in (0..d).step_by(KEYS) {
+            let (v, stride) = if panels { (copy.add(column * n).cast_const(), KEYS) } else { (v.add(column), values.step) };
             if first == 0 {
-                products::<S>(v.add(column), stride, n, scores, width, count, sums.add(column), padded);
+                products::<S>(v, stride, n, scores, pitch, count, sums.add(column), padded);
                 continue;
             }
             for from in (0..count).step_by(TILE) {
                 let some = TILE.min(count - from);
-                products::<S>(v.add(column), stride, n, scores.add(from * width), width, some, result, KEYS);
+                products::<S>(v, stride, n, scores.add(from * pitch), pitch, some, result, KEYS);
                 for i in 0..some {
                     let to = sums.add((from + i) * padded + column);
                     S::store(S::plus(S::times(S::load(to), state[from + i][2]), S::load(result.add(i * KEYS))), to);
@@ -234,12 +112,30 @@ unsafe fn attend_body<S: Simd>(a: &Queries, b: usize, head: usize, rows: Range<u
         let (position, h) = place(row);
         let to = std::slice::from_raw_parts_mut(y.at().add(((b * a.new + position) * a.heads + h) * d), d);
         let from = std::slice::from_raw_parts(sums.add(i * padded), d);
-        let [most, total, _] = state[i];
-        if most == f32::NEG_INFINITY {
+        let [_, total, _] = state[i];
+        // No key: the largest weight of a key is 1.
+        if total == 0.0 {
             to.fill(0.0);
         } else {
             for (y, x) in to.iter_mut().zip(from) {
                 *y = x / total;
+            }
+        }
+    }
+}
+
+/// Columns of v, `n` rows `step` apart, in panels of thirty-two, zeros behind the last.
+#[inline(always)]
+unsafe fn to_panels<S: Simd>(v: *const f32, step: usize, n: usize, d: usize, to: *mut f32) {
+    for column in (0..d).step_by(KEYS) {
+        let (panel, some) = (to.add(column * n), KEYS.min(d - column));
+        for k in 0..n {
+            let (from, to) = (v.add(k * step + column), panel.add(k * KEYS));
+            if some == KEYS {
+                S::store(S::load(from), to);
+            } else {
+                std::ptr::copy_nonoverlapping(from, to, some);
+                to.add(some).write_bytes(0, KEYS - some);
             }
         }
     }
@@ -266,35 +162,4 @@ unsafe fn products<S: Simd>(w: *const f32, stride: usize, depth: usize, x: *cons
         )*};
     }
     tiles!(12 8 4 2 1);
-}
-
-/// Products to e^(score − maximum), in place. `state`: the maximum and the sum so far, and what earlier sums are worth under the new maximum.
-#[inline(always)]
-unsafe fn soften(scale: f32, bias: Option<(*const f32, usize)>, x: &mut [f32], state: &mut [f32; 3]) {
-    match bias {
-        Some((bias, 1)) => {
-            for (i, x) in x.iter_mut().enumerate() {
-                *x = *x * scale + *bias.add(i);
-            }
-        }
-        other => {
-            let add = other.map_or(0.0, |(bias, _)| *bias);
-            for x in x.iter_mut() {
-                *x = *x * scale + add;
-            }
-        }
-    }
-    let [before, summed, _] = *state;
-    let most = largest(x);
-    // A NaN stays.
-    let most = if most > before || most.is_nan() { most } else { before };
-    if most == f32::NEG_INFINITY {
-        *state = [most, 0.0, 0.0];
-        return x.fill(0.0);
-    }
-    for x in x.iter_mut() {
-        *x = exp(*x - most);
-    }
-    let worth = exp(before - most);
-    *state = [most, summed * worth + sum(x, |v| v), worth];
 }

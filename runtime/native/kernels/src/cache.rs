@@ -68,7 +68,12 @@ fn encode_body<S>(c: &RowCodes, dim: usize, x: &[f32], codes: &mut [u8], scales:
         if let Some(z) = zeros.get_mut(row) {
             *z = (zero + c.shift) as u8;
         }
-        let code = |v: f32| (clip((v / scale).round_ties_even() + zero, c.lo, c.hi) + c.shift) as u8;
+        let code = |v: f32| {
+            let q = clip((v / scale).round_ties_even() + zero, c.lo, c.hi) + c.shift;
+            let q = if q.is_nan() { 0.0 } else { q };
+            // SAFETY: from 0 to 255; a cast that saturates does not become vectors.
+            unsafe { q.to_int_unchecked::<i32>() as u8 }
+        };
         if c.packed {
             for (b, pair) in to.iter_mut().zip(x.chunks_exact(2)) {
                 *b = code(pair[0]) | code(pair[1]) << 4;
@@ -129,13 +134,22 @@ fn decode_body<S>(c: &RowCodes, dim: usize, codes: &[u8], scales: &[f32], zeros:
     }
 }
 
-/// Rows rounded to codes and back, in place.
+/// Rows rounded to codes and back, in place: to the bits what [`decode_rows`] makes of [`encode_rows`]. Panics where sizes do not fit.
 pub fn round_rows(isa: Isa, c: &RowCodes, dim: usize, x: &mut [f32]) {
-    let (mut codes, mut scale, mut zero) = (vec![0u8; c.bytes(dim)], [0.0], [0u8]);
-    let zero = if c.fit == Fit::Zeros { &mut zero[..] } else { &mut [] };
+    assert!(isa.available() && dim > 0 && c.check(dim).is_ok() && x.len() % dim == 0);
+    // SAFETY: the machine has `isa`.
+    unsafe { round(isa, c, dim, x) }
+}
+dispatch! { fn round(c: &RowCodes, dim: usize, x: &mut [f32]) = round_body }
+
+#[inline(always)]
+fn round_body<S>(c: &RowCodes, dim: usize, x: &mut [f32]) {
     for x in x.chunks_exact_mut(dim) {
-        encode_rows(isa, c, dim, x, &mut codes, &mut scale, zero);
-        decode_rows(isa, c, dim, &codes, &scale, zero, x);
+        let (scale, zero) = fit(c, x);
+        for v in x {
+            // The shift comes and goes: both are whole.
+            *v = (clip((*v / scale).round_ties_even() + zero, c.lo, c.hi) - zero) * scale;
+        }
     }
 }
 

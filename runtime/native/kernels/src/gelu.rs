@@ -25,15 +25,15 @@ dispatch! { fn all(how: Gelu, x: &[f32], width: usize, to: Normed) = body }
 #[inline(always)]
 fn body<S>(how: Gelu, x: &[f32], width: usize, to: Normed) {
     match how {
-        Gelu::Erf => each_row(width, x, to, &Exact),
-        Gelu::Tanh => each_row(width, x, to, &Approximate),
+        Gelu::Erf => each_row(width, x, to, Exact),
+        Gelu::Tanh => each_row(width, x, to, Approximate),
     }
 }
 
 struct Exact;
 impl Row for Exact {
     #[inline(always)]
-    fn row(&self, x: &[f32], y: &mut [f32]) {
+    fn row(&mut self, x: &[f32], y: &mut [f32]) {
         for (y, &x) in y.iter_mut().zip(x) {
             *y = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
         }
@@ -44,7 +44,7 @@ struct Approximate;
 impl Row for Approximate {
     /// (1 + tanh(u)) / 2 = 1 / (1 + e^(−2u)).
     #[inline(always)]
-    fn row(&self, x: &[f32], y: &mut [f32]) {
+    fn row(&mut self, x: &[f32], y: &mut [f32]) {
         /// 2·√(2/π).
         const C: f32 = 1.595_769_1;
         for (y, &x) in y.iter_mut().zip(x) {

@@ -146,21 +146,38 @@ fn sylvester(x: &mut [f32], unit: usize) {
         }
         half = 16;
     }
+    if half % 16 == 0 {
+        while 4 * half <= n {
+            x.chunks_exact_mut(4 * half).for_each(|quad| two_stages(quad, half));
+            half *= 4;
+        }
+    }
     while half < n {
         for pair in x.chunks_exact_mut(2 * half) {
             let (low, high) = pair.split_at_mut(half);
-            if half % 16 == 0 {
-                for (a, b) in low.chunks_exact_mut(16).zip(high.chunks_exact_mut(16)) {
-                    for i in 0..16 {
-                        (a[i], b[i]) = (a[i] + b[i], a[i] - b[i]);
-                    }
-                }
-            } else {
-                for (a, b) in low.iter_mut().zip(high) {
-                    (*a, *b) = (*a + *b, *a - *b);
-                }
+            for (a, b) in low.iter_mut().zip(high) {
+                (*a, *b) = (*a + *b, *a - *b);
             }
         }
         half *= 2;
+    }
+}
+
+/// The butterflies of elements that are `half` and 2·`half` apart, in one pass over four halves; `half` is a multiple of 16.
+#[inline(always)]
+fn two_stages(quad: &mut [f32], half: usize) {
+    let (low, high) = quad.split_at_mut(2 * half);
+    let ((a, b), (c, d)) = (low.split_at_mut(half), high.split_at_mut(half));
+    let parts = a.as_chunks_mut::<16>().0.iter_mut().zip(b.as_chunks_mut::<16>().0).zip(c.as_chunks_mut::<16>().0.iter_mut().zip(d.as_chunks_mut::<16>().0));
+    for ((a, b), (c, d)) in parts {
+        // Copied first and last: what is written could lie where the others are read, as far as the compiler knows.
+        let (va, vb, vc, vd) = (*a, *b, *c, *d);
+        let mut y = [[0.0f32; 16]; 4];
+        for i in 0..16 {
+            let (sum, less, sum_high, less_high) = (va[i] + vb[i], va[i] - vb[i], vc[i] + vd[i], vc[i] - vd[i]);
+            (y[0][i], y[1][i]) = (sum + sum_high, less + less_high);
+            (y[2][i], y[3][i]) = (sum - sum_high, less - less_high);
+        }
+        (*a, *b, *c, *d) = (y[0], y[1], y[2], y[3]);
     }
 }

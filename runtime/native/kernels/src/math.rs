@@ -28,7 +28,21 @@ pub fn exp(x: f32) -> f32 {
     }
 }
 
-const LANES: usize = 32;
+/// Sums side by side.
+pub const LANES: usize = 32;
+
+/// Their sum, folded in halves.
+#[inline(always)]
+pub fn folded(mut lanes: [f32; LANES]) -> f32 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
 
 /// Σ f(x) with one fixed order: thirty-two sums side by side, folded in halves.
 #[inline(always)]
@@ -44,37 +58,27 @@ pub fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     for (lane, &v) in lanes.iter_mut().zip(rest) {
         *lane += f(v);
     }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
+    folded(lanes)
 }
 
-/// The largest element; NaN where there is one, −∞ of nothing.
+/// Σ x − by and Σ (x − by)², each in the order of [`sum`].
 #[inline(always)]
-pub fn largest(x: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let mut odd = [0u32; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest = chunks.remainder();
+pub fn moments(x: &[f32], by: f32) -> (f32, f32) {
+    let (mut lanes, mut squares) = ([0.0f32; LANES], [0.0f32; LANES]);
+    let (chunks, rest) = x.as_chunks::<LANES>();
     for c in chunks {
         for i in 0..LANES {
-            lanes[i] = if c[i] > lanes[i] { c[i] } else { lanes[i] };
-            odd[i] |= u32::from(c[i].is_nan());
+            let d = c[i] - by;
+            lanes[i] += d;
+            squares[i] += d * d;
         }
     }
-    for (i, &v) in rest.iter().enumerate() {
-        lanes[i] = if v > lanes[i] { v } else { lanes[i] };
-        odd[i] |= u32::from(v.is_nan());
+    for (i, v) in rest.iter().enumerate() {
+        let d = v - by;
+        lanes[i] += d;
+        squares[i] += d * d;
     }
-    if odd.iter().any(|&n| n != 0) {
-        return f32::NAN;
-    }
-    lanes.into_iter().fold(f32::NEG_INFINITY, |m, v| if v > m { v } else { m })
+    (folded(lanes), folded(squares))
 }
 
 /// ln(1 + eˣ) with a relative error below 5·10⁻⁷: max(x, 0) + ln(1 + u), u = e^−|x|; ln(1 + u) = 2·artanh(u / (2 + u)), whose series in

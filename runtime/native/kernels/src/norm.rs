@@ -3,7 +3,8 @@
 //! RMS: h = x / √(mean(x²) + eps) · gain. Layer: h = (x − mean) / √(mean((x − mean)²) + eps) · gain + bias.
 
 use crate::isa::dispatch;
-use crate::math::sum;
+use crate::math::{moments, sum};
+use crate::simd::prefetch;
 use crate::rows::{quantize_rows_body, round_body, Rows};
 use crate::Isa;
 
@@ -52,26 +53,20 @@ dispatch! { fn norm_all(n: &Norm, x: &[f32], residual: Option<(&[f32], &mut [f32
 #[inline(always)]
 fn body<S>(n: &Norm, x: &[f32], residual: Option<(&[f32], &mut [f32])>, to: Normed) {
     let width = n.gain.len();
-    let x = match residual {
-        None => x,
-        Some((r, sums)) => {
-            for ((s, x), r) in sums.iter_mut().zip(x).zip(r) {
-                *s = x + r;
-            }
-            &*sums
-        }
-    };
-    each_row(width, x, to, n);
+    match residual {
+        None => each_row(width, x, to, n),
+        Some((r, sums)) => each_row(width, x, to, Added { norm: n, residual: r.chunks_exact(width), sums: sums.chunks_exact_mut(width) }),
+    }
 }
 
 /// What becomes of a row. Not a closure: it has to be inlined where the instruction set is known.
 pub(crate) trait Row {
-    fn row(&self, x: &[f32], y: &mut [f32]);
+    fn row(&mut self, x: &[f32], y: &mut [f32]);
 }
 
 /// Does it with each row of x, and rounds the result where that is asked for.
 #[inline(always)]
-pub(crate) fn each_row(width: usize, x: &[f32], to: Normed, f: &impl Row) {
+pub(crate) fn each_row(width: usize, x: &[f32], to: Normed, mut f: impl Row) {
     match to {
         Normed::Floats(y) => x.chunks_exact(width).zip(y.chunks_exact_mut(width)).for_each(|(x, y)| f.row(x, y)),
         Normed::Rows { rows, codes, scales } => {
@@ -101,23 +96,61 @@ pub(crate) fn each_row(width: usize, x: &[f32], to: Normed, f: &impl Row) {
     }
 }
 
-impl Row for Norm<'_> {
+impl Row for &Norm<'_> {
     #[inline(always)]
-    fn row(&self, x: &[f32], y: &mut [f32]) {
+    fn row(&mut self, x: &[f32], y: &mut [f32]) {
         let count = x.len() as f32;
         let Some(bias) = self.bias else {
-            let root = (sum(x, |v| v * v) / count + self.eps).sqrt();
-            for ((y, x), g) in y.iter_mut().zip(x).zip(self.gain) {
-                *y = x / root * g;
-            }
+            let by = 1.0 / (sum(x, |v| v * v) / count + self.eps).sqrt();
+            ahead(x, y, self.gain, |x, g, _| x * by * g, &[]);
             return;
         };
-        // The mean in two steps: what the first one rounds away, the second finds.
+        // The mean in two steps: what the first one rounds away, the second finds; it is little, so the squares around it lose nothing by taking it off last.
         let first = sum(x, |v| v) / count;
-        let rest = sum(x, |v| v - first) / count;
-        let root = (sum(x, |v| (v - first - rest) * (v - first - rest)) / count + self.eps).sqrt();
-        for (((y, x), g), b) in y.iter_mut().zip(x).zip(self.gain).zip(bias) {
-            *y = (x - first - rest) / root * g + b;
+        let (rest, squares) = moments(x, first);
+        let (rest, squares) = (rest / count, squares / count);
+        let by = 1.0 / ((squares - rest * rest).max(0.0) + self.eps).sqrt();
+        ahead(x, y, self.gain, |x, g, b| (x - first - rest) * by * g + b, bias);
+    }
+}
+
+/// y = f(x, gain, bias), while the next row comes to the cache: rows are read twice and written once, and without this the memory waits meanwhile. No bias: 0.
+#[inline(always)]
+fn ahead(x: &[f32], y: &mut [f32], gain: &[f32], f: impl Fn(f32, f32, f32) -> f32, bias: &[f32]) {
+    const PIECE: usize = 32;
+    let n = x.len();
+    for at in (0..n).step_by(PIECE) {
+        let piece = at..n.min(at + PIECE);
+        for line in (piece.clone()).step_by(16) {
+            prefetch(x.as_ptr().wrapping_add(n + line).cast());
         }
+        let (x, y, gain) = (&x[piece.clone()], &mut y[piece.clone()], &gain[piece.clone()]);
+        if bias.is_empty() {
+            for ((y, x), g) in y.iter_mut().zip(x).zip(gain) {
+                *y = f(*x, *g, 0.0);
+            }
+        } else {
+            for (((y, x), g), b) in y.iter_mut().zip(x).zip(gain).zip(&bias[piece]) {
+                *y = f(*x, *g, *b);
+            }
+        }
+    }
+}
+
+/// A norm of x + residual. Row by row, so that a sum is still in the first-level cache when its norm is taken.
+struct Added<'a> {
+    norm: &'a Norm<'a>,
+    residual: std::slice::ChunksExact<'a, f32>,
+    sums: std::slice::ChunksExactMut<'a, f32>,
+}
+
+impl Row for Added<'_> {
+    #[inline(always)]
+    fn row(&mut self, x: &[f32], y: &mut [f32]) {
+        let (Some(residual), Some(sums)) = (self.residual.next(), self.sums.next()) else { return };
+        for ((s, x), r) in sums.iter_mut().zip(x).zip(residual) {
+            *s = x + r;
+        }
+        self.norm.row(sums, y);
     }
 }

@@ -3,7 +3,8 @@
 //! Inputs: x [batch, …], step int64 of one element, or of one for each of the batch, a and b float32 [steps, channels]. Output: y like x.
 //! Attribute axis: that of the channels, from 1 on.
 
-use crate::api::{Context, Element, Info, Outcome};
+use crate::api::{Context, Element, Outcome};
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{affine, Isa};

@@ -1,6 +1,8 @@
 //! The C interface of ONNX Runtime in Rust's terms: results for statuses, checked views of tensors.
 
+use crate::info::Known;
 use ort_sys::*;
+use std::cell::OnceCell;
 use std::ffi::{c_void, CStr, CString};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr::null_mut;
@@ -28,7 +30,7 @@ impl Api {
     ///
     /// # Safety
     /// The value is alive.
-    unsafe fn described(self, value: *const OrtValue, name: &str) -> Outcome<(ONNXTensorElementDataType, Vec<usize>)> {
+    pub unsafe fn described(self, value: *const OrtValue, name: &str) -> Outcome<(ONNXTensorElementDataType, Vec<usize>)> {
         let check = |s| self.check(s).map_err(|e| format!("input \"{name}\": {e}"));
         let mut info = null_mut();
         check((self.0.GetTensorTypeAndShape)(value, &mut info))?;
@@ -46,18 +48,12 @@ impl Api {
     ///
     /// # Safety
     /// The value is alive as long as the view.
-    unsafe fn view<'a, T: Element>(self, value: *const OrtValue, name: &str) -> Outcome<View<'a, T>> {
+    pub unsafe fn view<'a, T: Element>(self, value: *const OrtValue, name: &str) -> Outcome<View<'a, T>> {
         let (element, shape) = self.described(value, name)?;
-        if element != T::TYPE {
-            return Err(format!("input \"{name}\" is not {}", T::NAME));
-        }
         let mut data: *mut c_void = null_mut();
         let status = (self.0.GetTensorMutableData)(value.cast_mut(), &mut data);
         self.check(status).map_err(|e| format!("input \"{name}\": {e}"))?;
-        // The tensor has as many elements as its shape says.
-        let len: usize = shape.iter().product();
-        let data = if len == 0 { &[][..] } else { std::slice::from_raw_parts(data.cast::<T>(), len) };
-        Ok(View { data, shape })
+        View::over(element, shape, data, name)
     }
 
     /// Runs `f`; its error or panic becomes a status that begins with `who`.
@@ -74,69 +70,13 @@ impl Api {
     }
 }
 
-/// Attributes of the node that a kernel is made for.
-pub struct Info {
-    pub api: Api,
-    pub info: *const OrtKernelInfo,
-}
-
-impl Info {
-    pub fn int(&self, name: &CStr) -> Outcome<i64> {
-        let mut value = 0;
-        // SAFETY: `info` is alive during the kernel's creation.
-        let status = unsafe { (self.api.0.KernelInfoGetAttribute_int64)(self.info, name.as_ptr(), &mut value) };
-        self.api.check(status).map_err(|_| format!("the integer attribute \"{}\" is missing", name.to_string_lossy()))?;
-        Ok(value)
-    }
-    /// An integer that is 0 or 1.
-    pub fn flag(&self, name: &CStr) -> Outcome<bool> {
-        match self.int(name)? {
-            0 => Ok(false),
-            1 => Ok(true),
-            n => Err(format!("{} is {n}, not 0 or 1", name.to_string_lossy())),
-        }
-    }
-    /// Input `index` where it is a constant of the model, which the session keeps; nothing where it is not. Errors: not a tensor of T.
-    pub fn constant<T: Element>(&self, index: usize, name: &str) -> Outcome<Option<View<'_, T>>> {
-        let (mut constant, mut value) = (0, std::ptr::null());
-        // SAFETY: as above; a constant lives as long as the session.
-        unsafe {
-            self.api.check((self.api.0.KernelInfoGetConstantInput_tensor)(self.info, index, &mut constant, &mut value))?;
-            if constant == 0 || value.is_null() { Ok(None) } else { self.api.view(value, name).map(Some) }
-        }
-    }
-    pub fn float(&self, name: &CStr) -> Outcome<f32> {
-        let mut value = 0.0;
-        // SAFETY: as above.
-        let status = unsafe { (self.api.0.KernelInfoGetAttribute_float)(self.info, name.as_ptr(), &mut value) };
-        self.api.check(status).map_err(|_| format!("the float attribute \"{}\" is missing", name.to_string_lossy()))?;
-        Ok(value)
-    }
-    /// N sizes of at least 1.
-    pub fn sizes<const N: usize>(&self, name: &CStr) -> Outcome<[usize; N]> {
-        self.integers(name, 1)
-    }
-    /// N integers of at least 0.
-    pub fn counts<const N: usize>(&self, name: &CStr) -> Outcome<[usize; N]> {
-        self.integers(name, 0)
-    }
-    fn integers<const N: usize>(&self, name: &CStr, least: i64) -> Outcome<[usize; N]> {
-        let mut values = [0i64; N];
-        let mut len = N;
-        // SAFETY: as above; at most `len` values are written.
-        let status = unsafe { (self.api.0.KernelInfoGetAttributeArray_int64)(self.info, name.as_ptr(), values.as_mut_ptr(), &mut len) };
-        let name = name.to_string_lossy();
-        self.api.check(status).map_err(|_| format!("the attribute \"{name}\" is not a list of {N} integers"))?;
-        let fits = len == N && values.iter().all(|&v| v >= least);
-        let sizes = values.map(|v| usize::try_from(v).unwrap_or(usize::MAX));
-        fits.then_some(sizes).ok_or_else(|| format!("the attribute \"{name}\" is not {N} sizes, but {values:?}"))
-    }
-}
-
 /// One call of a kernel.
-pub struct Context {
+pub struct Context<'k> {
     pub api: Api,
     pub context: *mut OrtKernelContext,
+    /// The inputs that are constants.
+    pub known: &'k [Option<Known>],
+    pub count: OnceCell<usize>,
 }
 
 /// The bits of a float16.
@@ -181,6 +121,22 @@ pub struct View<'a, T> {
     pub shape: Vec<usize>,
 }
 
+impl<T: Element> View<'_, T> {
+    /// A tensor of `element` of a shape. Errors: not of T.
+    ///
+    /// # Safety
+    /// At `data` lie as many elements as the shape says, as long as the view.
+    pub unsafe fn over(element: ONNXTensorElementDataType, shape: Vec<usize>, data: *const c_void, name: &str) -> Outcome<Self> {
+        if element != T::TYPE {
+            return Err(format!("input \"{name}\" is not {}", T::NAME));
+        }
+        let len: usize = shape.iter().product();
+        // SAFETY: as the caller promises.
+        let data = if len == 0 { &[][..] } else { unsafe { std::slice::from_raw_parts(data.cast::<T>(), len) } };
+        Ok(View { data, shape })
+    }
+}
+
 /// Releases the description of a tensor on every way out.
 struct Description(Api, *mut OrtTensorTypeAndShapeInfo);
 impl Drop for Description {
@@ -190,14 +146,21 @@ impl Drop for Description {
     }
 }
 
-impl Context {
+impl Context<'_> {
+    fn constant(&self, index: usize) -> Option<&Known> {
+        self.known.get(index)?.as_ref()
+    }
+
     /// The value of input `index`; null where it is absent.
     fn value(&self, index: usize) -> Outcome<*const OrtValue> {
         let api = self.api.0;
-        let (mut count, mut value) = (0, std::ptr::null());
+        let (mut count, mut value) = (self.count.get().copied().unwrap_or(0), std::ptr::null());
         // SAFETY: the context is alive during the call.
         unsafe {
-            self.api.check((api.KernelContext_GetInputCount)(self.context, &mut count))?;
+            if self.count.get().is_none() {
+                self.api.check((api.KernelContext_GetInputCount)(self.context, &mut count))?;
+                let _ = self.count.set(count);
+            }
             if index < count {
                 self.api.check((api.KernelContext_GetInput)(self.context, index, &mut value))?;
             }
@@ -205,39 +168,42 @@ impl Context {
         Ok(value)
     }
 
+    /// The value of input `index`. Errors: absent.
+    fn present(&self, index: usize, name: &str) -> Outcome<*const OrtValue> {
+        let value = self.value(index)?;
+        if value.is_null() { Err(format!("input \"{name}\" is missing")) } else { Ok(value) }
+    }
+
     /// Input `index`, or nothing where it is absent. Errors: not a tensor of T.
     pub fn optional<T: Element>(&self, index: usize, name: &str) -> Outcome<Option<View<'_, T>>> {
-        if self.value(index)?.is_null() { Ok(None) } else { self.input(index, name).map(Some) }
+        if self.constant(index).is_none() && self.value(index)?.is_null() { Ok(None) } else { self.input(index, name).map(Some) }
     }
 
     /// The sizes of input `index`. Errors: absent, or not a tensor.
     pub fn shape(&self, index: usize, name: &str) -> Outcome<Vec<usize>> {
-        self.described(index, name).map(|(.., shape)| shape)
+        self.described(index, name).map(|(_, shape)| shape)
     }
 
     /// The element type of input `index`. Errors: absent, or not a tensor.
     pub fn element(&self, index: usize, name: &str) -> Outcome<ONNXTensorElementDataType> {
-        self.described(index, name).map(|(_, element, _)| element)
+        self.described(index, name).map(|(element, _)| element)
     }
 
-    fn described(&self, index: usize, name: &str) -> Outcome<(*const OrtValue, ONNXTensorElementDataType, Vec<usize>)> {
-        let value = self.value(index)?;
-        if value.is_null() {
-            return Err(format!("input \"{name}\" is missing"));
+    fn described(&self, index: usize, name: &str) -> Outcome<(ONNXTensorElementDataType, Vec<usize>)> {
+        match self.constant(index) {
+            Some(known) => Ok((known.element, known.shape.clone())),
+            // SAFETY: the runtime owns the value and keeps it during the call.
+            None => unsafe { self.api.described(self.present(index, name)?, name) },
         }
-        // SAFETY: the runtime owns the value and keeps it during the call.
-        let (element, shape) = unsafe { self.api.described(value, name) }?;
-        Ok((value, element, shape))
     }
 
     /// Input `index`. Errors: absent, or not a tensor of T.
     pub fn input<T: Element>(&self, index: usize, name: &str) -> Outcome<View<'_, T>> {
-        let value = self.value(index)?;
-        if value.is_null() {
-            return Err(format!("input \"{name}\" is missing"));
+        match self.constant(index) {
+            Some(known) => known.view(name),
+            // SAFETY: as above.
+            None => unsafe { self.api.view(self.present(index, name)?, name) },
         }
-        // SAFETY: as above.
-        unsafe { self.api.view(value, name) }
     }
 
     /// Output `index` of a shape; T is the type that the operator declares for it. Each output is asked for once.

@@ -6,15 +6,16 @@
 //! Caches in codes have uint8 [.., dim] (or [.., dim / 2]: two codes a byte) and beside them scales float32 and, with zero points, zeros uint8
 //! [batch, kv_heads, past, 1]: inputs and outputs behind the others, that of the key first. Attributes lo, hi, shift (and top, middle without zeros).
 
-use crate::api::{Context, Element, Half, Info, Outcome, View};
+use crate::api::{Context, Element, Half, Outcome, View};
 use crate::cache::{angles, grow, steps, with_floats, Shards};
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{append, attend, decode_rows, encode_rows, from_half, round_rows, to_half, Attention, Columns, Fit, Isa, Output, RowCodes};
 use std::ffi::CStr;
 
-/// Rows of a task: enough to use a panel of turned keys well.
-const ROWS: usize = 64;
+/// Rows of a task: enough to use panels of keys and values well.
+const ROWS: usize = 384;
 
 /// What a cache holds.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,7 +5,8 @@
 //! counted from the zero point).
 //! Outputs: y like x, state. Attributes: channels, silu (0 or 1: is y = v·σ(v)?).
 
-use crate::api::{Context, Element, Info, Outcome};
+use crate::api::{Context, Element, Outcome};
+use crate::info::Info;
 use crate::op::{chosen, Operator, ANY};
 use crate::scan::{port, steps};
 use ort_sys::ONNXTensorElementDataType;

@@ -3,7 +3,8 @@
 //! Inputs: ids int64 […], codes uint8 [rows, K·bits / 8] (4 bits: two a byte, the even one low), scales float32 [rows, groups], zeros uint8 like
 //! scales or of one element. Output: scale·(code − zero) of row `id` […, K]; an id below 0 counts from the end.
 
-use crate::api::{Context, Element, Info, Outcome};
+use crate::api::{Context, Element, Outcome};
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{table_row, Isa, Table};

@@ -1,6 +1,7 @@
 //! What operators yield that compute floats by rows: those, or codes of them.
 
-use crate::api::{Context, Element, Info, Outcome};
+use crate::api::{Context, Element, Outcome};
+use crate::info::Info;
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{Normed, Rows};
 

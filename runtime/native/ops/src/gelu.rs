@@ -2,8 +2,9 @@
 //!
 //! Inputs: x […, n]; step of one element (`QuantizeStatic`). Outputs and the attributes of codes as those of norms.
 
-use crate::api::{Context, Info, Outcome};
+use crate::api::{Context, Outcome};
 use crate::emits::{Emits, Format};
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{gelu, Gelu as How, Isa};

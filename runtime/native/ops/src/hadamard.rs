@@ -4,8 +4,9 @@
 //! multiple of a·b, whose blocks are turned; step of one element (`Static`). Outputs: y like x; or codes int8 like x and scale float32 […, 1]; or codes.
 //! Attributes: order, that of M; top; or lo and hi; or lo, hi and zero, as norms and `QuantizeRows` have them.
 
-use crate::api::{Context, Info, Outcome, View};
+use crate::api::{Context, Outcome, View};
 use crate::emits::{Emits, Format};
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{hadamard, is_over, quantize_rows, quantize_steps, Blocks, Isa, Normed};

@@ -2,7 +2,8 @@
 //! Inputs codes int32 […, t, s], v uint8 […, s, d], scale and zero of v (one element, or one a matrix of v), and delta (one element, or […, t, 1];
 //! absent: 1); y […, t, d].
 
-use crate::api::{Context, Element, Info, Outcome};
+use crate::api::{Context, Element, Outcome};
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{levels_row, Isa, Levels};

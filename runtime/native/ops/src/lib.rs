@@ -10,6 +10,7 @@ mod embedding;
 mod emits;
 mod gelu;
 mod hadamard;
+mod info;
 mod levels;
 mod linear;
 mod norm;

@@ -15,7 +15,8 @@ mod pack;
 
 pub use form::{Form, Input};
 
-use crate::api::{Context, Element, Half, Info, Outcome, View};
+use crate::api::{Context, Element, Half, Outcome, View};
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use form::{FloatCodes, Scales, COMMON};
 use pack::Buffers;
@@ -26,8 +27,9 @@ use std::sync::Mutex;
 
 /// The newest weight layout that this library reads.
 pub const LAYOUT: i64 = 1;
-/// Bytes of activations of a task: they stay in the second-level cache.
+/// Bytes of activations of a task: they stay in the second-level cache. Tile registers are fed from there whole panels at a time, and want fewer of them.
 const BLOCK: usize = 1 << 20;
+const TALL: usize = 5 << 18;
 
 pub struct Linear {
     name: CString,
@@ -196,7 +198,7 @@ fn with_scales<'a>(w: &Weight, codes: &'a [i8], scale: &View<'a, f32>, zero: &Vi
 }
 
 /// The branch h·U; none where h is one 0.
-fn low_rank(context: &Context, rows: usize, n: usize) -> Outcome<Option<Branch<'_>>> {
+fn low_rank<'a>(context: &'a Context, rows: usize, n: usize) -> Outcome<Option<Branch<'a>>> {
     let h = context.input::<f32>(6, "h")?;
     if h.data == [0.0] {
         return Ok(None);
@@ -220,7 +222,8 @@ impl Kernel {
             return Ok(());
         }
         let size = if self.form.input == Input::Float { 4 * weight.depth() } else { weight.depth() };
-        let block = (BLOCK / size / Tiling::BORDER).max(1) * Tiling::BORDER;
+        let bytes = if self.form.input != Input::Float && self.isa != self.isa.below_tiles() { TALL } else { BLOCK };
+        let block = (bytes / size / Tiling::BORDER).max(1) * Tiling::BORDER;
         let tasks = rows.div_ceil(block) * weight.panels();
         let task = |i: usize| {
             let from = i / weight.panels() * block;
@@ -243,6 +246,7 @@ impl Kernel {
         let with_zeros = matches!(x, Activations::Codes { zeros: Some(_), .. });
         let columns = if with_zeros { self.columns(context, weight, group)? } else { Default::default() };
         let Buffers { codes, scales, zeros, starts, .. } = &buffers;
+        let codes = &codes.codes()[..rows * weight.depth()];
         let tiles = Tiles { tiling, depth: weight.depth(), group, codes, spans, scales, zeros: with_zeros.then_some(zeros), starts, lowest };
         context.parallel(tasks, &|i| int8_task(self.isa, weight, &tiles, &columns, finish, y, &task(i)))?;
         if let Ok(mut spare) = self.spare.lock() {

@@ -5,8 +5,9 @@
 //! Outputs: y like x, or codes int8 like x; scale float32 […, 1] (`Quantize`); sum = x + residual (`Add`).
 //! Attributes: eps; top, the largest code (`Quantize`); lo, hi and zero (`QuantizeStatic`).
 
-use crate::api::{Context, Element, Info, Outcome};
+use crate::api::{Context, Element, Outcome};
 use crate::emits::{take, Emits, Format};
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{norm, Isa, Norm as Rule};
@@ -14,7 +15,7 @@ use std::ffi::CStr;
 use std::sync::Mutex;
 
 /// Elements of a task.
-const PIECE: usize = 1 << 14;
+const PIECE: usize = 1 << 15;
 
 pub struct Norm {
     pub name: &'static CStr,

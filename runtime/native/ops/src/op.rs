@@ -1,8 +1,10 @@
 //! An operator as the table of functions that ONNX Runtime calls.
 
-use crate::api::{Api, Context, Element, Info, Outcome};
+use crate::api::{Api, Context, Element, Outcome};
+use crate::info::{Info, Known};
 use ort_sys::*;
 use qc_kernels::Isa;
+use std::cell::OnceCell;
 use std::ffi::{c_char, c_int, c_void, CStr};
 
 /// An input that may have several types.
@@ -52,6 +54,7 @@ struct Held<K> {
     api: Api,
     who: String,
     kernel: K,
+    known: Vec<Option<Known>>,
 }
 
 /// The version of the table's form: what came after it is not in it.
@@ -142,15 +145,16 @@ unsafe extern "system" fn create<O: Operator>(op: *const OrtCustomOp, api: *cons
     let (operator, api) = unsafe { (operator::<O>(op), Api(&*api)) };
     let who = format!("qc.v1.{}", operator.name().to_string_lossy());
     api.guard(&who.clone(), || {
-        let made = operator.make(&Info { api, info })?;
-        unsafe { *kernel = Box::into_raw(Box::new(Held { api, who, kernel: made })).cast() };
+        let info = Info { api, info };
+        let held = Held { api, who, kernel: operator.make(&info)?, known: info.known(operator.inputs()) };
+        unsafe { *kernel = Box::into_raw(Box::new(held)).cast() };
         Ok(())
     })
 }
 unsafe extern "system" fn compute<O: Operator>(kernel: *mut c_void, context: *mut OrtKernelContext) -> OrtStatusPtr {
     // SAFETY: made by `create`, shared between calls.
     let held = unsafe { &*kernel.cast::<Held<O::Kernel>>() };
-    held.api.guard(&held.who, || O::compute(&held.kernel, &Context { api: held.api, context }))
+    held.api.guard(&held.who, || O::compute(&held.kernel, &Context { api: held.api, context, known: &held.known, count: OnceCell::new() }))
 }
 unsafe extern "system" fn destroy<O: Operator>(kernel: *mut c_void) {
     // SAFETY: made by `create`, destroyed once.

@@ -4,14 +4,15 @@
 //! twice (a projection that yields all three is given three times), bias that broadcasts to [batch, heads, queries, keys].
 //! Output: y [batch, queries, heads·dim]. Attributes: heads = [heads, kv_heads, dim], at, scale. A row whose scores are all −∞ is 0.
 
-use crate::api::{Context, Info, Outcome, View};
+use crate::api::{Context, Outcome, View};
 use crate::cache::steps;
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use qc_kernels::{attend, Columns, Isa, Output, Queries};
 use std::ffi::CStr;
 
-/// The most rows of a task.
-const ROWS: usize = 96;
+/// The most rows of a task: each goes once through all keys, which lie on a page each where heads are parts of wide rows.
+const ROWS: usize = 512;
 /// So many tasks are enough for the threads of a session.
 const TASKS: usize = 16;
 
@@ -71,7 +72,7 @@ impl Operator for Attention {
         let y = Output::new(y);
         let rows = all.rows();
         let least = rows.div_ceil(ROWS).max(TASKS.div_ceil(batch * kv_heads)).min(rows.div_ceil(12));
-        let size = rows.div_ceil(least);
+        let size = rows.div_ceil(least).next_multiple_of(12);
         let blocks = rows.div_ceil(size);
         context.parallel(blocks * batch * kv_heads, &|i| {
             let (at, block) = (i / blocks, i % blocks);

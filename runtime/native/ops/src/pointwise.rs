@@ -1,7 +1,8 @@
 //! `SiluMul`: y = gate · σ(gate) · up; inputs of one shape.
 //! `SiLUScaled`: y = x · σ(s·x); inputs x […, n] and s [n] or [1].
 
-use crate::api::{Context, Info, Outcome};
+use crate::api::{Context, Outcome};
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use qc_kernels::{silu_mul, silu_scaled, Isa};
 use std::ffi::CStr;

@@ -3,8 +3,9 @@
 //! Input: x […, n]. Outputs: codes int8 like x, scale float32 […, 1]; x ≈ scale · codes. Attributes: top, the largest code; or lo and hi of the codes
 //! before the zero point is taken off, hi − lo ≤ 127.
 
-use crate::api::{Context, Element, Info, Outcome};
+use crate::api::{Context, Element, Outcome};
 use crate::emits::{asymmetric, symmetric, take};
+use crate::info::Info;
 use crate::op::{chosen, Operator};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{dequantize_rows, quantize_rows, Isa, Rows};

@@ -7,7 +7,8 @@
 //! A port of floats with a step is rounded by it, one of int8 codes is multiplied; the step [0] says that there is none. z [1]: no gate.
 //! Outputs: y like x, state. Attributes: heads = [heads (Mamba 1: 1), groups of them that share B and C], softplus (0 or 1: is Δ = ln(1 + e^dt)?).
 
-use crate::api::{Context, Element, Info, Outcome, View};
+use crate::api::{Context, Element, Outcome, View};
+use crate::info::Info;
 use crate::op::{chosen, Operator, ANY};
 use ort_sys::ONNXTensorElementDataType;
 use qc_kernels::{scan_task, After, Data, Isa, Output, Port, Scan, State};

@@ -1,22 +1,25 @@
-//! Tiles of 16 and 32 rows on tile registers (AMX). Chunks of the weight stay in the first-level cache while all rows pass by.
+//! Tiles of 16 and 32 rows on tile registers (AMX). A panel of the weight, as bytes, and a block of rows lie in the second-level cache; sums of a group
+//! stay in tile registers, and are scaled while those multiply the next group.
 
-mod short;
+mod scale;
+mod widen;
 
-use super::finish::{Finish, Row};
+use super::finish::Finish;
 use super::{scratch, Results, Task};
 use crate::layout::{Weight, Zeros, COLUMNS, DEPTH};
-use crate::simd::amx::{each_four_times, products, stepped, widen_signed, Configured};
-use crate::simd::avx512vnni::Avx512Vnni as S;
-use crate::simd::Simd;
+use crate::simd::amx::{step, Configured, Sums};
 use crate::tiles::Tiles;
-use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+use scale::Waiting;
+use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T1};
 
-/// Reduction steps of a chunk: 16 KiB of bytes.
-const CHUNK: usize = 512;
-/// Of codes that are bytes already: fewer loads and stores of sums are worth more than the first-level cache.
-const BYTES: usize = 2048;
+/// Reduction steps of a chunk: 256 KiB of bytes.
+const CHUNK: usize = 8192;
 /// A tile's sums.
 const SUMS: usize = 32 * COLUMNS;
+/// Groups whose sums wait together.
+const BATCH: usize = 2;
+/// Rows that are scaled beside a block of products at least: sums leave the first-level cache soon.
+const ROWS_BESIDE: usize = 4;
 
 /// Computes the tall tiles of a task, gives the first row that is left.
 /// Safety: sizes are checked, the machine has AMX.
@@ -40,27 +43,22 @@ pub unsafe fn rows(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Fini
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vnni")]
 unsafe fn panel(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish, y: &Results, panel: usize, tiles: &[(usize, usize)]) {
     let configured = Configured::new(x.tiling.step);
-    let group = if w.steps.is_some() { w.depth() } else { x.group };
-    let whole = group <= CHUNK;
-    let at = scratch(CHUNK * COLUMNS + tiles.len() * SUMS * if whole { 4 } else { 8 });
-    let acc = at.add(CHUNK * COLUMNS).cast::<f32>();
-    acc.write_bytes(0, tiles.len() * SUMS);
-    let sums = acc.add(tiles.len() * SUMS).cast();
-    let p = Panel { w, x, columns, group, panel, tiles, bytes: at, acc };
-    let plain = w.bits < 8 && w.steps.is_none() && x.zeros.is_none() && x.spans == 1 && x.group == w.group;
-    match (w.bits < 8, whole) {
-        _ if plain && group <= short::SHORT => p.short_groups(),
-        (true, true) => p.groups::<true>(),
-        (true, false) => p.long_groups::<true>(sums),
-        (_, true) => p.groups::<false>(),
-        (_, false) => p.long_groups::<false>(sums),
-    }
-    for (t, &(row, height)) in tiles.iter().enumerate() {
-        for r in 0..height {
-            let y_row = S::load(acc.add(t * SUMS + r * COLUMNS));
-            let scaled = if x.spans == 1 { S::times(y_row, *x.scales.get_unchecked(row + r)) } else { y_row };
-            finish.write::<S>(scaled, y, Row { panel, row: row + r, n: w.n });
-        }
+    let depth = w.depth();
+    let group = if w.steps.is_some() { depth } else { x.group };
+    let chunk = if group > CHUNK { CHUNK } else { CHUNK / group * group };
+    // Sums of a tile are kept between chunks.
+    let kept = if chunk < depth { tiles.len() * SUMS } else { SUMS };
+    let bytes = if w.bits < 8 { chunk.min(depth) * COLUMNS } else { 0 };
+    let buffers = scratch(bytes + 4 * (2 * kept + 2 * BATCH * SUMS));
+    let acc = buffers.add(bytes).cast::<f32>();
+    let spilled = acc.add(kept).cast::<i32>();
+    let p = Panel { w, x, columns, finish, y, group, chunk, panel, tiles, bytes: buffers, acc, kept: if chunk < depth { SUMS } else { 0 }, spilled, sums: spilled.add(kept) };
+    let plain = x.zeros.is_none() && x.spans == 1 && x.group == w.group;
+    match (w.bits < 8, plain, w.zeros) {
+        (true, true, _) => p.chunks::<true, true>(),
+        (true, false, _) => p.chunks::<true, false>(),
+        (false, true, Zeros::One(_)) => p.chunks::<false, true>(),
+        (false, ..) => p.chunks::<false, false>(),
     }
     drop(configured);
 }
@@ -69,163 +67,129 @@ struct Panel<'a> {
     w: &'a Weight<'a>,
     x: &'a Tiles<'a>,
     columns: Option<&'a [i32]>,
+    finish: &'a Finish<'a>,
+    y: &'a Results<'a>,
     /// Steps of one sum: that of the tiles, of progressive weights all.
     group: usize,
+    /// Steps that are widened at once: whole groups, or a part of one.
+    chunk: usize,
     panel: usize,
     tiles: &'a [(usize, usize)],
     /// A chunk of codes, widened.
     bytes: *mut u8,
-    /// Float sums of each tile.
+    /// Float sums of each tile, `kept` apart, and integer sums of groups that are longer than a chunk.
     acc: *mut f32,
+    kept: usize,
+    spilled: *mut i32,
+    /// Sums of the groups that are computed and of those that are scaled, BATCH each.
+    sums: *mut i32,
+}
+
+/// Lines of the next panel's codes, asked for a few at a time: the third-level cache is far away, and tile loads are not foreseen by the hardware.
+struct Ahead {
+    at: *const u8,
+    end: *const u8,
+    lines: usize,
+}
+
+impl Ahead {
+    #[inline(always)]
+    unsafe fn ask(&mut self) {
+        for _ in 0..self.lines {
+            _mm_prefetch::<_MM_HINT_T1>(self.at.cast());
+            self.at = self.at.wrapping_add(64);
+        }
+        if self.at >= self.end {
+            self.lines = 0;
+        }
+    }
+}
+
+/// A part of one group of a tile: `steps` blocks of products.
+struct Part {
+    codes: *const u8,
+    a: *const i8,
+    steps: usize,
+    fresh: bool,
+    to: *mut i32,
 }
 
 impl Panel<'_> {
-    /// Byte codes of steps [from, from + depth): codes of fewer bits less their zero points, times their steps.
-    #[inline(always)]
-    unsafe fn widened<const SIGNED: bool>(&self, from: usize, depth: usize) -> *const u8 {
-        if !SIGNED {
-            return self.w.codes.as_ptr().add(self.panel * self.w.panel() + from / DEPTH * self.w.cell());
-        }
-        match self.w.bits {
-            2 => self.signed::<2>(from, depth),
-            3 => self.signed::<3>(from, depth),
-            4 => self.signed::<4>(from, depth),
-            5 => self.signed::<5>(from, depth),
-            6 => self.signed::<6>(from, depth),
-            _ => self.signed::<7>(from, depth),
-        }
-    }
-
-    #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vnni")]
-    unsafe fn signed<const CODES: u8>(&self, from: usize, depth: usize) -> *const u8 {
-        let to = self.bytes;
-        let codes = self.w.codes.as_ptr().add(self.panel * self.w.panel());
-        let mut at = from;
-        while at < from + depth {
-            let group = at / self.w.group;
-            let end = (from + depth).min((group + 1) * self.w.group);
-            let index = (self.panel * self.w.groups() + group) * COLUMNS;
-            let zeros = match self.w.zeros {
-                Zeros::One(z) => each_four_times([z; COLUMNS].as_ptr()),
-                Zeros::Each(z) => each_four_times(z.as_ptr().add(index)),
-            };
-            let steps = self.w.steps.map(|s| s.as_ptr().add(index));
-            for cell in at / DEPTH..end / DEPTH {
-                let to = to.add((cell - from / DEPTH) * 128);
-                widen_signed::<CODES>(codes.add(cell * self.w.cell()), zeros, to);
-                if let Some(steps) = steps {
-                    stepped(to, each_four_times(steps));
-                }
-            }
-            at = end;
-        }
-        to
-    }
-
-    /// Asks for part `i` of `parts` of the packed codes of the chunk that begins at step `from`: the third-level cache is far away, and
-    /// tile loads are not foreseen by the hardware.
-    #[inline(always)]
-    unsafe fn prefetch(&self, from: usize, chunk: usize, i: usize, parts: usize) {
-        let depth = chunk.min(self.w.depth().saturating_sub(from));
-        let lines = (depth / DEPTH * self.w.cell()).div_ceil(64);
-        let at = self.w.codes.as_ptr().add(self.panel * self.w.panel() + from / DEPTH * self.w.cell());
-        for line in i * lines / parts..(i + 1) * lines / parts {
-            _mm_prefetch::<_MM_HINT_T0>(at.add(line * 64).cast());
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn multiply<const SIGNED: bool>(&self, codes: *const u8, tile: usize, from: usize, depth: usize, fresh: bool, to: *mut i32) {
-        let (row, height) = self.tiles[tile];
-        let step = self.x.tiling.step;
-        let a = self.x.codes.as_ptr().add(row * self.x.depth + from * height);
-        if height == 32 {
-            products::<32, SIGNED>(codes, a, step, depth / step, fresh, to);
+    fn ahead(&self) -> Ahead {
+        let bytes = self.w.panel();
+        let at = self.w.codes.as_ptr().wrapping_add((self.panel + 1) * bytes);
+        let blocks = self.tiles.len() * self.w.depth() / self.x.tiling.step;
+        if self.panel + 1 < self.w.panels() {
+            Ahead { at, end: at.wrapping_add(bytes), lines: (bytes / 64).div_ceil(blocks) }
         } else {
-            products::<16, SIGNED>(codes, a, step, depth / step, fresh, to);
+            Ahead { at, end: at, lines: 0 }
         }
     }
 
-    /// acc += (sums of one group, less zero points)·scales.
     #[inline(always)]
-    unsafe fn scale<const SIGNED: bool>(&self, tile: usize, group: usize, sums: *const i32) {
-        let (row, height) = self.tiles[tile];
-        let (w, x) = (self.w, self.x);
-        let (groups, of) = if w.steps.is_some() { (1, 0) } else { (w.groups(), group * self.group / w.group) };
-        let index = (self.panel * groups + of) * COLUMNS;
-        let scales = S::load(w.scales.as_ptr().add(index));
-        let starts = x.starts.as_ptr().add(row * x.groups() + group * height);
-        let span = row * x.spans + group * x.spans / x.groups() * height;
-        for r in 0..height {
-            let mut s = S::load_ints(sums.add(r * COLUMNS));
-            if !SIGNED {
-                s = match w.zeros {
-                    Zeros::One(_) => S::add_start(s, *starts.add(r)),
-                    Zeros::Each(z) => S::less_each(s, z.as_ptr().add(index), 0, *starts.add(r)),
-                };
-            }
-            if let (Some(zeros), Some(columns)) = (x.zeros, self.columns) {
-                // Of progressive weights the one sum is of all groups.
-                for g in if w.steps.is_some() { 0..x.groups() } else { group..group + 1 } {
-                    s = S::less_ints(s, columns.as_ptr().add(g * COLUMNS), *zeros.as_ptr().add(span + r));
+    unsafe fn chunks<const SIGNED: bool, const PLAIN: bool>(&self) {
+        let depth = self.w.depth();
+        let mut waiting = Waiting::nothing();
+        let mut ahead = self.ahead();
+        let mut from = 0;
+        while from < depth {
+            let to = if self.group <= self.chunk { depth.min(from + self.chunk) } else { (from + self.chunk).min((from / self.group + 1) * self.group) };
+            let codes = self.widened::<SIGNED>(from, to - from);
+            for (t, &(_, height)) in self.tiles.iter().enumerate() {
+                if height == 32 {
+                    self.tile::<32, SIGNED, PLAIN>(t, codes, from, to, &mut waiting, &mut ahead);
+                } else {
+                    self.tile::<16, SIGNED, PLAIN>(t, codes, from, to, &mut waiting, &mut ahead);
                 }
             }
-            let acc = self.acc.add(tile * SUMS + r * COLUMNS);
-            if x.spans == 1 {
-                S::store(S::fused(S::load(acc), S::to_floats(s), scales), acc);
-            } else {
-                let part = S::times(S::fused(S::zero(), S::to_floats(s), scales), *x.scales.as_ptr().add(span + r));
-                S::store(S::plus(S::load(acc), part), acc);
-            }
+            from = to;
         }
+        self.scale::<SIGNED, PLAIN>(&mut waiting, 32);
     }
 
-    /// Groups of at most a chunk: several a chunk. A group is scaled while the tile registers compute the next.
+    /// Steps [from, to) of one tile.
     #[inline(always)]
-    unsafe fn groups<const SIGNED: bool>(&self) {
-        #[repr(align(64))]
-        struct Sums([[i32; SUMS]; 2]);
-        let mut sums = Sums([[0; SUMS]; 2]);
-        let group = self.group;
-        let groups = self.w.depth() / group;
-        let chunk = (CHUNK / group).max(1);
-        for first in (0..groups).step_by(chunk) {
-            let count = chunk.min(groups - first);
-            let codes = self.widened::<SIGNED>(first * group, count * group);
-            let mut last: Option<(usize, usize, usize)> = None;
-            for tile in 0..self.tiles.len() {
-                for g in 0..count {
-                    self.prefetch((first + count) * group, CHUNK, tile * count + g, self.tiles.len() * count);
-                    let to = last.map_or(0, |l| 1 - l.2);
-                    self.multiply::<SIGNED>(codes.add(g * group * COLUMNS), tile, (first + g) * group, group, true, sums.0[to].as_mut_ptr());
-                    if let Some((tile, g, at)) = last {
-                        self.scale::<SIGNED>(tile, g, sums.0[at].as_ptr());
-                    }
-                    last = Some((tile, first + g, to));
-                }
+    unsafe fn tile<const ROWS: usize, const SIGNED: bool, const PLAIN: bool>(&self, tile: usize, codes: *const u8, from: usize, to: usize, waiting: &mut Waiting, ahead: &mut Ahead) {
+        let (row, step) = (self.tiles[tile].0, self.x.tiling.step);
+        let a = self.x.codes.as_ptr().add(row * self.x.depth);
+        let depth = self.w.depth();
+        let mut at = from;
+        let mut group = from / self.group;
+        while at < to {
+            let begin = group * self.group;
+            let (length, count) = if begin < at || begin + self.group > to { (to - at, 1) } else { (self.group, BATCH.min((to - at) / self.group)) };
+            let part = self.group > self.chunk;
+            let buffer = if part { self.spilled.add(tile * SUMS) } else { self.sums.add(waiting.other * BATCH * SUMS) };
+            // Rows that are scaled beside each block.
+            let rows = waiting.left().div_ceil(length / step * count).max(ROWS_BESIDE);
+            for g in 0..count {
+                let at = at + g * length;
+                let part = Part { codes: codes.add((at - from) * COLUMNS), a: a.add(at * ROWS), steps: length / step, fresh: at == begin + g * self.group, to: buffer.add(g * SUMS) };
+                self.part::<ROWS, SIGNED, PLAIN>(&part, rows, waiting, ahead);
             }
-            if let Some((tile, g, at)) = last {
-                self.scale::<SIGNED>(tile, g, sums.0[at].as_ptr());
+            self.scale::<SIGNED, PLAIN>(waiting, 32);
+            at += length * count;
+            if at == begin + self.group * count {
+                *waiting = Waiting { tile, group, count, from: 0, to: ROWS, first: begin == 0, last: at == depth, sums: buffer, other: 1 - waiting.other };
+                group += count;
             }
         }
     }
 
-    /// Longer groups: `sums` keeps every tile's while the chunks of a group pass by.
+    /// Products of one group, or a part of it; beside them `rows` rows of what waits are scaled.
     #[inline(always)]
-    unsafe fn long_groups<const SIGNED: bool>(&self, sums: *mut i32) {
-        let (group, chunk) = (self.group, if SIGNED { CHUNK } else { BYTES });
-        for g in 0..self.w.depth() / group {
-            for from in (0..group).step_by(chunk) {
-                let depth = chunk.min(group - from);
-                let codes = self.widened::<SIGNED>(g * group + from, depth);
-                for tile in 0..self.tiles.len() {
-                    self.prefetch(g * group + from + depth, chunk, tile, self.tiles.len());
-                    self.multiply::<SIGNED>(codes, tile, g * group + from, depth, from == 0, sums.add(tile * SUMS));
-                }
-            }
-            for tile in 0..self.tiles.len() {
-                self.scale::<SIGNED>(tile, g, sums.add(tile * SUMS));
-            }
+    unsafe fn part<const ROWS: usize, const SIGNED: bool, const PLAIN: bool>(&self, p: &Part, rows: usize, waiting: &mut Waiting, ahead: &mut Ahead) {
+        if p.fresh {
+            Sums::<ROWS>::zero();
+        } else {
+            Sums::<ROWS>::load(p.to);
         }
+        let wide = self.x.tiling.step;
+        for i in 0..p.steps {
+            step::<ROWS, SIGNED>(p.codes.add(i * wide / DEPTH * 128), p.a.add(i * ROWS * wide), wide);
+            ahead.ask();
+            self.scale::<SIGNED, PLAIN>(waiting, rows);
+        }
+        Sums::<ROWS>::store(p.to);
     }
 }

@@ -64,47 +64,57 @@ impl Drop for Configured {
     }
 }
 
-/// to += (or = where `fresh`) products of a tile of ROWS (16 or 32) rows, `steps` blocks of `step` reduction steps, with 32 columns of byte codes.
-/// `a` [steps, ROWS, step]; `codes` cells of 128 bytes, signed where SIGNED; `to` [ROWS, 32].
-/// Safety: tiles are configured for `step`.
-#[inline(always)]
-pub unsafe fn products<const ROWS: usize, const SIGNED: bool>(codes: *const u8, a: *const i8, step: usize, steps: usize, fresh: bool, to: *mut i32) {
-    const ROW: usize = 128;
-    if fresh {
+/// Bytes between rows of weights, and of sums.
+const ROW: usize = 128;
+
+/// The sums in tiles 0 to 3: those of ROWS (16 or 32) rows and 32 columns.
+pub struct Sums<const ROWS: usize>(());
+
+/// Safety: tiles are configured; pointers reach [ROWS, 32].
+impl<const ROWS: usize> Sums<ROWS> {
+    #[inline(always)]
+    pub unsafe fn zero() {
         asm!("tilezero tmm0", "tilezero tmm1", options(nostack, nomem));
         if ROWS == 32 {
             asm!("tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
         }
-    } else {
-        asm!("tileloadd tmm0, [{t} + {s}]", "tileloadd tmm1, [{t} + {s} + 64]", t = in(reg) to, s = in(reg) ROW, options(nostack));
+    }
+    #[inline(always)]
+    pub unsafe fn load(from: *const i32) {
+        asm!("tileloadd tmm0, [{t} + {s}]", "tileloadd tmm1, [{t} + {s} + 64]", t = in(reg) from, s = in(reg) ROW, options(nostack));
         if ROWS == 32 {
-            asm!("tileloadd tmm2, [{t} + {s}]", "tileloadd tmm3, [{t} + {s} + 64]", t = in(reg) to.add(16 * 32), s = in(reg) ROW, options(nostack));
+            asm!("tileloadd tmm2, [{t} + {s}]", "tileloadd tmm3, [{t} + {s} + 64]", t = in(reg) from.add(16 * 32), s = in(reg) ROW, options(nostack));
         }
     }
-    for i in 0..steps {
-        let a = a.add(i * ROWS * step);
-        let w = codes.add(i * step / 4 * 128);
-        macro_rules! step {
-            ($multiply:literal) => {{
+    #[inline(always)]
+    pub unsafe fn store(to: *mut i32) {
+        asm!("tilestored [{t} + {s}], tmm0", "tilestored [{t} + {s} + 64], tmm1", t = in(reg) to, s = in(reg) ROW, options(nostack));
+        if ROWS == 32 {
+            asm!("tilestored [{t} + {s}], tmm2", "tilestored [{t} + {s} + 64], tmm3", t = in(reg) to.add(16 * 32), s = in(reg) ROW, options(nostack));
+        }
+    }
+}
+
+/// Sums += products of ROWS rows of `step` reduction steps with 32 columns of byte codes. `a` [ROWS, step]; `codes` cells of 128 bytes, signed where SIGNED.
+/// Safety: tiles are configured for `step`.
+#[inline(always)]
+pub unsafe fn step<const ROWS: usize, const SIGNED: bool>(codes: *const u8, a: *const i8, step: usize) {
+    macro_rules! step {
+        ($multiply:literal) => {{
+            asm!(
+                "tileloadd tmm6, [{w} + {s}]", "tileloadd tmm4, [{a} + {k}]", concat!($multiply, " tmm0, tmm4, tmm6"),
+                "tileloadd tmm7, [{w} + {s} + 64]", concat!($multiply, " tmm1, tmm4, tmm7"),
+                w = in(reg) codes, s = in(reg) ROW, a = in(reg) a, k = in(reg) step, options(nostack)
+            );
+            if ROWS == 32 {
                 asm!(
-                    "tileloadd tmm6, [{w} + {s}]", "tileloadd tmm4, [{a} + {k}]", concat!($multiply, " tmm0, tmm4, tmm6"),
-                    "tileloadd tmm7, [{w} + {s} + 64]", concat!($multiply, " tmm1, tmm4, tmm7"),
-                    w = in(reg) w, s = in(reg) ROW, a = in(reg) a, k = in(reg) step, options(nostack)
+                    "tileloadd tmm5, [{a} + {k}]", concat!($multiply, " tmm2, tmm5, tmm6"), concat!($multiply, " tmm3, tmm5, tmm7"),
+                    a = in(reg) a.add(16 * step), k = in(reg) step, options(nostack)
                 );
-                if ROWS == 32 {
-                    asm!(
-                        "tileloadd tmm5, [{a} + {k}]", concat!($multiply, " tmm2, tmm5, tmm6"), concat!($multiply, " tmm3, tmm5, tmm7"),
-                        a = in(reg) a.add(16 * step), k = in(reg) step, options(nostack)
-                    );
-                }
-            }};
-        }
-        if SIGNED { step!("tdpbssd") } else { step!("tdpbsud") }
+            }
+        }};
     }
-    asm!("tilestored [{t} + {s}], tmm0", "tilestored [{t} + {s} + 64], tmm1", t = in(reg) to, s = in(reg) ROW, options(nostack));
-    if ROWS == 32 {
-        asm!("tilestored [{t} + {s}], tmm2", "tilestored [{t} + {s} + 64], tmm3", t = in(reg) to.add(16 * 32), s = in(reg) ROW, options(nostack));
-    }
+    if SIGNED { step!("tdpbssd") } else { step!("tdpbsud") }
 }
 
 /// A cell of planes as signed bytes code − zero; `zeros`: the zero point of each byte, two registers.

@@ -39,6 +39,26 @@ pub mod codes {
     }
 }
 
+/// Defines `widened`: the codes of a cell as bytes, N registers, from planes that `nibbles`, `quarters` and `eighths` read; `above` puts one above another.
+macro_rules! widened {
+    ($register:ident $count:literal) => {
+        /// The codes of a cell as bytes.
+        #[inline(always)]
+        pub(crate) unsafe fn widened<const CODES: u8>(cell: *const u8) -> [$register; $count] {
+            match CODES {
+                2 => quarters(cell),
+                3 => above::<2>(quarters(cell), eighths(cell.add(32))),
+                4 => nibbles(cell),
+                5 => above::<4>(nibbles(cell), eighths(cell.add(64))),
+                6 => above::<4>(nibbles(cell), quarters(cell.add(64))),
+                7 => above::<6>(above::<4>(nibbles(cell), quarters(cell.add(64))), eighths(cell.add(96))),
+                _ => bytes(cell),
+            }
+        }
+    };
+}
+use widened;
+
 /// Asks for a line of the cache. Any address will do.
 #[inline(always)]
 pub(crate) fn prefetch(at: *const u8) {

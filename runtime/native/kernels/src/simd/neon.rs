@@ -33,24 +33,55 @@ unsafe fn plane<const WIDTH: usize>(at: *const u8) -> [uint8x16_t; 8] {
     from_fn(|j| part(x[j % WIDTH], j / WIDTH * WIDTH, (1 << WIDTH) - 1))
 }
 
-/// x + 2^by·upper.
 #[inline(always)]
-unsafe fn above(x: [uint8x16_t; 8], by: i8, upper: [uint8x16_t; 8]) -> [uint8x16_t; 8] {
-    from_fn(|j| vorrq_u8(x[j], vshlq_u8(upper[j], vdupq_n_s8(by))))
+unsafe fn nibbles(at: *const u8) -> [uint8x16_t; 8] {
+    plane::<4>(at)
+}
+#[inline(always)]
+unsafe fn quarters(at: *const u8) -> [uint8x16_t; 8] {
+    plane::<2>(at)
+}
+#[inline(always)]
+unsafe fn eighths(at: *const u8) -> [uint8x16_t; 8] {
+    plane::<1>(at)
+}
+#[inline(always)]
+unsafe fn bytes(at: *const u8) -> [uint8x16_t; 8] {
+    load::<8>(at)
 }
 
-/// The codes of a cell as bytes.
+/// x + 2^BY·upper.
 #[inline(always)]
-unsafe fn widened<const CODES: u8>(cell: *const u8) -> [uint8x16_t; 8] {
-    match CODES {
-        2 => plane::<2>(cell),
-        3 => above(plane::<2>(cell), 2, plane::<1>(cell.add(32))),
-        4 => plane::<4>(cell),
-        5 => above(plane::<4>(cell), 4, plane::<1>(cell.add(64))),
-        6 => above(plane::<4>(cell), 4, plane::<2>(cell.add(64))),
-        7 => above(above(plane::<4>(cell), 4, plane::<2>(cell.add(64))), 6, plane::<1>(cell.add(96))),
-        _ => load::<8>(cell),
+unsafe fn above<const BY: i32>(x: [uint8x16_t; 8], upper: [uint8x16_t; 8]) -> [uint8x16_t; 8] {
+    from_fn(|j| vorrq_u8(x[j], vshlq_n_u8::<BY>(upper[j])))
+}
+
+super::widened! { uint8x16_t 8 }
+
+/// Four halves, given by their bits, as floats: by assembly, since the type of a half is not stable.
+#[inline(always)]
+unsafe fn halves(x: uint16x4_t) -> float32x4_t {
+    let y: float32x4_t;
+    asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) y, in(vreg) x, options(pure, nomem, nostack, preserves_flags));
+    y
+}
+
+/// What four codes of E4M3 or E5M2 stand for: halves of fewer bits, E4M3 with a bias of its own.
+#[inline(always)]
+unsafe fn fp8<const CODES: u8>(q: uint16x4_t) -> float32x4_t {
+    if CODES == codes::E5M2 {
+        return halves(vshl_n_u16::<8>(q));
     }
+    let (sign, rest) = (vand_u16(q, vdup_n_u16(128)), vand_u16(q, vdup_n_u16(127)));
+    vmulq_f32(halves(vorr_u16(vshl_n_u16::<8>(sign), vshl_n_u16::<7>(rest))), vdupq_n_f32(256.0))
+}
+
+/// Entries of a table of sixteen floats, looked up byte by byte.
+#[inline(always)]
+unsafe fn entries(table: uint8x16x4_t, q: uint16x4_t) -> float32x4_t {
+    // Bytes 4q to 4q + 3.
+    let first = vmulq_n_u32(vmovl_u16(q), 0x0404_0404);
+    vreinterpretq_f32_u8(vqtbl4q_u8(table, vreinterpretq_u8_u32(vaddq_u32(first, vdupq_n_u32(0x0302_0100)))))
 }
 
 /// Thirty-two bytes as integers.
@@ -127,22 +158,24 @@ impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn floats<const CODES: u8>(cell: *const u8, zeros: Self::Floats, table: *const f32) -> [Self::Floats; 4] {
-        if CODES == codes::TABLE || CODES == codes::E4M3 || CODES == codes::E5M2 {
-            // By scalar code: the registers hold no table of floats.
-            return super::scalar::Scalar::floats::<CODES>(cell, [0.0; 32], table).map(|x| Self::load(x.as_ptr()));
-        }
+        let all = if CODES == codes::TABLE { widened::<4>(cell) } else { widened::<CODES>(cell) };
         let mut wide = [0u8; 128];
-        for (j, x) in widened::<CODES>(cell).into_iter().enumerate() {
+        for (j, x) in all.into_iter().enumerate() {
             vst1q_u8(wide.as_mut_ptr().add(16 * j), x);
         }
+        let table = if CODES == codes::TABLE { vld1q_u8_x4(table.cast()) } else { uint8x16x4_t(all[0], all[0], all[0], all[0]) };
         let (low, high) = (vld4q_u8(wide.as_ptr()), vld4q_u8(wide.as_ptr().add(64)));
         let steps = [[low.0, high.0], [low.1, high.1], [low.2, high.2], [low.3, high.3]];
         from_fn(|k| {
             from_fn(|j| {
                 let bytes = steps[k][j / 4];
                 let half = if j % 4 < 2 { vmovl_u8(vget_low_u8(bytes)) } else { vmovl_u8(vget_high_u8(bytes)) };
-                let whole = if j % 2 == 0 { vmovl_u16(vget_low_u16(half)) } else { vmovl_u16(vget_high_u16(half)) };
-                vsubq_f32(vcvtq_f32_u32(whole), zeros[j])
+                let q = if j % 2 == 0 { vget_low_u16(half) } else { vget_high_u16(half) };
+                match CODES {
+                    codes::TABLE => entries(table, q),
+                    codes::E4M3 | codes::E5M2 => fp8::<CODES>(q),
+                    _ => vsubq_f32(vcvtq_f32_u32(vmovl_u16(q)), zeros[j]),
+                }
             })
         })
     }
@@ -179,7 +212,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn load_half(from: *const u16) -> Self::Floats {
-        Self::load(super::scalar::halves(from).as_ptr())
+        from_fn(|j| halves(vld1_u16(from.add(4 * j))))
     }
     #[inline(always)]
     unsafe fn store(x: Self::Floats, to: *mut f32) {

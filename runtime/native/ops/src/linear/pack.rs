@@ -5,9 +5,32 @@ use crate::api::{Context, Outcome};
 use qc_kernels::*;
 use std::sync::Mutex;
 
+/// Codes from the beginning of a line of the cache on: rows of tile registers that lie across two lines take twice as long to load.
+#[derive(Default)]
+pub struct Lines(Vec<Line>);
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([i8; 64]);
+
+impl Lines {
+    /// At least `len` codes.
+    fn resize(&mut self, len: usize) {
+        self.0.resize(len.div_ceil(64), Line([0; 64]));
+    }
+    pub fn codes(&self) -> &[i8] {
+        // SAFETY: a line is 64 codes without padding.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), 64 * self.0.len()) }
+    }
+    fn codes_mut(&mut self) -> &mut [i8] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), 64 * self.0.len()) }
+    }
+}
+
 #[derive(Default)]
 pub struct Buffers {
-    pub codes: Vec<i8>,
+    pub codes: Lines,
     pub scales: Vec<f32>,
     pub zeros: Vec<i32>,
     pub starts: Vec<i32>,
@@ -63,7 +86,7 @@ impl Kernel {
         let factor = start_factor(self.isa, weight);
         let (depth, groups) = (weight.depth(), weight.depth() / group);
         let spans = if let Activations::Codes { spans, .. } = x { *spans } else { 1 };
-        to.codes.resize(rows * depth, 0);
+        to.codes.resize(rows * depth);
         to.scales.resize(rows * spans, 0.0);
         to.starts.resize(rows * groups, 0);
         to.zeros.resize(rows * spans, 0);
@@ -74,7 +97,7 @@ impl Kernel {
             zeros: &'a mut [i32],
         }
         let mut parts = vec![];
-        let (mut codes, mut scales, mut starts, mut zeros) = (&mut to.codes[..], &mut to.scales[..], &mut to.starts[..], &mut to.zeros[..]);
+        let (mut codes, mut scales, mut starts, mut zeros) = (to.codes.codes_mut(), &mut to.scales[..], &mut to.starts[..], &mut to.zeros[..]);
         let mut row = 0;
         while row < rows {
             let height = tiling.height(rows - row);

@@ -1,5 +1,6 @@
 //! Cells of codes as bytes, and halves as floats.
 
+use crate::simd::widened;
 use std::arch::x86_64::*;
 
 #[inline(always)]
@@ -42,16 +43,9 @@ pub(super) unsafe fn above<const BY: u32>(x: [__m512i; 2], upper: [__m512i; 2]) 
     [_mm512_or_si512(x[0], _mm512_slli_epi16::<BY>(upper[0])), _mm512_or_si512(x[1], _mm512_slli_epi16::<BY>(upper[1]))]
 }
 
-/// The codes of a cell as bytes.
 #[inline(always)]
-pub(crate) unsafe fn widened<const CODES: u8>(cell: *const u8) -> [__m512i; 2] {
-    match CODES {
-        2 => quarters(cell),
-        3 => above::<2>(quarters(cell), eighths(cell.add(32))),
-        4 => nibbles(cell),
-        5 => above::<4>(nibbles(cell), eighths(cell.add(64))),
-        6 => above::<4>(nibbles(cell), quarters(cell.add(64))),
-        7 => above::<6>(above::<4>(nibbles(cell), quarters(cell.add(64))), eighths(cell.add(96))),
-        _ => [load(cell), load(cell.add(64))],
-    }
+unsafe fn bytes(cell: *const u8) -> [__m512i; 2] {
+    [load(cell), load(cell.add(64))]
 }
+
+widened! { __m512i 2 }
