@@ -43,7 +43,9 @@ export async function stockSessions(): Promise<OpenStock | undefined> {
   if (typeof found === 'string') return undefined;
   const library = await runtimeLibrary();
   // The library loads while others work; that nothing is no model is told to nobody.
-  found.addon.openSession(library, new Uint8Array(0), settingsOf({ threads: 1, optimize: false, kernels: false, config: {} })).catch(() => {});
+  found.addon
+    .openSession(library, new Uint8Array(0), settingsOf({ threads: 1, optimize: false, kernels: false, config: {} }))
+    .catch(() => {});
   return async (model, options) => {
     const session = await found.addon.openSession(library, model, settingsOf(options));
     const [inputs, outputs] = [session.inputs(), session.outputs()];
