@@ -1,4 +1,4 @@
-//! Time of the linear kernels on one thread, best of several runs: `cargo run --release --example linear [K N rows…]`, `QC_ISA` forces an instruction set, `ONLY=W4g128` picks a weight, `FLOAT=1` float activations.
+//! Time of the linear kernels on one thread, best of several runs: `cargo run --release --example linear [K N rows…]`, `QC_ISA` forces an instruction set, `ONLY=W4g128` picks a weight, `FLOAT=1` float activations, `BLOCK` rows of a task.
 mod common;
 
 use common::best;
