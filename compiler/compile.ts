@@ -35,6 +35,8 @@ export type { CompileOptions, CompileResult, Dump, Event, PlanOptions, Required 
  */
 export async function compile(options: CompileOptions): Promise<CompileResult> {
   const run = new Run(options);
+  // Where there is data something will run, and what runs it loads meanwhile.
+  if (options.data && Object.keys(options.data).length > 0) options.host.lanes?.().catch(() => undefined);
   const meter = metered(digesting(options.host.crunch));
   const read = await run.phase('check', () => readRecipe(options));
   run.warnings.push(...read.warnings);

@@ -4,6 +4,7 @@
  */
 import { findAddon, runtimeLibrary } from './addon.ts';
 import { packageFolder } from './crunch.ts';
+import type { SessionSettings } from './handler.ts';
 import { type Described, shapeOf, sizesOf } from './shapes.ts';
 import { bytesOf, elementOf, typeOf } from './tensors.ts';
 
@@ -41,17 +42,12 @@ export async function stockSessions(): Promise<OpenStock | undefined> {
   const found = await findAddon(await packageFolder());
   if (typeof found === 'string') return undefined;
   const library = await runtimeLibrary();
-  return async (model, { threads, optimize, kernels, config }) => {
-    const session = await found.addon.openSession(library, model, {
-      threads,
-      config: Object.entries({ ...config, use_env_allocators: '1' }).flatMap(([key, value]) => [`session.${key}`, value]),
-      optimize: optimize ? 99 : 0,
-      arena: true,
-      pattern: false,
-      kernels,
-      flush: true,
-      dimensions: [],
-    });
+  // The library loads while others work; that nothing is no model is told to nobody.
+  found.addon
+    .openSession(library, new Uint8Array(0), settingsOf({ threads: 1, optimize: false, kernels: false, config: {} }))
+    .catch(() => {});
+  return async (model, options) => {
+    const session = await found.addon.openSession(library, model, settingsOf(options));
     const [inputs, outputs] = [session.inputs(), session.outputs()];
     const kinds = { in: session.inputTypes(), out: session.outputTypes() };
     if ([...kinds.in, ...kinds.out].some((k) => k.element === 0)) {
@@ -109,6 +105,17 @@ export async function stockSessions(): Promise<OpenStock | undefined> {
     };
   };
 }
+
+const settingsOf = ({ threads, optimize, kernels, config }: StockOptions): SessionSettings => ({
+  threads,
+  config: Object.entries({ ...config, use_env_allocators: '1' }).flatMap(([key, value]) => [`session.${key}`, value]),
+  optimize: optimize ? 99 : 0,
+  arena: true,
+  pattern: false,
+  kernels,
+  flush: true,
+  dimensions: [],
+});
 
 /** Arrays that were given back, by their length: new ones cost page faults, and V8 collects garbage for every 64 MB of them. */
 const spare = new Map<number, Uint8Array[]>();

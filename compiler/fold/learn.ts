@@ -8,6 +8,8 @@ import { logQsur as qsur } from '../objectives/qsur.ts';
 import type { QType } from '../plan/types.ts';
 import type { Site } from '../sites.ts';
 import { rounded } from './output-error.ts';
+import { times, transposed } from './product.ts';
+import { Ranges } from './ranges.ts';
 import { dense, matrixOf, type Rotation } from './rotation.ts';
 import { roundRows } from './round-rows.ts';
 
@@ -30,21 +32,6 @@ export interface Chosen {
   readonly rotation: Rotation;
   /** How it was found, for the ledger. */
   readonly note?: string;
-}
-
-/** M R for rows M [count, n] and R [n, n], by products of blocks of n rows. */
-export async function times(m: Float32Array, r: Float32Array, n: number, crunch: Crunch): Promise<Float32Array> {
-  const count = m.length / n;
-  const out = new Float32Array(m.length);
-  for (let from = 0; from < count; from += n) {
-    const rows = Math.min(n, count - from);
-    const turned = new Float32Array(n * n);
-    for (let i = 0; i < rows; i++) for (let k = 0; k < n; k++) turned[k * n + i] = m[(from + i) * n + k]!;
-    const c = new Float64Array(n * n);
-    await crunch.cross(c, turned, r, n);
-    for (let i = 0; i < rows * n; i++) out[from * n + i] = c[i]!;
-  }
-  return out;
 }
 
 /** The covariance of the inputs or the weights, each pair with the same trace. */
@@ -119,20 +106,17 @@ export interface Learnt {
 export async function learn(e: Evidence, start: Rotation, how: Learning): Promise<Learnt> {
   const n = start.size;
   const { crunch } = e.ctx;
-  const split = (m: Float32Array, keep: boolean): Float32Array => {
-    const rows = m.length / n;
-    const every = how.holdout > 0 ? Math.max(2, Math.round(1 / how.holdout)) : Number.POSITIVE_INFINITY;
-    const picked = Array.from({ length: rows }, (_, i) => i).filter((i) => (i % every === every - 1) !== keep);
-    const out = new Float32Array(picked.length * n);
-    for (const [to, i] of picked.entries()) out.set(m.subarray(i * n, (i + 1) * n), to * n);
-    return out;
-  };
-  const parts = e.pairs.map((p) => ({ x: split(p.x, true), w: thinned(p.w, n, 512) }));
-  const judges = e.pairs.map((p) => ({ ...p, x: how.holdout > 0 ? split(p.x, false) : p.x }));
+  const every = how.holdout > 0 ? Math.max(2, Math.round(1 / how.holdout)) : Number.POSITIVE_INFINITY;
+  const part = (kept: boolean) => once((m) => rowsWhere(m, n, (i) => (i % every === every - 1) !== kept));
+  const [learning, held] = [part(true), part(false)];
+  const thin = once((m) => thinned(m, n, 512));
+  const parts = e.pairs.map((p) => ({ x: learning(p.x), w: thin(p.w) }));
+  const judges = e.pairs.map((p) => ({ ...p, x: how.holdout > 0 ? held(p.x) : p.x, w: thin(p.w) }));
+  const ranges = new Ranges(parts, n, how.p, crunch);
   let r = matrixOf(start);
   const momentum = new Float64Array(n * n);
-  const objective = (at: Float64Array) => surrogate(parts, Float32Array.from(at), n, how.p, crunch);
-  const judge = (at: Float64Array) => heldOut(judges, Float32Array.from(at), n, how.p, e.ctx);
+  const objective = (at: Float64Array) => ranges.at(new Float32Array(at));
+  const judge = (at: Float64Array) => heldOut(judges, new Float32Array(at), n, how.p, e.ctx);
   let now = await objective(r);
   let best = { r, error: await judge(r), step: 0 };
   const first = { j: now.j, error: best.error };
@@ -141,7 +125,7 @@ export async function learn(e: Evidence, start: Rotation, how: Learning): Promis
   for (let step = 1; step <= how.steps; step++) {
     for (let i = 0; i < momentum.length; i++) momentum[i] = 0.8 * momentum[i]! + now.g[i]!;
     const a = await skew(momentum, r, n, crunch);
-    const size = Math.sqrt(a.reduce((s, x) => s + x * x, 0) / n);
+    const size = length(a) / Math.sqrt(n);
     if (!(size > 0)) break;
     const next = await cayley(a, r, eta / size, n, crunch);
     const then = await objective(next);
@@ -175,72 +159,71 @@ function thinned(m: Float32Array, n: number, most: number): Float32Array {
   return out;
 }
 
-function energy(m: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < m.length; i++) sum += m[i]! * m[i]!;
-  return sum;
+function rowsWhere(m: Float32Array, n: number, keep: (row: number) => boolean): Float32Array {
+  const picked = Array.from({ length: m.length / n }, (_, i) => i).filter(keep);
+  const out = new Float32Array(picked.length * n);
+  for (const [to, i] of picked.entries()) out.set(m.subarray(i * n, (i + 1) * n), to * n);
+  return out;
 }
 
-/** J and its gradient Σ Xᵀ D, where row i of D is the derivative of ‖y_i‖²_p, y = x R. */
-async function surrogate(parts: readonly { x: Float32Array; w: Float32Array }[], r: Float32Array, n: number, p: number, crunch: Crunch) {
-  const g = new Float64Array(n * n);
-  let j = 0;
-  for (const part of parts) {
-    const [ex, ew] = [energy(part.x), energy(part.w)];
-    if (ex === 0 || ew === 0) continue;
-    for (const [m, weight] of [
-      [part.x, 1 / ex],
-      [part.w, 1 / ew],
-    ] as const) {
-      const y = await times(m, r, n, crunch);
-      const { sum, derivative } = await crunch.rangeNorms(y, n, p, weight);
-      j += sum;
-      await crunch.cross(g, m, derivative, n);
-    }
-  }
-  return { j, g };
+/** Pairs share their rows: what is made of them is shared too. */
+function once<T>(make: (m: Float32Array) => T): (m: Float32Array) => T {
+  const known = new Map<Float32Array, T>();
+  return (m) => {
+    const made = known.get(m) ?? make(m);
+    known.set(m, made);
+    return made;
+  };
+}
+
+function length(x: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += x[i]! * x[i]!;
+  return Math.sqrt(sum);
 }
 
 /** J(R) on all rows of the evidence. */
 export const rangeNorm = async ({ pairs, ctx }: Evidence, r: Rotation, n: number, p: number): Promise<number> =>
-  (await surrogate(pairs, Float32Array.from(matrixOf(r)), n, p, ctx.crunch)).j;
+  (await new Ranges(pairs, n, p, ctx.crunch).at(new Float32Array(matrixOf(r)))).j;
 
 /** A = G Rᵀ − R Gᵀ. */
 async function skew(g: Float64Array, r: Float64Array, n: number, crunch: Crunch): Promise<Float64Array> {
-  const rt = Float32Array.from(r, (_, k) => r[(k % n) * n + Math.floor(k / n)]!);
-  const top = g.reduce((m, x) => Math.max(m, Math.abs(x)), 0) || 1;
-  const product = await times(
-    Float32Array.from(g, (x) => x / top),
-    rt,
-    n,
-    crunch,
-  );
-  return Float64Array.from(product, (x, k) => top * (x - product[(k % n) * n + Math.floor(k / n)]!));
+  let top = 0;
+  for (let i = 0; i < g.length; i++) top = Math.max(top, Math.abs(g[i]!));
+  top ||= 1;
+  const scaled = new Float32Array(g.length);
+  for (let i = 0; i < g.length; i++) scaled[i] = g[i]! / top;
+  const product = await times(scaled, transposed(new Float32Array(r), n), n, crunch);
+  const other = transposed(product, n);
+  const a = new Float64Array(g.length);
+  for (let i = 0; i < a.length; i++) a[i] = top * (product[i]! - other[i]!);
+  return a;
 }
 
 /** Y = R − η/2 A (R + Y) by iteration, then made orthonormal to the last bits. */
 async function cayley(a: Float64Array, r: Float64Array, eta: number, n: number, crunch: Crunch): Promise<Float64Array> {
-  const half = Float32Array.from(a, (x) => (x * eta) / 2);
-  let y = r;
-  for (let i = 0; i < 4; i++) {
-    const sum = Float32Array.from(r, (x, k) => x + y[k]!);
+  const [half, sum] = [new Float32Array(a.length), new Float32Array(a.length)];
+  for (let i = 0; i < a.length; i++) half[i] = (a[i]! * eta) / 2;
+  const y = r.slice();
+  for (let round = 0; round < 4; round++) {
+    for (let i = 0; i < sum.length; i++) sum[i] = r[i]! + y[i]!;
     const move = await times(half, sum, n, crunch);
-    y = r.map((x, k) => x - move[k]!);
+    for (let i = 0; i < y.length; i++) y[i] = r[i]! - move[i]!;
   }
   return crunch.orthonormal(y, n);
 }
 
 /** The relative output error of rounded rows under rounded weights, both rotated; J where the plan gives no types. */
 async function heldOut(pairs: readonly Pair[], r: Float32Array, n: number, p: number, ctx: EvalContext): Promise<number> {
-  if (!pairs.some((x) => x.weight?.codes)) return (await surrogate(pairs, r, n, p, ctx.crunch)).j;
+  if (!pairs.some((x) => x.weight?.codes)) return (await new Ranges(pairs, n, p, ctx.crunch).at(r)).j;
+  const turned = once((m) => times(m, r, n, ctx.crunch));
   let total = 0;
-  for (const pair of pairs) {
-    const w = thinned(pair.w, n, 512);
-    const [x, v] = [await times(pair.x, r, n, ctx.crunch), await times(w, r, n, ctx.crunch)];
-    const back = pair.weight?.codes ? await rounded({ site: pair.site, type: pair.weight, out: v.length / n, reduce: n }, v, ctx) : v;
+  for (const { x: rows, w, site, weight, input } of pairs) {
+    const [x, v] = [await turned(rows), await turned(w)];
+    const back = weight?.codes ? await rounded({ site, type: weight, out: v.length / n, reduce: n }, v, ctx) : v;
     const zero = new Float32Array(v.length);
     const whole = await ctx.crunch.distance(v, zero, x, x, n);
-    if (whole > 0) total += (await ctx.crunch.distance(v, back, x, roundRows(x, n, pair.input), n)) / whole;
+    if (whole > 0) total += (await ctx.crunch.distance(v, back, x, roundRows(x, n, input), n)) / whole;
   }
   return total / pairs.length;
 }

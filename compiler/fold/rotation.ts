@@ -10,8 +10,8 @@ export interface Rotation {
   undo(x: Float64Array): void;
   /** R = F₁ ⊗ F₂ ⊗ …, each row-major [n, n]: how it is computed at run time. One dense factor if absent. */
   readonly factors?: readonly Float64Array[];
-  /** R = (Sylvester's matrix ⊗ this one [m, m]) / √size. */
-  readonly hadamard?: Float64Array;
+  /** R = (Sylvester's matrix ⊗ this one [m, m]) / √size: weights are turned by the crunch. */
+  readonly base?: Float64Array;
 }
 
 /** The matrix of a rotation, row-major. */
@@ -72,7 +72,8 @@ export function dense(name: string, r: Float64Array): Rotation {
     }
     x.set(y);
   };
-  return { size: n, name, apply: times((i, j) => r[i * n + j]!), undo: times((i, j) => r[j * n + i]!) };
+  const base = r.map((v) => v * Math.sqrt(n));
+  return { size: n, name, apply: times((i, j) => r[i * n + j]!), undo: times((i, j) => r[j * n + i]!), base };
 }
 
 /** Is R orthogonal? The largest |R Rᵀ − 1|. */

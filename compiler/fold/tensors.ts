@@ -89,8 +89,8 @@ export async function applySteps(
       continue;
     }
     const { from, to } = s.part ?? { from: 0, to: n };
-    if (s.rotation.hadamard) {
-      await crunch.hadamard(x, { n, inner, from, to, size: s.rotation.size }, s.rotation.hadamard);
+    if (s.rotation.base) {
+      await crunch.hadamard(x, { n, inner, from, to, size: s.rotation.size }, s.rotation.base);
       continue;
     }
     for (let o = 0; o < outer; o++) for (let b = from; b < to; b += s.rotation.size) rotateLines(x, (o * n + b) * inner, inner, s.rotation);

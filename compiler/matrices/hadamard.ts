@@ -73,7 +73,7 @@ export function hadamard(size: number): Rotation | undefined {
         }
     for (let i = 0; i < size; i++) x[i]! *= unit;
   };
-  return { size, name: `Hadamard ${size}`, apply: times(rows), undo: times(columns), factors: factors(outer, m, inner), hadamard: rows };
+  return { size, name: `Hadamard ${size}`, apply: times(rows), undo: times(columns), factors: factors(outer, m, inner), base: rows };
 }
 
 /** Two factors of nearly equal size: 2^a Sylvester, and 2^b Sylvester ⊗ the Paley matrix. */

@@ -2,8 +2,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { floats } from '../../compiler/calibrate/values.ts';
-import { times } from '../../compiler/fold/learn.ts';
 import { measure } from '../../compiler/fold/output-space.ts';
+import { times } from '../../compiler/fold/product.ts';
 import type { Tensor } from '../../compiler/graph/types.ts';
 import { nodeHost } from '../../compiler/node/host.ts';
 import type { Builder } from '../roles/build.ts';
@@ -169,6 +169,24 @@ test('lowrank: branch and residual are the layer, in float16 and float32, for ev
     const scaled = await apply(host, after, 'smooth', { edges: names.map((to) => ({ from: 'norm', to })) }, {});
     assert.ok((await distance(host, b.model, scaled.model)) < 1e-5);
   }
+});
+
+test('lowrank: the alternation ends by itself, keeps the best round, and no bit depends on how many were allowed', async () => {
+  const b = built((g) => {
+    const y = linear(g, rms(g, g.input('x', [7, 64], 'float32'), 'norm', 64), 'fc', 64, 96);
+    const next = normal(3);
+    const bytes = new Uint8Array(Float32Array.from({ length: 64 * 96 }, next).buffer);
+    g.graph.initializers.set('fc.weight', { dtype: 'float32', shape: [64, 96], source: { kind: 'bytes', bytes } });
+    return [y];
+  });
+  const sites = b.sites.sites.filter((s) => s.role === 'linear').map((s) => s.id);
+  const at = async (iterations: number) =>
+    (await apply(host, b, 'lowrank', { sites }, { rank: 8, iterations }, types as never)).applied[0]!;
+  const found = /, (\d+) alternations, output error (\S+) of the first/.exec((await at(100)).detail)!;
+  const [rounds, ratio] = [Number(found[1]), Number(found[2])];
+  assert.ok(rounds > 1 && rounds < 60 && ratio < 0.98, found[0]);
+  assert.is((await at(rounds)).detail, (await at(100)).detail);
+  assert.match((await at(1)).detail, '1 alternations, output error 1.00');
 });
 
 test('low rank by the output: what is left is what the spectrum says, and less than by the weight', async () => {

@@ -1,8 +1,9 @@
 /** Acceptance checks of systems.md on its toy layer, thresholds measured with our own generator. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { composed, covariance, type Evidence, klt, learn, logQsur, rangeNorm, times } from '../../compiler/fold/learn.ts';
+import { composed, covariance, type Evidence, klt, learn, logQsur, rangeNorm } from '../../compiler/fold/learn.ts';
 import { rounded } from '../../compiler/fold/output-error.ts';
+import { times } from '../../compiler/fold/product.ts';
 import { defect, matrixOf, type Rotation, signs } from '../../compiler/fold/rotation.ts';
 import { roundRows } from '../../compiler/fold/round-rows.ts';
 import { hadamard } from '../../compiler/matrices/hadamard.ts';

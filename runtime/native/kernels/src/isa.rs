@@ -15,9 +15,9 @@ macro_rules! instruction_sets {
                 match self { $($(#[cfg(target_arch = $arch)])? Isa::$variant => $name,)* }
             }
 
-            /// Does this machine have it? A build for sanitizers that only follow scalar code (`--cfg qc_scalar`) has no other.
+            /// Does this machine have it?
             pub fn available(self) -> bool {
-                match self { $($(#[cfg(target_arch = $arch)])? Isa::$variant => true $(&& cfg!(not(qc_scalar)) $(&& std::arch::$detected!($feature))* $(&& $check())?)?,)* }
+                match self { $($(#[cfg(target_arch = $arch)])? Isa::$variant => true $($(&& std::arch::$detected!($feature))* $(&& $check())?)?,)* }
             }
 
             /// Numbers of rows that one pass over a weight may serve, descending to 1.

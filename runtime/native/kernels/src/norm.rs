@@ -4,7 +4,6 @@
 
 use crate::isa::dispatch;
 use crate::math::{moments, sum};
-use crate::simd::prefetch;
 use crate::rows::{quantize_rows_body, round_body, Rows};
 use crate::Isa;
 
@@ -102,7 +101,9 @@ impl Row for &Norm<'_> {
         let count = x.len() as f32;
         let Some(bias) = self.bias else {
             let by = 1.0 / (sum(x, |v| v * v) / count + self.eps).sqrt();
-            ahead(x, y, self.gain, |x, g, _| x * by * g, &[]);
+            for ((y, x), g) in y.iter_mut().zip(x).zip(self.gain) {
+                *y = x * by * g;
+            }
             return;
         };
         // The mean in two steps: what the first one rounds away, the second finds; it is little, so the squares around it lose nothing by taking it off last.
@@ -110,29 +111,8 @@ impl Row for &Norm<'_> {
         let (rest, squares) = moments(x, first);
         let (rest, squares) = (rest / count, squares / count);
         let by = 1.0 / ((squares - rest * rest).max(0.0) + self.eps).sqrt();
-        ahead(x, y, self.gain, |x, g, b| (x - first - rest) * by * g + b, bias);
-    }
-}
-
-/// y = f(x, gain, bias), while the next row comes to the cache: rows are read twice and written once, and without this the memory waits meanwhile. No bias: 0.
-#[inline(always)]
-fn ahead(x: &[f32], y: &mut [f32], gain: &[f32], f: impl Fn(f32, f32, f32) -> f32, bias: &[f32]) {
-    const PIECE: usize = 32;
-    let n = x.len();
-    for at in (0..n).step_by(PIECE) {
-        let piece = at..n.min(at + PIECE);
-        for line in (piece.clone()).step_by(16) {
-            prefetch(x.as_ptr().wrapping_add(n + line).cast());
-        }
-        let (x, y, gain) = (&x[piece.clone()], &mut y[piece.clone()], &gain[piece.clone()]);
-        if bias.is_empty() {
-            for ((y, x), g) in y.iter_mut().zip(x).zip(gain) {
-                *y = f(*x, *g, 0.0);
-            }
-        } else {
-            for (((y, x), g), b) in y.iter_mut().zip(x).zip(gain).zip(&bias[piece]) {
-                *y = f(*x, *g, *b);
-            }
+        for (((y, x), g), b) in y.iter_mut().zip(x).zip(self.gain).zip(bias) {
+            *y = (x - first - rest) * by * g + b;
         }
     }
 }

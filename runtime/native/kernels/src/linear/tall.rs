@@ -2,6 +2,7 @@
 //! stay in tile registers, and are scaled while those multiply the next group.
 
 mod scale;
+mod short;
 mod widen;
 
 use super::finish::Finish;
@@ -46,15 +47,20 @@ unsafe fn panel(w: &Weight, x: &Tiles, columns: Option<&[i32]>, finish: &Finish,
     let depth = w.depth();
     let group = if w.steps.is_some() { depth } else { x.group };
     let chunk = if group > CHUNK { CHUNK } else { CHUNK / group * group };
+    let plain = x.zeros.is_none() && x.spans == 1 && x.group == w.group;
+    let short = plain && w.bits < 8 && w.steps.is_none() && group <= short::SHORT;
     // Sums of a tile are kept between chunks.
-    let kept = if chunk < depth { tiles.len() * SUMS } else { SUMS };
+    let kept = if short || chunk < depth { tiles.len() * SUMS } else { SUMS };
     let bytes = if w.bits < 8 { chunk.min(depth) * COLUMNS } else { 0 };
     let buffers = scratch(bytes + 4 * (2 * kept + 2 * BATCH * SUMS));
     let acc = buffers.add(bytes).cast::<f32>();
     let spilled = acc.add(kept).cast::<i32>();
     let p = Panel { w, x, columns, finish, y, group, chunk, panel, tiles, bytes: buffers, acc, kept: if chunk < depth { SUMS } else { 0 }, spilled, sums: spilled.add(kept) };
-    let plain = x.zeros.is_none() && x.spans == 1 && x.group == w.group;
+    if short {
+        acc.write_bytes(0, tiles.len() * SUMS);
+    }
     match (w.bits < 8, plain, w.zeros) {
+        _ if short => p.short_groups(),
         (true, true, _) => p.chunks::<true, true>(),
         (true, false, _) => p.chunks::<true, false>(),
         (false, true, Zeros::One(_)) => p.chunks::<false, true>(),
