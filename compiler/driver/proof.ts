@@ -36,28 +36,31 @@ export async function prove(a: {
   const { host } = options;
   const rounded = simulated.values.some((v) => v.type.codes);
   const parts = new Parts(host, source.dir);
-  run.atEnd.push(() => parts.close());
   // Weights that are fed are copied into no file, but all in memory. Sums in the last bit's other order would move codes of rounded activations.
   const open = !rounded && source.bytes <= FED ? (model: Model) => parts.session(model, undefined) : undefined;
   const limit = rounded ? TOLERANCE.rounded : TOLERANCE.floats;
   const data = await judgingSource(plan, source.dir, options, undefined);
-  for await (const { feeds, label } of firstBatches(data, 1).read(source.model.graph)) {
-    const meant = simulate(simulated);
-    const found = await compareOutputs(host, meant, lowered.model, source.dir, [feeds], open);
-    const far = found.filter((d) => !(d.relative <= limit));
-    if (rounded && far.length) await proveSites(simulated, meant, lowered.model, source.dir, feeds, host);
-    const rounding = rounded && far.length ? await compareOutputs(host, simulated.model, meant, source.dir, [feeds]) : [];
-    const allowed = (d: Difference) => Math.max(limit, rounding.find((r) => r.output === d.output)?.relative ?? 0);
-    const wrong = far.filter((d) => !(d.relative <= allowed(d))).sort((x, y) => y.relative - x.relative)[0];
-    if (wrong)
-      unproved(
-        `output "${wrong.output}" of the lowered model differs from the simulated one by ${wrong.relative.toExponential(2)}; rounding explains ${allowed(wrong).toExponential(2)}`,
+  try {
+    for await (const { feeds, label } of firstBatches(data, 1).read(source.model.graph)) {
+      const meant = simulate(simulated);
+      const found = await compareOutputs(host, meant, lowered.model, source.dir, [feeds], open);
+      const far = found.filter((d) => !(d.relative <= limit));
+      if (rounded && far.length) await proveSites(simulated, meant, lowered.model, source.dir, feeds, host);
+      const rounding = rounded && far.length ? await compareOutputs(host, simulated.model, meant, source.dir, [feeds]) : [];
+      const allowed = (d: Difference) => Math.max(limit, rounding.find((r) => r.output === d.output)?.relative ?? 0);
+      const wrong = far.filter((d) => !(d.relative <= allowed(d))).sort((x, y) => y.relative - x.relative)[0];
+      if (wrong)
+        unproved(
+          `output "${wrong.output}" of the lowered model differs from the simulated one by ${wrong.relative.toExponential(2)}; rounding explains ${allowed(wrong).toExponential(2)}`,
+        );
+      const worst = found.reduce((m, d) => Math.max(m, d.relative), 0);
+      run.note(
+        'proof',
+        `${found.length} outputs of the lowered model equal those of the simulated one within ${worst.toExponential(1)} on ${splitPath(label).name}`,
       );
-    const worst = found.reduce((m, d) => Math.max(m, d.relative), 0);
-    run.note(
-      'proof',
-      `${found.length} outputs of the lowered model equal those of the simulated one within ${worst.toExponential(1)} on ${splitPath(label).name}`,
-    );
+    }
+  } finally {
+    await parts.close();
   }
 }
 

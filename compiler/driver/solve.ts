@@ -115,35 +115,41 @@ export async function solve(s: Solving): Promise<Simulated> {
     const small = [...moments.values()].every((m) => m.n ** 2 <= SMALL);
     const order = small ? [...stage.jobs].sort((a, b) => workOf(b) - workOf(a)) : stage.jobs;
     const open = new Set<Promise<void>>();
-    for (const [at, job] of order.entries()) {
-      options.signal?.throwIfAborted();
-      const before = kept.get(nameOf(job));
-      if (before) {
-        done(job, before);
-        continue;
-      }
-      const key = inputKey(job.planned.site);
-      const m = await (finished.get(key) ?? moments.get(key)!.finish());
-      const again = order.slice(at + 1).some((j) => inputKey(j.planned.site) === key);
-      if (again) finished.set(key, Promise.resolve(m));
-      else finished.delete(key);
-      const weight = latest.of(job.weight);
-      const decision = decide({ ...job, weight }, m, s);
-      const stored = decision.then(async (d) => {
+    try {
+      for (const [at, job] of order.entries()) {
         options.signal?.throwIfAborted();
-        const tensors = await kept.keep(nameOf(job), tensorsOf(weight, d), d.note);
-        open.delete(stored);
-        done(job, { tensors, note: d.note });
-      });
-      // whoever waits for it learns of an error
-      stored.catch(() => {});
-      open.add(stored);
-      if (m.rows < job.weight.reduce) narrow.push({ job, rows: m.rows });
-      if (!small) await decision;
-      if (order[at + 1]?.weight === job.weight) await stored;
-      else if (open.size > 1) await Promise.race(open);
+        const before = kept.get(nameOf(job));
+        if (before) {
+          done(job, before);
+          continue;
+        }
+        const key = inputKey(job.planned.site);
+        const m = await (finished.get(key) ?? moments.get(key)!.finish());
+        const again = order.slice(at + 1).some((j) => inputKey(j.planned.site) === key);
+        if (again) finished.set(key, Promise.resolve(m));
+        else finished.delete(key);
+        const weight = latest.of(job.weight);
+        const decision = decide({ ...job, weight }, m, s);
+        const stored = decision.then(async (d) => {
+          options.signal?.throwIfAborted();
+          const tensors = await kept.keep(nameOf(job), tensorsOf(weight, d), d.note);
+          options.signal?.throwIfAborted();
+          open.delete(stored);
+          done(job, { tensors, note: d.note });
+        });
+        // whoever waits for it learns of an error
+        stored.catch(() => {});
+        open.add(stored);
+        if (m.rows < job.weight.reduce) narrow.push({ job, rows: m.rows });
+        if (!small) await decision;
+        if (order[at + 1]?.weight === job.weight) await stored;
+        else if (open.size > 1) await Promise.race(open);
+      }
+      await Promise.all(open);
+    } finally {
+      // after an error nothing goes on that would write while what was stored is removed
+      await Promise.allSettled(open);
     }
-    await Promise.all(open);
   }
   for (const [job, note] of [...notes].sort(([a], [b]) => jobs.indexOf(a) - jobs.indexOf(b)))
     run.note(`solve ${job.solver.name}`, note, job.planned.site.id);
