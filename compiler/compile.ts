@@ -92,7 +92,8 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
           run,
         }),
       );
-    const size = await writtenSize(await made(UNKNOWN), source.reader);
+    const unnamed = await made(UNKNOWN);
+    const size = () => writtenSize(unnamed, source.reader);
     const found = await run.phase('measure', () =>
       assess({ plan, source, simulated, lowered, size, adapt: rewritten.adapt, options, run }),
     );
@@ -107,7 +108,10 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
       version: plan.version,
       target: target.name,
       files,
-      bytes: { before: source.bytes, after: ok ? files.filter((f) => !f.path.endsWith('.qstats')).reduce((n, f) => n + f.bytes, 0) : size },
+      bytes: {
+        before: source.bytes,
+        after: ok ? files.filter((f) => !f.path.endsWith('.qstats')).reduce((n, f) => n + f.bytes, 0) : found.size,
+      },
       coverage: explanation.coverage,
       plan,
       requires: found.requires,
@@ -127,7 +131,7 @@ export async function compile(options: CompileOptions): Promise<CompileResult> {
         errors: meter.errors,
         source,
         files,
-        size,
+        size: found.size,
         options,
         run,
       }),

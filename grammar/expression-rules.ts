@@ -11,8 +11,9 @@ export abstract class ExpressionRules extends EmbeddedActionsParser {
   file = '';
   reports: Diagnostic[] = [];
 
-  constructor() {
-    super(T.tokens, { recoveryEnabled: true, maxLookahead: 2 });
+  /** `validate`: looks for ambiguities of the grammar itself, which a test does once for all. */
+  constructor({ validate = false } = {}) {
+    super(T.tokens, { recoveryEnabled: true, maxLookahead: 2, skipValidations: !validate });
   }
 
   /** Words that we invent would only hide what the user wrote. */

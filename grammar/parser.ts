@@ -22,7 +22,9 @@ export function words(text: string): readonly IToken[] {
   lexer ??= makeLexer();
   return lexer.tokenize(text).tokens;
 }
-const makeLexer = (): Lexer => new Lexer(T.tokens, { ensureOptimizations: true, positionTracking: 'onlyStart' });
+/** `validate`: looks for mistakes of the tokens themselves, which a test does once for all. */
+export const makeLexer = ({ validate = false } = {}): Lexer =>
+  new Lexer(T.tokens, { ensureOptimizations: true, positionTracking: 'onlyStart', skipValidations: !validate });
 
 /**
  * Parses a recipe file. Never throws for wrong text: what could be read is in `ast`, every mistake in `diagnostics`.

@@ -13,6 +13,8 @@ import { measureSpeedup } from './speed.ts';
 import type { CompileOptions, CompileResult, Required } from './types.ts';
 
 export interface Assessment {
+  /** Bytes that will be written. */
+  readonly size: number;
   readonly requires: readonly Required[];
   readonly metrics: CompileResult['metrics'];
   readonly comparison?: Comparison;
@@ -23,8 +25,8 @@ interface Assessed {
   readonly source: Source;
   readonly simulated: Simulated;
   readonly lowered: Lowered;
-  /** Bytes that will be written. */
-  readonly size: number;
+  /** Bytes that will be written: computed while the proof waits for its sessions. */
+  readonly size: () => Promise<number>;
   /** Data of the float model as the rewritten one reads it. */
   readonly adapt?: Source['adapt'] | undefined;
   readonly options: CompileOptions;
@@ -40,8 +42,9 @@ export async function assess(a: Assessed): Promise<Assessment> {
   const { model } = a.simulated;
   const outputs = outputsToCompare(plan, model);
   const available = hasData(plan, options);
-  if (available && source.bytes <= PROVE_LIMIT) await prove(a);
-  else a.run.note('proof', available ? 'not run: the model is larger than 1 GiB' : 'not run: no data is bound');
+  const proved = available && source.bytes <= PROVE_LIMIT;
+  const [size] = await Promise.all([a.size(), proved ? prove(a) : undefined]);
+  if (!proved) a.run.note('proof', available ? 'not run: the model is larger than 1 GiB' : 'not run: no data is bound');
   const layers = options.histograms && available ? layerOutputs(a) : [];
   const needed = outputs.length > 0 || layers.length > 0;
   const by = (plan.requires[0] ?? plan.evaluations[0])?.by;
@@ -65,8 +68,8 @@ export async function assess(a: Assessed): Promise<Assessment> {
       `${s.kind}: ${s.median.toFixed(2)}x the float model on this machine, 95 % interval ${s.low.toFixed(2)}–${s.high.toFixed(2)}`,
     );
   const sizes = sizesOf(plan, model, source.bytes);
-  const known = { plan, model, sizes, written: a.size, ...(comparison ? { comparison } : {}), ...(speed ? { speed } : {}) };
-  return { requires: judge(plan, known), metrics: evaluations(plan, known), ...(comparison ? { comparison } : {}) };
+  const known = { plan, model, sizes, written: size, ...(comparison ? { comparison } : {}), ...(speed ? { speed } : {}) };
+  return { size, requires: judge(plan, known), metrics: evaluations(plan, known), ...(comparison ? { comparison } : {}) };
 }
 
 /** Outputs of the sites whose weights have codes, in the main graph. */

@@ -12,11 +12,11 @@ export function transposed(bytes: Uint8Array, rows: number, cols: number, width:
   const out = new Uint8Array(bytes.length);
   if (width === 4 && bytes.byteOffset % 4 === 0) {
     const [from, to] = [new Uint32Array(bytes.buffer, bytes.byteOffset, rows * cols), new Uint32Array(out.buffer)];
-    turn(from, to, rows, cols);
+    turnWords(from, to, rows, cols);
     return out;
   }
   if (width === 1) {
-    turn(bytes, out, rows, cols);
+    turnBytes(bytes, out, rows, cols);
     return out;
   }
   for (let r0 = 0; r0 < rows; r0 += SQUARE)
@@ -28,8 +28,16 @@ export function transposed(bytes: Uint8Array, rows: number, cols: number, width:
   return out;
 }
 
-/** As above, of elements. */
-function turn<A extends Uint8Array | Uint32Array>(from: A, to: A, rows: number, cols: number): void {
+// One function a type: a loop that has seen both arrays is several times slower.
+function turnWords(from: Uint32Array, to: Uint32Array, rows: number, cols: number): void {
+  for (let r0 = 0; r0 < rows; r0 += SQUARE)
+    for (let c0 = 0; c0 < cols; c0 += SQUARE) {
+      const [r1, c1] = [Math.min(rows, r0 + SQUARE), Math.min(cols, c0 + SQUARE)];
+      for (let c = c0; c < c1; c++) for (let r = r0; r < r1; r++) to[c * rows + r] = from[r * cols + c]!;
+    }
+}
+
+function turnBytes(from: Uint8Array, to: Uint8Array, rows: number, cols: number): void {
   for (let r0 = 0; r0 < rows; r0 += SQUARE)
     for (let c0 = 0; c0 < cols; c0 += SQUARE) {
       const [r1, c1] = [Math.min(rows, r0 + SQUARE), Math.min(cols, c0 + SQUARE)];
