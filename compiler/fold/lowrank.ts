@@ -5,6 +5,7 @@ import type { Site } from '../sites.ts';
 import type { Job, Need } from './job.ts';
 import { floatRows, rounded } from './output-error.ts';
 import { measure } from './output-space.ts';
+import { transposed } from './product.ts';
 import { refuse } from './refuse.ts';
 import { roundRows } from './round-rows.ts';
 import { uniform } from './uniform.ts';
@@ -170,7 +171,6 @@ function emit(
   const value = members[0]!.site.ports['input']!.value;
   const stored = (values: Float32Array, shape: readonly number[]) =>
     factors === 'float32' ? float32s(values, shape) : held('float16', shape, new Uint8Array(Uint16Array.from(values, toHalf).buffer));
-  const turned = (x: Float32Array, rows: number, cols: number) => x.map((_, k) => x[(k % rows) * cols + Math.floor(k / rows)]!);
   let name = '';
   const wide = (i: { op: (op: string, inputs: readonly string[], attrs?: Readonly<Record<string, number>>) => string }, c: string) =>
     factors === 'float32' ? c : i.op('Cast', [c], { to: 1 });
@@ -180,7 +180,7 @@ function emit(
     members.map((m) => m.site),
     'lowrank',
     (i) => {
-      name = i.constant('down', stored(turned(down, rank, n), [n, rank]));
+      name = i.constant('down', stored(transposed(down, rank, n), [n, rank]));
       return i.op('MatMul', [value, wide(i, name)]);
     },
     shape && [...shape.slice(0, -1), rank],
@@ -209,7 +209,7 @@ function emit(
     const { axes } = m.site.ports['weight']!;
     job.rewriter.fold(m.site, m.site.ports['weight']!.value, { kind: 'subtract', out: axes['out']!, up: own, down, rank });
     job.rewriter.behind(m.site, 'lowrank', (i, y) =>
-      i.op('Add', [y, i.op('MatMul', [out, wide(i, i.constant('up', stored(turned(own, m.out, rank), [rank, m.out])))])]),
+      i.op('Add', [y, i.op('MatMul', [out, wide(i, i.constant('up', stored(transposed(own, m.out, rank), [rank, m.out])))])]),
     );
   }
 }

@@ -3,6 +3,7 @@ import { float32s, int64s } from '../lower/make.ts';
 import type { Site } from '../sites.ts';
 import type { Job } from './job.ts';
 import type { Choice } from './learn.ts';
+import { transposed } from './product.ts';
 import { Refusal, refuse } from './refuse.ts';
 import type { Insertion } from './rewriter.ts';
 import { matrixOf, type Rotation } from './rotation.ts';
@@ -14,7 +15,6 @@ export function emitRotation(i: Insertion, x: string, rank: number, width: numbe
   const sizes = factors.map((f) => Math.round(Math.sqrt(f.length)));
   const blocks = width / r.size;
   const inner = [...(blocks === 1 ? [] : [blocks]), ...sizes];
-  const transposed = (f: Float64Array, n: number) => f.map((_, k) => f[(k % n) * n + Math.floor(k / n)]!);
   const constant = (k: number, left: boolean) =>
     i.constant('rotation', float32s(left ? transposed(factors[k]!, sizes[k]!) : factors[k]!, [sizes[k]!, sizes[k]!]));
   const keep = Array<number>(rank - 1).fill(0);

@@ -13,9 +13,9 @@ export function negative(x: Float32Array): Float32Array {
   return out;
 }
 
-/** Of a matrix [n, n]. */
-export function transposed<A extends Float32Array | Float64Array>(x: A, n: number): A {
+/** Of a matrix [rows, columns], square where columns are left out. */
+export function transposed<A extends Float32Array | Float64Array>(x: A, rows: number, columns = rows): A {
   const out = x.slice() as A;
-  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) out[j * n + i] = x[i * n + j]!;
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out[j * rows + i] = x[i * columns + j]!;
   return out;
 }

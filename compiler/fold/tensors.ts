@@ -3,6 +3,7 @@ import type { Crunch } from '../crunch.ts';
 import { fromFloat32, toFloat32, toFloat64 } from '../graph/numeric.ts';
 import type { Tensor } from '../graph/types.ts';
 import type { EvalContext } from '../host.ts';
+import { transposed } from './product.ts';
 import type { Rotation } from './rotation.ts';
 
 /** Indices from … up to `to` of an axis. */
@@ -131,9 +132,6 @@ async function subtract(x: Float64Array, shape: readonly number[], s: Extract<St
   if (s.out === 0) return crunch.minusProduct(x, s.up, s.down, reduce);
   return crunch.minusProduct(x, transposed(s.down, s.rank, reduce), transposed(s.up, out, s.rank), out);
 }
-
-const transposed = (x: Float32Array, rows: number, columns: number): Float32Array =>
-  x.map((_, k) => x[(k % rows) * columns + Math.floor(k / rows)]!);
 
 function gathered(x: Float64Array, shape: readonly number[], axis: number, indices: Int32Array): Float64Array {
   const n = shape[axis]!;
