@@ -14,7 +14,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Row, rows } from './transforms/rows.ts';
+import { rows } from './transforms/rows.ts';
+import type { Row } from './transforms/statements.ts';
 import { cli, score, watch } from './watch.ts';
 
 const { values: o } = parseArgs({

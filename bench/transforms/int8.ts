@@ -1,0 +1,91 @@
+/** Eight-bit weights and activations. */
+import { both, learnt, lines, migrated, online, outliers, type Row, rotateStream, rotations, solve, solveFloat } from './statements.ts';
+
+export const int8: Readonly<Record<string, Row>> = {
+  w8a8: { models: both, scheme: 'W8A8 per token', transforms: 'none', recipe: 'quantize linear as W8A8', bar: 0.00026 },
+  'w8a8-smooth': {
+    models: both,
+    scheme: 'W8A8 per token',
+    transforms: 'std.w8a8_smooth',
+    recipe: 'apply std.w8a8_smooth()',
+    bar: 0.00026,
+  },
+  'w8a8-rotated': {
+    models: both,
+    scheme: 'W8A8 per token',
+    transforms: 'std.llm_w8a8_rotated',
+    recipe: 'apply std.llm_w8a8_rotated()',
+    bar: 0.00026,
+  },
+  'w8a8-rotated-gptq': {
+    models: both,
+    scheme: 'W8A8 per token',
+    transforms: 'std.llm_w8a8_rotated, GPTQ',
+    recipe: lines('apply std.llm_w8a8_rotated()', solve),
+    bar: 0.00026,
+  },
+  'w8a8-learnt-gptq': {
+    models: both,
+    scheme: 'W8A8 per token',
+    transforms: 'as std.llm_w8a8_rotated with learnt rotations, GPTQ',
+    recipe: lines(outliers, learnt, online, 'quantize linear as W8A8', solve),
+    bar: 0.00026,
+  },
+  'w8a8-zero': {
+    models: both,
+    scheme: 'W8A8 per token',
+    transforms: 'std.llm_w8a8_rotated, GPTQ, activations with zero points',
+    recipe: lines('apply std.llm_w8a8_rotated()', 'quantize input of linear as uint8 { mode: dynamic, per: token, symmetric: no }', solve),
+    bar: 0.00026,
+  },
+  'w8a8-learnt-zero': {
+    models: both,
+    scheme: 'W8A8 per token',
+    transforms: 'std.llm_w8a8_learnt',
+    recipe: 'apply std.llm_w8a8_learnt()',
+    bar: 0.00026,
+  },
+  'w8a8-static': { models: both, scheme: 'W8A8 static', transforms: 'none', recipe: 'quantize linear as W8A8_STATIC', bar: 0.0007 },
+  'w8a8-migrated': {
+    models: both,
+    scheme: 'W8A8 static, norm inputs migrated',
+    transforms: 'std.w8a8_migrated',
+    system: 'w8a8_migrated',
+    bar: 0.0007,
+  },
+  'w8a8-migrated-rounded': {
+    models: both,
+    scheme: 'W8A8 static, norm inputs migrated',
+    transforms: 'as std.w8a8_migrated, ranges by extremes, weights rounded',
+    recipe: lines(outliers, rotateStream, online, migrated),
+    bar: 0.0007,
+  },
+  'w8a8-migrated-gptq': {
+    models: both,
+    scheme: 'W8A8 static, norm inputs migrated',
+    transforms: 'as std.w8a8_migrated, ranges of the other inputs by their extremes',
+    recipe: lines(outliers, rotateStream, online, migrated, solve),
+    bar: 0.0007,
+  },
+  'w8a8-migrated-float': {
+    models: both,
+    scheme: 'W8A8 static, norm inputs migrated',
+    transforms: 'as std.w8a8_migrated, ranges by extremes, GPTQ toward the float model',
+    recipe: lines(outliers, rotateStream, online, migrated, solveFloat),
+    bar: 0.0007,
+  },
+  'w8a8-migrated-learnt': {
+    models: both,
+    scheme: 'W8A8 static, norm inputs migrated',
+    transforms: 'as std.w8a8_migrated, ranges by extremes, rotations learnt',
+    recipe: lines(outliers, learnt, online, migrated, solve),
+    bar: 0.0007,
+  },
+  'w8a8-migrated-heads': {
+    models: both,
+    scheme: 'W8A8 static, norm inputs migrated',
+    transforms: 'as std.w8a8_migrated, ranges by extremes, heads rotated',
+    recipe: lines(outliers, rotations, online, migrated, solve),
+    bar: 0.0007,
+  },
+};
